@@ -1,0 +1,1 @@
+//! Kernel and training-step benchmarks of Gannet.

@@ -1,0 +1,2 @@
+//! Trains generative adversarial networks on images from the command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Shapes, graphs, differentiation, programs and the reference backend of Gannet.

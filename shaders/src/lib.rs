@@ -1,0 +1,1 @@
+//! The WGSL compute shaders of Gannet, checked when they are built.
