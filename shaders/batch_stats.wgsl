@@ -1,0 +1,67 @@
+// Mean and biased variance per group and channel. Each invocation sums deviations from its first element, so that
+// a large mean costs no digits; invocations merge in a tree. With one chunk per group `final` writes mean and
+// variance; `partial` writes count-free moments (mean, m2) per chunk for batch_stats_merge.
+#axis level final
+#axis level partial
+
+#import grid
+#import channels
+#import moments
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+// [groups, chunks, 2, channels]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+var<workgroup> counts: array<f32, 256>;
+var<workgroup> means: array<f32, 256>;
+var<workgroup> m2s: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = folded(group, groups);
+    let part = part_of(number, group.z, lane);
+    var moments = Moments(0.0, 0.0, 0.0);
+    if part.channel < params.channels && part.begin < part.end {
+        let shift = x[part.begin * params.channels + part.channel];
+        var count = 0.0;
+        var sum = 0.0;
+        var squares = 0.0;
+        for (var row = part.begin; row < part.end; row += part.step) {
+            let deviation = x[row * params.channels + part.channel] - shift;
+            count += 1.0;
+            sum += deviation;
+            squares = fma(deviation, deviation, squares);
+        }
+        moments = Moments(count, shift + sum / count, max(fma(-sum / count, sum, squares), 0.0));
+    }
+    counts[lane] = moments.count;
+    means[lane] = moments.mean;
+    m2s[lane] = moments.m2;
+    workgroupBarrier();
+    for (var step = 128u; step >= params.width; step /= 2u) {
+        if lane < step {
+            let other = lane + step;
+            let merged = merge_moments(
+                Moments(counts[lane], means[lane], m2s[lane]),
+                Moments(counts[other], means[other], m2s[other]),
+            );
+            counts[lane] = merged.count;
+            means[lane] = merged.mean;
+            m2s[lane] = merged.m2;
+        }
+        workgroupBarrier();
+    }
+    if lane < params.width && part.channel < params.channels && part.chunk < params.chunks {
+        let at = (group.z * params.chunks + part.chunk) * 2u * params.channels + part.channel;
+        out[at] = means[lane];
+#if level final
+        out[at + params.channels] = m2s[lane] / counts[lane];
+#else
+        out[at + params.channels] = m2s[lane];
+#endif
+    }
+}

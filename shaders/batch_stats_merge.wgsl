@@ -1,0 +1,26 @@
+// The second level of batch_stats: merges the moments of a group's chunks in order into mean and variance.
+#import channels
+#import moments
+
+// [groups, chunks, 2, channels]
+@group(0) @binding(1) var<storage, read> partial: array<f32>;
+// [groups, 2, channels]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let channel = group.x * 64u + lane;
+    if channel >= params.channels {
+        return;
+    }
+    var moments = Moments(0.0, 0.0, 0.0);
+    for (var chunk = 0u; chunk < params.chunks; chunk++) {
+        let first = chunk * params.chunk_rows;
+        let count = f32(min(first + params.chunk_rows, params.rows) - first);
+        let at = (group.z * params.chunks + chunk) * 2u * params.channels + channel;
+        moments = merge_moments(moments, Moments(count, partial[at], partial[at + params.channels]));
+    }
+    let at = group.z * 2u * params.channels + channel;
+    out[at] = moments.mean;
+    out[at + params.channels] = moments.m2 / moments.count;
+}

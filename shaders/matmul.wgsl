@@ -1,0 +1,136 @@
+// c = act(op(a) op(b) + bias) for matrices of any size: a is [m, k] or, transposed, [k, m]; b is [k, n] or [n, k].
+// With splits > 1 workgroups in z sum one part of k each into c[z], for split_k_sum to add.
+// The vec4 variants need n to be a multiple of 4.
+#axis transposes nn
+#axis transposes nt
+#axis transposes tn
+#axis transposes tt
+#axis bias plain
+#axis bias bias
+#axis width plain
+#axis width vec4
+
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    k_per_split: u32,
+    activation: u32,
+    slope: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+#if width vec4
+#if transposes nt tt
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+#else
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+#endif
+@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+#else
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+#endif
+
+#import grid
+#import gemm
+#import store
+
+struct Rows { row: u32 }
+struct Columns { column: u32 }
+
+#if transposes tn tt
+const A_ALONG_K: bool = false;
+#else
+const A_ALONG_K: bool = true;
+#endif
+#if transposes nt tt
+const B_ALONG_K: bool = true;
+#else
+const B_ALONG_K: bool = false;
+#endif
+
+var<private> split_base: u32;
+
+fn rows_of(row: u32) -> Rows {
+    return Rows(row);
+}
+
+fn columns_of(column: u32) -> Columns {
+    return Columns(column);
+}
+
+fn a_element(row: u32, k: u32) -> f32 {
+    if row >= params.m {
+        return 0.0;
+    }
+#if transposes tn tt
+    return a[k * params.m + row];
+#else
+    return a[row * params.k + k];
+#endif
+}
+
+fn load_a(rows: Rows, k: u32) -> vec4<f32> {
+    let row = rows.row;
+    return vec4(a_element(row, k), a_element(row + 1u, k), a_element(row + 2u, k), a_element(row + 3u, k));
+}
+
+#if transposes nt tt
+fn b_element(k: u32, column: u32) -> f32 {
+    if column >= params.n {
+        return 0.0;
+    }
+    return b[column * params.k + k];
+}
+#else
+#if width plain
+fn b_element(k: u32, column: u32) -> f32 {
+    if column >= params.n {
+        return 0.0;
+    }
+    return b[k * params.n + column];
+}
+#endif
+#endif
+
+fn load_b(columns: Columns, k: u32) -> vec4<f32> {
+    let column = columns.column;
+#if width vec4
+#if transposes nn tn
+    if column >= params.n {
+        return vec4(0.0);
+    }
+    return b[(k * params.n + column) / 4u];
+#else
+    return vec4(b_element(k, column), b_element(k, column + 1u), b_element(k, column + 2u), b_element(k, column + 3u));
+#endif
+#else
+    return vec4(b_element(k, column), b_element(k, column + 1u), b_element(k, column + 2u), b_element(k, column + 3u));
+#endif
+}
+
+fn row_base(row: u32) -> u32 {
+    return split_base + row * params.n;
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = folded(group, groups);
+    let across = (params.n + TILE - 1u) / TILE;
+    let row = number / across * TILE;
+    let column = number % across * TILE;
+    if row >= params.m {
+        return;
+    }
+    let k_begin = group.z * params.k_per_split;
+    let k_end = min(k_begin + params.k_per_split, params.k);
+    split_base = group.z * params.m * params.n;
+    let tile = gemm(row, column, k_begin, k_end, lane);
+    store_tile(tile, row + 4u * (lane / 16u), column + 4u * (lane % 16u), params.m, params.n);
+}

@@ -1,0 +1,118 @@
+//! A dispatch as data: what an operation asks of a GPU, without a GPU.
+
+use crate::{Access, Kernel, Params, Shader};
+
+/// WebGPU's default limit of workgroups per dimension of a dispatch.
+const MAX_WORKGROUPS: u32 = 65_535;
+
+/// What a dispatch binds to one of its shader's storage buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Argument {
+    /// Input of the operation, by position.
+    Input(usize),
+    /// Output of the operation. Where the output takes its place in an input's buffer, that input is bound
+    /// only as the output.
+    Output,
+    /// A temporary of the operation, by position in [`Launch::scratch`].
+    Scratch(usize),
+}
+
+/// One dispatch: a shader, its parameters, its grid and its buffers.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The shader to run.
+    pub shader: &'static Shader,
+    /// Bytes of the parameter uniform.
+    pub params: Vec<u8>,
+    /// Workgroups in x, y and z.
+    pub workgroups: [u32; 3],
+    /// One argument per storage buffer, in the order of [`Shader::bindings`].
+    pub arguments: Vec<Argument>,
+}
+
+impl Dispatch {
+    /// A dispatch of `kernel` with `params` over `workgroups`.
+    ///
+    /// # Panics
+    /// If the number of arguments is not that of the shader's storage buffers, or one that the shader only
+    /// reads is the output, or one that it writes is an input: an error in the calling operation.
+    #[track_caller]
+    pub fn new<P: Params>(
+        kernel: Kernel<P>,
+        params: &P,
+        workgroups: [u32; 3],
+        arguments: &[Argument],
+    ) -> Self {
+        let shader = kernel.shader;
+        assert_eq!(
+            arguments.len(),
+            shader.bindings.len(),
+            "shader {} has {} storage buffers",
+            shader.name,
+            shader.bindings.len()
+        );
+        for (argument, binding) in arguments.iter().zip(shader.bindings) {
+            let fits = match argument {
+                Argument::Input(_) => binding.access == Access::Read,
+                Argument::Output => binding.access == Access::ReadWrite,
+                Argument::Scratch(_) => true,
+            };
+            assert!(
+                fits,
+                "shader {} binds {} as {:?}: {argument:?}",
+                shader.name, binding.name, binding.access
+            );
+        }
+        Self { shader, params: params.to_bytes(), workgroups, arguments: arguments.to_vec() }
+    }
+}
+
+/// The dispatches that compute one operation, in order, and the temporaries between them.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// Dispatches in order.
+    pub dispatches: Vec<Dispatch>,
+    /// Sizes of the temporaries, in elements of 4 bytes.
+    pub scratch: Vec<usize>,
+}
+
+impl From<Dispatch> for Launch {
+    fn from(dispatch: Dispatch) -> Self {
+        Self { dispatches: vec![dispatch], scratch: Vec::new() }
+    }
+}
+
+impl From<Vec<Dispatch>> for Launch {
+    fn from(dispatches: Vec<Dispatch>) -> Self {
+        Self { dispatches, scratch: Vec::new() }
+    }
+}
+
+/// The grid of at least `count` workgroups, folded into two dimensions where one is not enough; `depth` is its
+/// extent in z. Shaders take the number of a workgroup from `lib/grid.wgsl` and ignore those past the end.
+pub fn grid_folded(count: usize, depth: usize) -> [u32; 3] {
+    let rows = count.div_ceil(MAX_WORKGROUPS as usize).max(1);
+    let columns = count.div_ceil(rows).max(1);
+    [columns as u32, rows as u32, depth as u32]
+}
+
+/// The folded grid of one invocation for each of `elements`, in workgroups of the size that `kernel` has.
+pub fn grid_1d<P>(kernel: Kernel<P>, elements: usize) -> [u32; 3] {
+    grid_folded(elements.div_ceil(kernel.shader.workgroup_size[0] as usize), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_covers_every_workgroup() {
+        for count in [0, 1, 65_535, 65_536, 131_070, 131_071, 10_000_019] {
+            let [x, y, z] = grid_folded(count, 3);
+            assert!(x >= 1 && y >= 1 && z == 3);
+            assert!(x <= MAX_WORKGROUPS && y <= MAX_WORKGROUPS);
+            assert!(x as usize * y as usize >= count);
+            assert!(x as usize * y as usize - count < count.div_ceil(MAX_WORKGROUPS as usize).max(2));
+        }
+    }
+}
