@@ -1,0 +1,52 @@
+//! y = the mean of each window.
+
+use crate::ops::prelude::*;
+use crate::ops::AvgPool2dGrad;
+
+/// The mean of each window of images x [N, H, W, C]; padding does not count.
+#[derive(Debug)]
+pub struct AvgPool2d {
+    /// Sizes of image and windows, stride and padding.
+    pub geometry: Pool2dGeometry,
+}
+
+impl Operation for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let g = &self.geometry;
+        let expected = [g.image()];
+        if inputs != expected {
+            return Err(Error::new(format!("expected {expected:?}, got {inputs:?}")));
+        }
+        Ok(g.pooled())
+    }
+
+    fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+        let geometry = self.geometry;
+        Ok(vec![Some(cx.cotangent.with(AvgPool2dGrad { geometry }, &[]))])
+    }
+
+    fn flops(&self, _inputs: &[Shape], _output: Shape) -> u64 {
+        let g = &self.geometry;
+        (g.pooled().len() * g.size_h * g.size_w) as u64
+    }
+
+    reference!(kernels::avg_pool2d::avg_pool2d);
+}
+
+impl<'g> Var<'g> {
+    /// The mean of each window of these images [N, H, W, C]; padding does not count.
+    ///
+    /// # Panics
+    /// When the windows do not fit; [`Pool2dGeometry::new`] returns that as an error.
+    #[track_caller]
+    pub fn avg_pool2d(self, size: [usize; 2], stride: [usize; 2], padding: Padding) -> Var<'g> {
+        match Pool2dGeometry::new(self.shape(), size, stride, padding) {
+            Ok(geometry) => self.with(AvgPool2d { geometry }, &[]),
+            Err(error) => panic!("avg_pool2d: {error}"),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! y = the inputs one after another along one axis.
+
+use crate::ops::prelude::*;
+
+/// The inputs one after another along `axis`.
+#[derive(Debug)]
+pub struct Concat {
+    /// The axis along which they follow one another.
+    pub axis: usize,
+}
+
+impl Operation for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let Some(&first) = inputs.first() else {
+            return Err(Error::new("expected at least one input"));
+        };
+        if self.axis >= first.rank() {
+            return Err(Error::new(format!("{first} has no axis {}", self.axis)));
+        }
+        let size = |s: &Shape| s.dims().get(self.axis).copied().unwrap_or(0);
+        let fits = |s: &Shape| s.rank() == first.rank() && s.with_dim(self.axis, size(&first)) == first;
+        if !inputs.iter().all(fits) {
+            let axis = self.axis;
+            return Err(Error::new(format!("expected shapes that differ along axis {axis} alone, got {inputs:?}")));
+        }
+        Shape::new(first.with_dim(self.axis, inputs.iter().map(size).sum()).dims())
+    }
+
+    fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+        let mut start = 0;
+        let mut gradients = Vec::new();
+        for (i, x) in cx.inputs.iter().enumerate() {
+            let end = start + x.shape().dims()[self.axis];
+            gradients.push(cx.want(i, || cx.cotangent.slice(self.axis, start, end)));
+            start = end;
+        }
+        Ok(gradients)
+    }
+
+    fn pieces(&self, inputs: &[Shape], output: Shape) -> Option<Vec<usize>> {
+        if output.dims()[..self.axis].iter().any(|&dim| dim != 1) {
+            return None;
+        }
+        let ends = inputs.iter().scan(0, |end, x| {
+            *end += x.len();
+            Some(*end)
+        });
+        Some(ends.zip(inputs).map(|(end, x)| end - x.len()).collect())
+    }
+
+    fn flops(&self, _inputs: &[Shape], _output: Shape) -> u64 {
+        0
+    }
+
+    reference!(kernels::concat::concat);
+}
+
+impl<'g> Var<'g> {
+    /// The tensors one after another along `axis`.
+    ///
+    /// # Panics
+    /// When `parts` is empty or the shapes differ along another axis.
+    #[track_caller]
+    pub fn concat(parts: &[Var<'g>], axis: usize) -> Var<'g> {
+        let [first, rest @ ..] = parts else { panic!("concat: expected at least one tensor") };
+        if rest.is_empty() { *first } else { first.with(Concat { axis }, rest) }
+    }
+}

@@ -1,0 +1,34 @@
+//! y = e^x
+
+use crate::ops::prelude::*;
+
+/// y = e^x, element by element.
+#[derive(Debug)]
+pub struct Exp;
+
+impl Operation for Exp {
+    fn name(&self) -> &'static str {
+        "exp"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        elementwise::<1>(inputs)
+    }
+
+    fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+        Ok(vec![Some(cx.cotangent * cx.output)])
+    }
+
+    fn in_place(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    reference!(kernels::exp::exp);
+}
+
+impl<'g> Var<'g> {
+    /// Exponential.
+    pub fn exp(self) -> Var<'g> {
+        self.with(Exp, &[])
+    }
+}

@@ -1,0 +1,34 @@
+//! y = ln(x)
+
+use crate::ops::prelude::*;
+
+/// y = ln(x), element by element.
+#[derive(Debug)]
+pub struct Log;
+
+impl Operation for Log {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        elementwise::<1>(inputs)
+    }
+
+    fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+        Ok(vec![Some(cx.cotangent / cx.inputs[0])])
+    }
+
+    fn in_place(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    reference!(kernels::log::log);
+}
+
+impl<'g> Var<'g> {
+    /// Natural logarithm; negative infinity at 0.
+    pub fn log(self) -> Var<'g> {
+        self.with(Log, &[])
+    }
+}

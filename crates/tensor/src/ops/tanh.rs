@@ -1,0 +1,34 @@
+//! y = tanh(x)
+
+use crate::ops::prelude::*;
+
+/// y = tanh(x), element by element.
+#[derive(Debug)]
+pub struct Tanh;
+
+impl Operation for Tanh {
+    fn name(&self) -> &'static str {
+        "tanh"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        elementwise::<1>(inputs)
+    }
+
+    fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+        Ok(vec![Some(cx.output.tanh_grad(cx.cotangent))])
+    }
+
+    fn in_place(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    reference!(kernels::tanh::tanh);
+}
+
+impl<'g> Var<'g> {
+    /// Hyperbolic tangent.
+    pub fn tanh(self) -> Var<'g> {
+        self.with(Tanh, &[])
+    }
+}

@@ -1,0 +1,161 @@
+//! A plan made ready to run on a backend, and the variables that programs share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::shape::Shape;
+
+/// Named tensors on a device that keep their values from run to run. Programs made with the same
+/// variables share them: one trains, another generates.
+pub struct Variables<B: Backend> {
+    entries: BTreeMap<String, (Shape, B::Storage)>,
+}
+
+impl<B: Backend> Default for Variables<B> {
+    fn default() -> Self {
+        Variables::new()
+    }
+}
+
+impl<B: Backend> Variables<B> {
+    /// No variables.
+    pub fn new() -> Variables<B> {
+        Variables { entries: BTreeMap::new() }
+    }
+
+    /// Adds a variable with the given values, row-major. Errors when there is one of that name already,
+    /// when the number of values is not that of the shape, or when the device has no room.
+    pub fn insert(&mut self, backend: &B, name: &str, shape: Shape, values: &[B::Element]) -> Result<()> {
+        if self.entries.contains_key(name) {
+            return Err(Error::new(format!("there is a variable '{name}' already")));
+        }
+        let storage = backend.allocate(name, shape.len())?;
+        self.entries.insert(name.into(), (shape, storage));
+        self.write(backend, name, values)
+    }
+
+    /// Overwrites a variable.
+    pub fn write(&self, backend: &B, name: &str, values: &[B::Element]) -> Result<()> {
+        let (shape, storage) = self.entry(name)?;
+        check_length("variable", name, *shape, values.len())?;
+        backend.write(storage, values)
+    }
+
+    /// The values of a variable, row-major.
+    pub fn read(&self, backend: &B, name: &str) -> Result<Vec<B::Element>> {
+        let (shape, storage) = self.entry(name)?;
+        let mut out = vec![B::Element::ZERO; shape.len()];
+        backend.read(storage, &mut out)?;
+        Ok(out)
+    }
+
+    /// The names and shapes, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Shape)> {
+        self.entries.iter().map(|(name, (shape, _))| (name.as_str(), *shape))
+    }
+
+    fn entry(&self, name: &str) -> Result<&(Shape, B::Storage)> {
+        self.entries.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+            Error::new(format!("there is no variable '{name}'; there are: {}", known.join(", ")))
+        })
+    }
+}
+
+fn check_length(what: &str, name: &str, shape: Shape, length: usize) -> Result<()> {
+    if length == shape.len() {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "the {what} '{name}' of shape {shape} takes {} numbers, got {length}",
+        shape.len()
+    )))
+}
+
+/// A plan made ready to run on a backend.
+pub struct Program<B: Backend> {
+    backend: B,
+    plan: Arc<Plan>,
+    executable: B::Executable,
+}
+
+impl<B: Backend> Program<B> {
+    /// Prepares `plan` on `backend`. Errors when one of its variables is missing or has another shape, or
+    /// when the device cannot run it.
+    pub fn new(backend: &B, plan: Plan, variables: &Variables<B>) -> Result<Program<B>> {
+        let plan = Arc::new(plan.lowered(|op| backend.supports(op))?);
+        let mut storages = Vec::new();
+        for (name, shape) in plan.variables() {
+            let (found, storage) = variables.entry(name)?;
+            if *found != shape {
+                return Err(Error::new(format!(
+                    "the variable '{name}' has the shape {found}, the program expects {shape}"
+                )));
+            }
+            storages.push(storage.clone());
+        }
+        let executable = backend.compile(plan.clone(), storages)?;
+        Ok(Program { backend: backend.clone(), plan, executable })
+    }
+
+    /// What this program runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The backend's prepared form of the plan.
+    pub fn executable(&mut self) -> &mut B::Executable {
+        &mut self.executable
+    }
+
+    /// Sets the input `name`. It keeps its value until it is set again; at first it is zero.
+    pub fn write(&mut self, name: &str, values: &[B::Element]) -> Result<()> {
+        let found = self.plan.inputs().enumerate().find(|(_, (n, _))| *n == name);
+        let Some((index, (_, shape))) = found else {
+            let known: Vec<&str> = self.plan.inputs().map(|(n, _)| n).collect();
+            return Err(Error::new(format!(
+                "the program has no input '{name}'; it has: {}",
+                known.join(", ")
+            )));
+        };
+        check_length("input", name, shape, values.len())?;
+        self.backend.write_input(&mut self.executable, index, values)
+    }
+
+    /// Whether the program reads an input of that name.
+    pub fn has_input(&self, name: &str) -> bool {
+        self.plan.inputs().any(|(n, _)| n == name)
+    }
+
+    /// Runs once: computes every output, then every assignment has its new value.
+    pub fn run(&mut self) -> Result<()> {
+        self.backend.run(&mut self.executable)
+    }
+
+    /// The values of output `name` after the last run, row-major.
+    pub fn read(&mut self, name: &str) -> Result<Vec<B::Element>> {
+        let shape = self.output(name)?.1;
+        let mut out = vec![B::Element::ZERO; shape.len()];
+        self.read_into(name, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`read`](Program::read) into memory of the caller's.
+    pub fn read_into(&mut self, name: &str, out: &mut [B::Element]) -> Result<()> {
+        let (index, shape) = self.output(name)?;
+        check_length("output", name, shape, out.len())?;
+        self.backend.read_output(&mut self.executable, index, out)
+    }
+
+    fn output(&self, name: &str) -> Result<(usize, Shape)> {
+        let found = self.plan.outputs().enumerate().find(|(_, (n, _))| *n == name);
+        found.map(|(index, (_, shape))| (index, shape)).ok_or_else(|| {
+            let known: Vec<&str> = self.plan.outputs().map(|(n, _)| n).collect();
+            Error::new(format!("the program has no output '{name}'; it has: {}", known.join(", ")))
+        })
+    }
+}
