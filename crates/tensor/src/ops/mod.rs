@@ -45,6 +45,10 @@ operations! {
     embedding: Embedding,
     embedding_grad: EmbeddingGrad,
     exp: Exp,
+    fused_batch_norm: FusedBatchNorm,
+    fused_conv2d: FusedConv2d,
+    fused_conv_transpose2d: FusedConvTranspose2d,
+    fused_matmul: FusedMatMul,
     greater: Greater,
     leaky_relu: LeakyRelu,
     leaky_relu_grad: LeakyReluGrad,
@@ -79,6 +83,12 @@ operations! {
     tanh_grad: TanhGrad,
     upsample_nearest: UpsampleNearest,
 }
+
+mod activation;
+mod epilogue;
+
+pub use activation::Activation;
+pub use epilogue::Epilogue;
 
 use crate::error::{Error, Result};
 use crate::shape::Shape;

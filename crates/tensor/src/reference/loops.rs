@@ -3,6 +3,7 @@
 use crate::element::Element;
 use crate::geometry::{Conv2dGeometry, Pool2dGeometry};
 use crate::operation::{TensorMut, TensorRef};
+use crate::ops::Epilogue;
 use crate::shape::{MAX_RANK, Shape};
 
 /// y[i] = f(x[i])
@@ -141,5 +142,23 @@ impl<'a, T: Element> Normaliser<'a, T> {
     /// (x - mean) / sqrt(variance + eps)
     pub(super) fn xhat(&self, i: usize, x: T) -> T {
         (x - self.stats[self.row(i)]) * self.rstd(i)
+    }
+}
+
+/// The epilogue of a product that is in `y`.
+pub(super) fn epilogue<T: Element>(
+    epilogue: Epilogue,
+    extra: Option<&TensorRef<'_, T>>,
+    y: TensorMut<'_, T>,
+) {
+    let channels = y.shape.last();
+    for (i, y) in y.data.iter_mut().enumerate() {
+        let bias = extra.filter(|_| epilogue.has_bias()).map_or(T::ZERO, |bias| bias.data[i % channels]);
+        let sum = *y + bias;
+        *y = match (epilogue.activation(), epilogue.activation_grad(), extra) {
+            (Some(activation), _, _) => activation.eval(sum),
+            (_, Some(activation), Some(output)) => activation.eval_grad(output.data[i], sum),
+            _ => sum,
+        };
     }
 }
