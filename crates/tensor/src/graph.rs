@@ -154,6 +154,11 @@ impl Graph {
         self.nodes.borrow().len()
     }
 
+    /// The numbers of all nodes so far, in order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.node_count()).map(NodeId)
+    }
+
     /// The handle of a node of this graph.
     ///
     /// # Panics

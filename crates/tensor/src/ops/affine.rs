@@ -2,6 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use crate::graph::NodeKind;
 use crate::ops::prelude::*;
 
 /// y = `scale` x + `shift`, element by element.
@@ -41,6 +42,13 @@ impl<'g> Var<'g> {
         }
         if scale == 1.0 && shift == 0.0 {
             return self;
+        }
+        // One after another they are one.
+        if let NodeKind::Operation(op, inputs) = self.kind()
+            && let Some(&Affine { scale: first, shift: before }) = op.downcast()
+        {
+            let x = self.graph().var(inputs[0]);
+            return x.with(Affine { scale: scale * first, shift: scale * before + shift }, &[]);
         }
         self.with(Affine { scale, shift }, &[])
     }

@@ -43,9 +43,9 @@ impl Operation for BatchNorm {
         let sums = x.with(BatchNormSums { eps, groups }, &[dy, stats]);
         let parts = Parts::new(x, groups);
         let (sum_dy, sum_dy_xhat) = parts.rows(sums);
-        let over_groups = |rows: Var<'g>| rows.sum_to(Shape::from([1, 1, x.shape().last()])).reshape(gamma.shape());
-        let dgamma = cx.want(2, || over_groups(sum_dy_xhat));
-        let dbeta = cx.want(3, || over_groups(sum_dy));
+        let total = sums.reshape([groups, 2, parts.channels]).sum_to([1, 2, parts.channels].into());
+        let dgamma = cx.want(2, || total.slice(1, 1, 2).reshape(gamma.shape()));
+        let dbeta = cx.want(3, || total.slice(1, 0, 1).reshape(gamma.shape()));
         if self.training {
             let dx = || x.with(BatchNormGrad { eps, groups }, &[dy, stats, gamma, sums]);
             return Ok(vec![cx.want(0, dx), None, dgamma, dbeta]);

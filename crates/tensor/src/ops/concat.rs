@@ -67,6 +67,18 @@ impl<'g> Var<'g> {
     #[track_caller]
     pub fn concat(parts: &[Var<'g>], axis: usize) -> Var<'g> {
         let [first, rest @ ..] = parts else { panic!("concat: expected at least one tensor") };
-        if rest.is_empty() { *first } else { first.with(Concat { axis }, rest) }
+        // Constant parts (targets of a loss) are put together once, not in each run.
+        let filled: Option<Vec<f64>> = parts.iter().map(|part| part.filled()).collect();
+        match filled {
+            _ if rest.is_empty() => *first,
+            Some(values) if axis == 0 => {
+                let shapes: Vec<Shape> = parts.iter().map(|part| part.shape()).collect();
+                let shape = Concat { axis }.shape(&shapes).unwrap_or_else(|error| panic!("concat: {error}"));
+                let runs = values.iter().zip(&shapes);
+                let elements: Vec<f64> = runs.flat_map(|(&v, s)| std::iter::repeat_n(v, s.len())).collect();
+                first.graph().constant(shape, &elements)
+            }
+            _ => first.with(Concat { axis }, rest),
+        }
     }
 }
