@@ -1,15 +1,26 @@
-// y = leaky_relu(gamma xhat + beta), xhat = (x - mean) / sqrt(variance + eps), with the statistics of each row's
-// group; a slope of 1 is no activation.
+// y = activation(gamma xhat + beta), xhat = (x - mean) / sqrt(variance + eps), with the statistics of each row's
+// group; in place, y is x.
+#axis place plain
+#axis place in_place
+
 #import grid
 #import channels
 #import normalize
+#import epilogue
 
+#if place plain
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 // [groups, 2, channels]
 @group(0) @binding(2) var<storage, read> stats: array<f32>;
 @group(0) @binding(3) var<storage, read> gamma: array<f32>;
 @group(0) @binding(4) var<storage, read> beta: array<f32>;
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;
+#else
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> stats: array<f32>;
+@group(0) @binding(3) var<storage, read> gamma: array<f32>;
+@group(0) @binding(4) var<storage, read> beta: array<f32>;
+#endif
 
 @compute @workgroup_size(256)
 fn main(
@@ -25,6 +36,10 @@ fn main(
     }
     let channel = i % params.channels;
     let at = group.z * size + i;
-    let y = fma(gamma[channel], normalize_at(x[at], group.z, channel), beta[channel]);
-    out[at] = select(params.slope * y, y, y > 0.0);
+#if place plain
+    let value = x[at];
+#else
+    let value = out[at];
+#endif
+    out[at] = activate(fma(gamma[channel], normalize_at(value, group.z, channel), beta[channel]));
 }

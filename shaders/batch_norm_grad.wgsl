@@ -1,22 +1,20 @@
 // The gradient of training-mode batch normalisation with respect to its input:
-// dx = gamma / sqrt(variance + eps) (dz - (sum dz + xhat sum dz xhat) / rows), with dz as in batch_norm_sums.
-#axis activation plain
-#axis activation leaky_relu
+// dx = gamma / sqrt(variance + eps) (dy - (sum dy + xhat sum dy xhat) / rows); in place, dx is dy.
+#axis place plain
+#axis place in_place
 
 #import grid
 #import channels
-#import normalize
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
 // [groups, 2, channels]
-@group(0) @binding(3) var<storage, read> stats: array<f32>;
-@group(0) @binding(4) var<storage, read> gamma: array<f32>;
+@group(0) @binding(2) var<storage, read> stats: array<f32>;
+@group(0) @binding(3) var<storage, read> gamma: array<f32>;
 // [groups, 2, channels]
-@group(0) @binding(5) var<storage, read> sums: array<f32>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
-#if activation leaky_relu
-@group(0) @binding(7) var<storage, read> y: array<f32>;
+@group(0) @binding(4) var<storage, read> sums: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+#if place plain
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
 #endif
 
 @compute @workgroup_size(256)
@@ -36,11 +34,11 @@ fn main(
     let row = group.z * 2u * params.channels + channel;
     let rstd = inverseSqrt(stats[row + params.channels] + params.eps);
     let xhat = (x[at] - stats[row]) * rstd;
-#if activation leaky_relu
-    let dz = select(params.slope * dy[at], dy[at], y[at] > 0.0);
+#if place plain
+    let cotangent = dy[at];
 #else
-    let dz = dy[at];
+    let cotangent = out[at];
 #endif
     let mean = fma(xhat, sums[row + params.channels], sums[row]) / f32(params.rows);
-    out[at] = gamma[channel] * rstd * (dz - mean);
+    out[at] = gamma[channel] * rstd * (cotangent - mean);
 }

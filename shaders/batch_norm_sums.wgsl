@@ -1,8 +1,5 @@
-// The two sums of batch normalisation's backward pass, per group and channel: sum dz and sum dz xhat. `plain`:
-// dz = dy. `leaky_relu`: y is the activated output, and dz = dy where y > 0, slope dy elsewhere. With several
-// chunks per group each writes its own sums, for the sum shader to add.
-#axis activation plain
-#axis activation leaky_relu
+// The two sums of batch normalisation's backward pass, per group and channel: sum dy and sum dy xhat. With
+// several chunks per group each writes its own sums, for the sum shader to add.
 
 #import grid
 #import channels
@@ -14,9 +11,6 @@
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
 // [groups, chunks, 2, channels]
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
-#if activation leaky_relu
-@group(0) @binding(5) var<storage, read> y: array<f32>;
-#endif
 
 var<workgroup> parts: array<vec2<f32>, 256>;
 
@@ -33,12 +27,7 @@ fn main(
         for (var row = part.begin; row < part.end; row += part.step) {
             let at = row * params.channels + part.channel;
             let xhat = normalize_at(x[at], group.z, part.channel);
-#if activation leaky_relu
-            let dz = select(params.slope * dy[at], dy[at], y[at] > 0.0);
-#else
-            let dz = dy[at];
-#endif
-            sums = fma(vec2(dz), vec2(1.0, xhat), sums);
+            sums = fma(vec2(dy[at]), vec2(1.0, xhat), sums);
         }
     }
     parts[lane] = sums;

@@ -1,10 +1,16 @@
-// Binary cross-entropy on logits, element-wise: softplus(x) - x t.
+// Binary cross-entropy on logits, element-wise: max(x, 0) - x t + log(1 + exp(-|x|));
+// in place, the result takes the place of x.
+#axis place plain
+#axis place in_place
+
 struct Params { count: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(2) var<storage, read> t: array<f32>;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+#if place plain
+@group(0) @binding(3) var<storage, read> logits: array<f32>;
+#endif
 
 #import grid
 #import math
@@ -19,5 +25,10 @@ fn main(
     if i >= params.count {
         return;
     }
-    out[i] = fma(-x[i], t[i], softplus_f32(x[i]));
+#if place plain
+    let x = logits[i];
+#else
+    let x = out[i];
+#endif
+    out[i] = fma(-x, t[i], max(x, 0.0)) + log_1p(exp_f32(-abs(x)));
 }

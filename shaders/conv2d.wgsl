@@ -1,7 +1,8 @@
-// y = act(conv2d(x, w) + bias) as an implicit matrix product: rows are output pixels, k runs over (kernel row,
+// y = conv2d(x, w) with an epilogue (see lib/store.wgsl), as an implicit matrix product: rows are output pixels, k runs over (kernel row,
 // kernel column, input channel), columns are output channels. The vec4 variants need out_c to be a multiple of 4.
-#axis bias plain
-#axis bias bias
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 #axis width plain
 #axis width vec4
 

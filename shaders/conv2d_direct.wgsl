@@ -1,14 +1,15 @@
-// y = act(conv2d(x, w) + bias) for few output channels, where tiles of 64 columns would be mostly empty: an
+// y = conv2d(x, w) with an epilogue (see lib/store.wgsl) for few output channels, where tiles of 64 columns would be mostly empty: an
 // invocation computes one output element.
-#axis bias plain
-#axis bias bias
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 
 #import convolution
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
-#if bias bias
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#if epilogue bias grad
+@group(0) @binding(4) var<storage, read> extra: array<f32>;
 #endif
 
 #import grid
@@ -47,8 +48,13 @@ fn main(
             }
         }
     }
-#if bias bias
-    sum += bias[column];
-#endif
+#if epilogue plain
     out[at] = activate(sum);
+#endif
+#if epilogue bias
+    out[at] = activate(sum + extra[column]);
+#endif
+#if epilogue grad
+    out[at] = activate_grad(extra[at], sum);
+#endif
 }

@@ -1,8 +1,9 @@
-// x = act(conv_transpose2d(y, w) + bias), gathered: one matrix product per phase (see lib/phase.wgsl), all in one
-// dispatch with the phase in z. Rows are the phase's image pixels, k runs over (kernel row, kernel column, feature
+// x = conv_transpose2d(y, w) with an epilogue (see lib/store.wgsl), gathered: one matrix product per phase (see
+// lib/phase.wgsl), all in one dispatch with the phase in z. Rows are the phase's image pixels, k runs over (kernel row, kernel column, feature
 // channel), columns are image channels. The vec4 variants need in_c to be a multiple of 4.
-#axis bias plain
-#axis bias bias
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 #axis width plain
 #axis width vec4
 

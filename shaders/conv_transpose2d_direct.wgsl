@@ -1,14 +1,15 @@
-// x = act(conv_transpose2d(y, w) + bias) for few image channels, where tiles of 64 columns would be mostly empty:
-// an invocation computes one image element from the kernel taps of its phase.
-#axis bias plain
-#axis bias bias
+// x = conv_transpose2d(y, w) with an epilogue (see lib/store.wgsl) for few image channels, where tiles of 64
+// columns would be mostly empty: an invocation computes one image element from the kernel taps of its phase.
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 
 #import convolution
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
-#if bias bias
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#if epilogue bias grad
+@group(0) @binding(4) var<storage, read> extra: array<f32>;
 #endif
 
 #import grid
@@ -48,8 +49,13 @@ fn main(
             }
         }
     }
-#if bias bias
-    sum += bias[column];
-#endif
+#if epilogue plain
     out[at] = activate(sum);
+#endif
+#if epilogue bias
+    out[at] = activate(sum + extra[column]);
+#endif
+#if epilogue grad
+    out[at] = activate_grad(extra[at], sum);
+#endif
 }

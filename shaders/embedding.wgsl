@@ -22,10 +22,11 @@ fn main(
     if at >= params.count {
         return;
     }
-    let id = u32(ids[at / params.width]);
+    let id = ids[at / params.width];
     var value = 0.0;
-    if id < params.rows {
-        value = table[id * params.width + at % params.width];
+    // A negative id would convert to 0.
+    if id >= 0.0 && id < f32(params.rows) {
+        value = table[u32(id) * params.width + at % params.width];
     }
     out[at] = value;
 }

@@ -1,12 +1,14 @@
-// c = act(op(a) op(b) + bias) for matrices of any size: a is [m, k] or, transposed, [k, m]; b is [k, n] or [n, k].
+// c = op(a) op(b) with an epilogue (see lib/store.wgsl), for matrices of any size: a is [m, k] or, transposed,
+// [k, m]; b is [k, n] or [n, k].
 // With splits > 1 workgroups in z sum one part of k each into c[z], for split_k_sum to add.
 // The vec4 variants need n to be a multiple of 4.
 #axis transposes nn
 #axis transposes nt
 #axis transposes tn
 #axis transposes tt
-#axis bias plain
-#axis bias bias
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 #axis width plain
 #axis width vec4
 

@@ -1,6 +1,7 @@
-// c = act(a op(b) + bias) where b has few columns: 64 invocations share each result's sum over k.
-#axis bias plain
-#axis bias bias
+// c = a op(b) with an epilogue (see lib/store.wgsl) where b has few columns: 64 invocations share each result's sum over k.
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 
 struct Params {
     m: u32,
@@ -17,8 +18,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
-#if bias bias
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+#if epilogue bias grad
+@group(0) @binding(4) var<storage, read> extra: array<f32>;
 #endif
 
 #import grid
@@ -51,10 +52,14 @@ fn main(
         workgroupBarrier();
     }
     if lane == 0u {
-#if bias bias
-        out[at] = activate(parts[0] + bias[column]);
-#else
+#if epilogue plain
         out[at] = activate(parts[0]);
+#endif
+#if epilogue bias
+        out[at] = activate(parts[0] + extra[column]);
+#endif
+#if epilogue grad
+        out[at] = activate_grad(extra[at], parts[0]);
 #endif
     }
 }

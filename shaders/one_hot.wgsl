@@ -20,5 +20,6 @@ fn main(
     if at >= params.count {
         return;
     }
-    out[at] = select(0.0, 1.0, ids[at / params.depth] == f32(at % params.depth));
+    let id = ids[at / params.depth];
+    out[at] = select(0.0, 1.0, id >= 0.0 && floor(id) == f32(at % params.depth));
 }

@@ -62,10 +62,10 @@ fn main(
     sum = parts[0];
 #if result cross_entropy
     if lane == 0u {
-        let id = u32(ids[row]);
+        // A negative id would convert to 0.
         var chosen = 0.0;
-        if id < params.classes {
-            chosen = x[base + id];
+        if ids[row] >= 0.0 && ids[row] < f32(params.classes) {
+            chosen = x[base + u32(ids[row])];
         }
         out[row] = log_f32(sum) + (largest - chosen);
     }

@@ -1,7 +1,8 @@
-// The second pass of a product whose k was split: out[i] = act(sum over s of partial[s, i] + bias[i % n]), the
-// parts added in order.
-#axis bias plain
-#axis bias bias
+// The second pass of a product whose k was split: adds partial[s, i] over s in order and applies the epilogue (see
+// lib/store.wgsl) of a result with n columns.
+#axis epilogue plain
+#axis epilogue bias
+#axis epilogue grad
 
 struct Params {
     count: u32,
@@ -14,8 +15,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
-#if bias bias
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
+#if epilogue bias grad
+@group(0) @binding(3) var<storage, read> extra: array<f32>;
 #endif
 
 #import grid
@@ -35,8 +36,13 @@ fn main(
     for (var s = 0u; s < params.splits; s++) {
         sum += partial[s * params.count + i];
     }
-#if bias bias
-    sum += bias[i % params.n];
-#endif
+#if epilogue plain
     out[i] = activate(sum);
+#endif
+#if epilogue bias
+    out[i] = activate(sum + extra[i % params.n]);
+#endif
+#if epilogue grad
+    out[i] = activate_grad(extra[i], sum);
+#endif
 }

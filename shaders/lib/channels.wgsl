@@ -9,6 +9,8 @@ struct ChannelsParams {
     chunks: u32,
     width: u32,
     eps: f32,
+    // See lib/epilogue.wgsl.
+    activation: u32,
     slope: f32,
 }
 

@@ -1,48 +1,63 @@
-// Stores the 4 x 4 results of a tile with bias and activation, row by row: row_base(row) is where a row starts
-// in `out`, in elements.
+// Stores the 4 x 4 results of a tile with its epilogue, row by row: row_base(row) is where a row starts in `out`,
+// in elements. `plain` applies the activation, `bias` adds extra [columns] first, `grad` takes extra, shaped like
+// the result, for the output of an activation whose vjp it applies.
 #import epilogue
 
-#if bias bias
+#if epilogue bias grad
 #if width vec4
-@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> extra: array<vec4<f32>>;
 #else
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> extra: array<f32>;
 #endif
 #endif
 
-fn store_tile(tile: Tile, row: u32, column: u32, rows: u32, columns: u32) {
-    if column >= columns {
-        return;
-    }
-    var offset = vec4(0.0);
-#if bias bias
-#if width vec4
-    offset = bias[column / 4u];
-#else
-    offset.x = bias[column];
-    if column + 1u < columns { offset.y = bias[column + 1u]; }
-    if column + 2u < columns { offset.z = bias[column + 2u]; }
-    if column + 3u < columns { offset.w = bias[column + 3u]; }
+#if width plain
+fn finish(sum: f32, at: u32, column: u32) -> f32 {
+#if epilogue plain
+    return activate(sum);
 #endif
+#if epilogue bias
+    return activate(sum + extra[column]);
 #endif
-    store_row(tile.c0 + offset, row, column, rows, columns);
-    store_row(tile.c1 + offset, row + 1u, column, rows, columns);
-    store_row(tile.c2 + offset, row + 2u, column, rows, columns);
-    store_row(tile.c3 + offset, row + 3u, column, rows, columns);
+#if epilogue grad
+    return activate_grad(extra[at], sum);
+#endif
 }
+#endif
 
 fn store_row(sum: vec4<f32>, row: u32, column: u32, rows: u32, columns: u32) {
-    if row >= rows {
+    if row >= rows || column >= columns {
         return;
     }
     let at = row_base(row) + column;
-    let value = activate4(sum);
 #if width vec4
-    out[at / 4u] = value;
-#else
-    out[at] = value.x;
-    if column + 1u < columns { out[at + 1u] = value.y; }
-    if column + 2u < columns { out[at + 2u] = value.z; }
-    if column + 3u < columns { out[at + 3u] = value.w; }
+#if epilogue plain
+    out[at / 4u] = vec4(activate(sum.x), activate(sum.y), activate(sum.z), activate(sum.w));
 #endif
+#if epilogue bias
+    let z = sum + extra[column / 4u];
+    out[at / 4u] = vec4(activate(z.x), activate(z.y), activate(z.z), activate(z.w));
+#endif
+#if epilogue grad
+    let y = extra[at / 4u];
+    out[at / 4u] = vec4(
+        activate_grad(y.x, sum.x),
+        activate_grad(y.y, sum.y),
+        activate_grad(y.z, sum.z),
+        activate_grad(y.w, sum.w),
+    );
+#endif
+#else
+    out[at] = finish(sum.x, at, column);
+    if column + 1u < columns { out[at + 1u] = finish(sum.y, at + 1u, column + 1u); }
+    if column + 2u < columns { out[at + 2u] = finish(sum.z, at + 2u, column + 2u); }
+    if column + 3u < columns { out[at + 3u] = finish(sum.w, at + 3u, column + 3u); }
+#endif
+}
+
+fn store_tile(tile: Tile, row: u32, column: u32, rows: u32, columns: u32) {
+    store_row(tile.c0, row, column, rows, columns);
+    store_row(tile.c1, row + 1u, column, rows, columns);
+    store_row(tile.c2, row + 2u, column, rows, columns);
+    store_row(tile.c3, row + 3u, column, rows, columns);
 }

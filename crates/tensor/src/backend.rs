@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::element::Element;
 use crate::error::Result;
 use crate::plan::Plan;
+use crate::shape::Shape;
 
 /// A device that runs plans. A backend is a cheap handle; clones share the device.
 ///
@@ -22,9 +23,9 @@ pub trait Backend: Clone + Send {
     /// The device in words, for people: name, instruction set or driver, threads.
     fn describe(&self) -> String;
 
-    /// Whether [`compile`](Backend::compile) takes an operation of a plan as it is. Otherwise the plan
-    /// is built with its decomposition instead.
-    fn supports(&self, op: &dyn crate::Operation) -> bool;
+    /// Whether [`compile`](Backend::compile) takes an operation of a plan, for these shapes, as it is.
+    /// Otherwise the plan is built with its decomposition instead.
+    fn supports(&self, op: &dyn crate::Operation, inputs: &[Shape], output: Shape) -> bool;
 
     /// Memory for `elements` numbers, zeroed. `label` names it in errors.
     fn allocate(&self, label: &str, elements: usize) -> Result<Self::Storage>;

@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fmt::Debug;
 
+use gannet_shaders::Launch;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Var};
 use crate::shape::Shape;
@@ -102,6 +104,13 @@ pub trait Operation: Any + Debug + Send + Sync {
     /// For an operation that only puts its inputs one after another: the offset of each in the output,
     /// in elements. The planner lets the inputs be computed in place.
     fn pieces(&self, _inputs: &[Shape], _output: Shape) -> Option<Vec<usize>> {
+        None
+    }
+
+    /// What a GPU has to do for the operation: dispatches as data. `in_place` says that the output takes the
+    /// place of the input that [`in_place`](Operation::in_place) names; that input is then bound as the
+    /// output alone. `None` where there is no shader for it, which leaves the decomposition.
+    fn launch(&self, _inputs: &[Shape], _output: Shape, _in_place: bool) -> Option<Launch> {
         None
     }
 

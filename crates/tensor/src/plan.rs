@@ -282,16 +282,17 @@ impl Plan {
 
     /// The same computation with every operation that `supported` refuses replaced by its decomposition.
     /// Errors when one has none.
-    pub fn lowered(self, supported: impl Fn(&dyn Operation) -> bool) -> Result<Plan> {
+    pub fn lowered(self, supported: impl Fn(&dyn Operation, &[Shape], Shape) -> bool) -> Result<Plan> {
         let mut trace = self.trace.clone();
         let mut changed = false;
         let mut i = 0;
         while i < trace.nodes.len() {
-            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone()
-                && !supported(&*op)
-            {
-                changed = true;
-                decompose(&mut trace, i, &*op, &inputs)?;
+            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone() {
+                let shapes: Vec<Shape> = inputs.iter().map(|id| trace.nodes[id.0].shape).collect();
+                if !supported(&*op, &shapes, trace.nodes[i].shape) {
+                    changed = true;
+                    decompose(&mut trace, i, &*op, &inputs)?;
+                }
             }
             i += 1;
         }

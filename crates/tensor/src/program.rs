@@ -87,7 +87,7 @@ impl<B: Backend> Program<B> {
     /// Prepares `plan` on `backend`. Errors when one of its variables is missing or has another shape, or
     /// when the device cannot run it.
     pub fn new(backend: &B, plan: Plan, variables: &Variables<B>) -> Result<Program<B>> {
-        let plan = Arc::new(plan.lowered(|op| backend.supports(op))?);
+        let plan = Arc::new(plan.lowered(|op, inputs, output| backend.supports(op, inputs, output))?);
         let mut storages = Vec::new();
         for (name, shape) in plan.variables() {
             let (found, storage) = variables.entry(name)?;

@@ -8,6 +8,7 @@ use crate::element::Element;
 use crate::error::Result;
 use crate::operation::{Operation, TensorMut, TensorRef};
 use crate::plan::{BufferKind, Plan};
+use crate::shape::Shape;
 
 pub(crate) mod abs;
 pub(crate) mod adam;
@@ -138,7 +139,7 @@ impl<T: Element> Backend for Reference<T> {
         format!("reference, {}, plain loops on one thread", std::any::type_name::<T>())
     }
 
-    fn supports(&self, _op: &dyn Operation) -> bool {
+    fn supports(&self, _op: &dyn Operation, _inputs: &[Shape], _output: Shape) -> bool {
         true
     }
 
