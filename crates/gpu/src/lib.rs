@@ -1,1 +1,19 @@
-//! The wgpu backend of Gannet.
+//! The wgpu backend of Gannet: runs programs on any GPU that Vulkan, Metal or DirectX 12 reaches.
+//!
+//! The backend knows no operation by name. An operation describes its dispatches as data
+//! ([`Operation::launch`](gannet_tensor::Operation::launch)): shaders, parameters, grids and buffers. What is
+//! left is here: choosing an adapter, pipelines, buffers, bind groups and one submission per run.
+
+mod adapter;
+mod buffer;
+mod device;
+mod executable;
+mod pipelines;
+mod profile;
+mod readback;
+
+pub use adapter::{AdapterDescription, adapters, has_gpu};
+pub use buffer::Storage;
+pub use device::{Counters, Options, Progress, Wgpu};
+pub use executable::Executable;
+pub use profile::DispatchTime;

@@ -31,6 +31,7 @@ mod fuse;
 mod geometry;
 mod grad;
 mod graph;
+mod launch;
 mod operation;
 pub mod ops;
 mod plan;

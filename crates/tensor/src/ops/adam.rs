@@ -41,6 +41,21 @@ impl Operation for Adam {
         Some(0)
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        let n = inputs[1].len();
+        let params = shaders::AdamParams {
+            n: size(n),
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            rest1: (1.0 - self.beta1) as f32,
+            rest2: (1.0 - self.beta2) as f32,
+        };
+        let grid = shaders::grid_1d(shaders::ADAM, n);
+        let step = Dispatch::new(shaders::ADAM, &params, grid, &[Output, Input(1), Input(2)]);
+        let copy = (!in_place).then(|| launch::copy_whole(Input(0), output));
+        Some(copy.into_iter().chain([step]).collect::<Vec<Dispatch>>().into())
+    }
+
     reference!(kernels::adam::adam);
 }
 

@@ -25,6 +25,10 @@ impl Operation for Add {
         ])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::ADD, shaders::ADD_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::add::add);
 }
 

@@ -31,6 +31,10 @@ impl Operation for Affine {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::unary([shaders::AFFINE, shaders::AFFINE_IN_PLACE], [self.scale, self.shift], output, in_place)
+    }
+
     reference!(kernels::affine::affine);
 }
 

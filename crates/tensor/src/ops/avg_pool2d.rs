@@ -34,6 +34,10 @@ impl Operation for AvgPool2d {
         (g.pooled().len() * g.size_h * g.size_w) as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::pooling(shaders::AVG_POOL2D, &self.geometry, output, &[Input(0), Output])
+    }
+
     reference!(kernels::avg_pool2d::avg_pool2d);
 }
 

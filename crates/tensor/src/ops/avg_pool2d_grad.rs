@@ -34,5 +34,9 @@ impl Operation for AvgPool2dGrad {
         (g.pooled().len() * g.size_h * g.size_w) as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::pooling(shaders::AVG_POOL2D_GRAD, &self.geometry, output, &[Input(0), Output])
+    }
+
     reference!(kernels::avg_pool2d_grad::avg_pool2d_grad);
 }

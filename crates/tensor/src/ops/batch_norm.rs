@@ -1,7 +1,7 @@
 //! y = gamma (x - mean) / sqrt(variance + eps) + beta: batch normalisation (Ioffe and Szegedy 2015).
 
 use crate::ops::prelude::*;
-use crate::ops::{BatchNormGrad, BatchNormSums};
+use crate::ops::{Activation, BatchNormGrad, BatchNormSums};
 
 /// y = gamma (x - mean) / sqrt(variance + `eps`) + beta, per channel. Inputs: x [.., C], stats
 /// [2 `groups`, C] as [`BatchStats`](super::BatchStats) gives them, gamma [C], beta [C].
@@ -76,6 +76,10 @@ impl Operation for BatchNorm {
         Some(0)
     }
 
+    fn launch(&self, inputs: &[Shape], _output: Shape, in_place: bool) -> Option<Launch> {
+        launch_batch_norm(self, None, inputs[0], in_place)
+    }
+
     reference!(kernels::batch_norm::batch_norm);
 }
 
@@ -129,6 +133,29 @@ impl Parts {
         let (mean, variance) = self.rows(stats);
         (self.of(x) - mean) * (variance + eps).sqrt().reciprocal()
     }
+}
+
+/// The dispatch of a normalisation with an activation.
+pub(super) fn launch_batch_norm(
+    op: &BatchNorm,
+    activation: Option<Activation>,
+    x: Shape,
+    in_place: bool,
+) -> Option<Launch> {
+    let (params, _) = launch::channels(x, op.groups, op.eps);
+    let (activation, slope) = launch::activation(activation);
+    let params = shaders::ChannelsParams { activation, slope, ..params };
+    let grid = launch::channels_grid(x, op.groups);
+    Some(match in_place {
+        false => {
+            let arguments = [Input(0), Input(1), Input(2), Input(3), Output];
+            Dispatch::new(shaders::BATCH_NORM, &params, grid, &arguments).into()
+        }
+        true => {
+            let arguments = [Output, Input(1), Input(2), Input(3)];
+            Dispatch::new(shaders::BATCH_NORM_IN_PLACE, &params, grid, &arguments).into()
+        }
+    })
 }
 
 impl<'g> Var<'g> {

@@ -49,5 +49,16 @@ impl Operation for BatchNormGrad {
         Some(1)
     }
 
+    fn launch(&self, inputs: &[Shape], _output: Shape, in_place: bool) -> Option<Launch> {
+        let (params, _) = launch::channels(inputs[0], self.groups, self.eps);
+        let grid = launch::channels_grid(inputs[0], self.groups);
+        let (kernel, dy) = match in_place {
+            false => (shaders::BATCH_NORM_GRAD, Some(Input(1))),
+            true => (shaders::BATCH_NORM_GRAD_IN_PLACE, None),
+        };
+        let arguments: Vec<_> = [Input(0), Input(2), Input(3), Input(4), Output].into_iter().chain(dy).collect();
+        Some(Dispatch::new(kernel, &params, grid, &arguments).into())
+    }
+
     reference!(kernels::batch_norm_grad::batch_norm_grad);
 }

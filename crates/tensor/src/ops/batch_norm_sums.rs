@@ -39,5 +39,19 @@ impl Operation for BatchNormSums {
         4 * inputs[0].len() as u64
     }
 
+    fn launch(&self, inputs: &[Shape], _output: Shape, _in_place: bool) -> Option<Launch> {
+        let (params, grid) = launch::channels(inputs[0], self.groups, self.eps);
+        let (chunks, channels) = (params.chunks as usize, params.channels as usize);
+        let to = if chunks > 1 { Scratch(0) } else { Output };
+        let arguments = [Input(0), Input(1), Input(2), to];
+        let mut launch = Launch::from(Dispatch::new(shaders::BATCH_NORM_SUMS, &params, grid, &arguments));
+        if chunks > 1 {
+            let partial = [self.groups, chunks, 2 * channels];
+            launch.scratch.push(partial.iter().product());
+            launch::sum(Scratch(0), &partial, |axis| axis == 1, &mut launch);
+        }
+        Some(launch)
+    }
+
     reference!(kernels::batch_norm_sums::batch_norm_sums);
 }

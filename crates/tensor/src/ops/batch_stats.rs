@@ -34,6 +34,19 @@ impl Operation for BatchStats {
         4 * inputs[0].len() as u64
     }
 
+    fn launch(&self, inputs: &[Shape], _output: Shape, _in_place: bool) -> Option<Launch> {
+        let (params, grid) = launch::channels(inputs[0], self.groups, 0.0);
+        if params.chunks == 1 {
+            return Some(Dispatch::new(shaders::BATCH_STATS_FINAL, &params, grid, &[Input(0), Output]).into());
+        }
+        let groups = size(self.groups);
+        let partial = Dispatch::new(shaders::BATCH_STATS_PARTIAL, &params, grid, &[Input(0), Scratch(0)]);
+        let grid = [params.channels.div_ceil(64), 1, groups];
+        let merge = Dispatch::new(shaders::BATCH_STATS_MERGE, &params, grid, &[Scratch(0), Output]);
+        let scratch = vec![(groups * params.chunks * 2 * params.channels) as usize];
+        Some(Launch { dispatches: vec![partial, merge], scratch })
+    }
+
     reference!(kernels::batch_stats::batch_stats);
 }
 

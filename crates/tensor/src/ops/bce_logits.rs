@@ -25,6 +25,15 @@ impl Operation for BceLogits {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        let params = shaders::BceLogitsParams { count: size(output.len()) };
+        let grid = shaders::grid_1d(shaders::BCE_LOGITS, output.len());
+        Some(match in_place {
+            false => Dispatch::new(shaders::BCE_LOGITS, &params, grid, &[Output, Input(1), Input(0)]).into(),
+            true => Dispatch::new(shaders::BCE_LOGITS_IN_PLACE, &params, grid, &[Output, Input(1)]).into(),
+        })
+    }
+
     reference!(kernels::bce_logits::bce_logits);
 }
 

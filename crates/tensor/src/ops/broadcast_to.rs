@@ -26,6 +26,11 @@ impl Operation for BroadcastTo {
         Ok(vec![Some(cx.cotangent.sum_to(cx.inputs[0].shape()))])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let (from, to) = (inputs[0].broadcast_strides(output), output.strides());
+        Some(launch::copy(Input(0), output.dims(), &from, &to, [0, 0]).into())
+    }
+
     reference!(kernels::broadcast_to::broadcast_to);
 }
 

@@ -29,6 +29,10 @@ impl Operation for Clamp {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::unary([shaders::CLAMP, shaders::CLAMP_IN_PLACE], [self.low, self.high], output, in_place)
+    }
+
     reference!(kernels::clamp::clamp);
 }
 

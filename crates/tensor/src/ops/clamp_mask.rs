@@ -30,6 +30,10 @@ impl Operation for ClampMask {
         Some(1)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::cotangent([shaders::CLAMP_MASK, shaders::CLAMP_MASK_IN_PLACE], [self.low, self.high], output, in_place)
+    }
+
     reference!(kernels::clamp_mask::clamp_mask);
 }
 

@@ -56,6 +56,17 @@ impl Operation for Concat {
         0
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let to = output.strides();
+        let mut start = 0;
+        let copies = inputs.iter().enumerate().map(|(i, x)| {
+            let copy = launch::copy(Input(i), x.dims(), &x.strides(), &to, [0, start]);
+            start += x.dims()[self.axis] * to[self.axis];
+            copy
+        });
+        Some(copies.collect::<Vec<Dispatch>>().into())
+    }
+
     reference!(kernels::concat::concat);
 }
 

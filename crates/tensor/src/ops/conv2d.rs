@@ -1,7 +1,7 @@
 //! y = the convolution of images x with a kernel w.
 
 use crate::ops::prelude::*;
-use crate::ops::{ConvTranspose2d, Conv2dWeightGrad};
+use crate::ops::{Conv2dWeightGrad, ConvTranspose2d, Epilogue};
 
 /// y = convolution (cross-correlation, as everywhere in this field) of images x with a kernel w.
 ///
@@ -37,7 +37,41 @@ impl Operation for Conv2d {
         self.geometry.flops()
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_conv2d(&self.geometry, None, output)
+    }
+
     reference!(kernels::conv2d::conv2d);
+}
+
+/// The dispatch of a convolution with an epilogue: one element at a time where there are few channels,
+/// otherwise tiles of 64 x 64.
+pub(super) fn launch_conv2d(
+    g: &Conv2dGeometry,
+    epilogue: Option<Epilogue>,
+    output: Shape,
+) -> Option<Launch> {
+    let finish = launch::Finish::of(epilogue);
+    let params = shaders::ConvolutionParams {
+        activation: finish.activation,
+        slope: finish.slope,
+        ..launch::convolution(g)
+    };
+    let channels = output.last();
+    if channels <= 8 {
+        let kernel =
+            [shaders::CONV2D_DIRECT, shaders::CONV2D_DIRECT_BIAS, shaders::CONV2D_DIRECT_GRAD][finish.variant];
+        let grid = shaders::grid_1d(kernel, output.len());
+        return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
+    }
+    let kernel = [
+        [shaders::CONV2D, shaders::CONV2D_VEC4],
+        [shaders::CONV2D_BIAS, shaders::CONV2D_BIAS_VEC4],
+        [shaders::CONV2D_GRAD, shaders::CONV2D_GRAD_VEC4],
+    ][finish.variant][usize::from(channels.is_multiple_of(4))];
+    let pixels = output.len() / channels;
+    let grid = shaders::grid_folded(launch::tiles(pixels, channels), 1);
+    Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
 }
 
 impl<'g> Var<'g> {

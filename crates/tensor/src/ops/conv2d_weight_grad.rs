@@ -37,5 +37,24 @@ impl Operation for Conv2dWeightGrad {
         self.geometry.flops()
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let g = &self.geometry;
+        let (m, n) = (g.kernel_h * g.kernel_w * g.in_c, g.out_c);
+        let (splits, part) = launch::split_k(launch::tiles(m, n), g.batch * g.out_h * g.out_w);
+        let kernel = match n % 4 {
+            0 => shaders::CONV2D_WEIGHT_GRAD_VEC4,
+            _ => shaders::CONV2D_WEIGHT_GRAD,
+        };
+        let params = shaders::ConvolutionParams { k_per_split: size(part), ..launch::convolution(g) };
+        let grid = shaders::grid_folded(launch::tiles(m, n), splits);
+        let to = if splits > 1 { Scratch(0) } else { Output };
+        let product = Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), to]);
+        if splits == 1 {
+            return Some(product.into());
+        }
+        let sum = launch::split_k_sum(splits, output, launch::Finish::NONE);
+        Some(Launch { dispatches: vec![product, sum], scratch: vec![splits * output.len()] })
+    }
+
     reference!(kernels::conv2d_weight_grad::conv2d_weight_grad);
 }

@@ -1,7 +1,7 @@
 //! x = the transposed convolution of features y with a kernel w: the adjoint of conv2d.
 
 use crate::ops::prelude::*;
-use crate::ops::{Conv2d, Conv2dWeightGrad};
+use crate::ops::{Conv2d, Conv2dWeightGrad, Epilogue};
 
 /// x = transposed convolution of features y with a kernel w: the adjoint of [`Conv2d`](super::Conv2d) in its image.
 ///
@@ -37,7 +37,42 @@ impl Operation for ConvTranspose2d {
         self.geometry.flops()
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_conv_transpose2d(&self.geometry, None, output)
+    }
+
     reference!(kernels::conv_transpose2d::conv_transpose2d);
+}
+
+/// The dispatch of a transposed convolution with an epilogue: one element at a time where there are few channels,
+/// otherwise tiles of 64 x 64.
+pub(super) fn launch_conv_transpose2d(
+    g: &Conv2dGeometry,
+    epilogue: Option<Epilogue>,
+    output: Shape,
+) -> Option<Launch> {
+    let finish = launch::Finish::of(epilogue);
+    let params = shaders::ConvolutionParams {
+        activation: finish.activation,
+        slope: finish.slope,
+        ..launch::convolution(g)
+    };
+    let channels = output.last();
+    if channels <= 8 {
+        let kernel =
+            [shaders::CONV_TRANSPOSE2D_DIRECT, shaders::CONV_TRANSPOSE2D_DIRECT_BIAS, shaders::CONV_TRANSPOSE2D_DIRECT_GRAD][finish.variant];
+        let grid = shaders::grid_1d(kernel, output.len());
+        return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
+    }
+    let kernel = [
+        [shaders::CONV_TRANSPOSE2D, shaders::CONV_TRANSPOSE2D_VEC4],
+        [shaders::CONV_TRANSPOSE2D_BIAS, shaders::CONV_TRANSPOSE2D_BIAS_VEC4],
+        [shaders::CONV_TRANSPOSE2D_GRAD, shaders::CONV_TRANSPOSE2D_GRAD_VEC4],
+    ][finish.variant][usize::from(channels.is_multiple_of(4))];
+    // The largest phase; smaller ones leave workgroups without work.
+    let pixels = g.batch * g.in_h.div_ceil(g.stride_h) * g.in_w.div_ceil(g.stride_w);
+    let grid = shaders::grid_folded(launch::tiles(pixels, channels), g.stride_h * g.stride_w);
+    Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
 }
 
 impl<'g> Var<'g> {

@@ -25,6 +25,10 @@ impl Operation for Div {
         ])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::DIV, shaders::DIV_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::div::div);
 }
 

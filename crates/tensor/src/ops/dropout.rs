@@ -60,6 +60,20 @@ impl Operation for Dropout {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        let params = shaders::DropoutParams {
+            count: size(output.len()),
+            seed: self.seed,
+            threshold: self.threshold(),
+            scale: (1.0 / (1.0 - self.rate)) as f32,
+        };
+        let grid = shaders::grid_1d(shaders::DROPOUT, output.len());
+        Some(match in_place {
+            false => Dispatch::new(shaders::DROPOUT, &params, grid, &[Output, Input(1), Input(0)]).into(),
+            true => Dispatch::new(shaders::DROPOUT_IN_PLACE, &params, grid, &[Output, Input(1)]).into(),
+        })
+    }
+
     reference!(kernels::dropout::dropout);
 }
 

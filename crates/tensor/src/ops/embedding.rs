@@ -31,6 +31,13 @@ impl Operation for Embedding {
         0
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let &[rows, width] = inputs[0].dims() else { return None };
+        let params = shaders::EmbeddingParams { count: size(output.len()), rows: size(rows), width: size(width) };
+        let grid = shaders::grid_1d(shaders::EMBEDDING, output.len());
+        Some(Dispatch::new(shaders::EMBEDDING, &params, grid, &[Input(0), Input(1), Output]).into())
+    }
+
     reference!(kernels::embedding::embedding);
 }
 

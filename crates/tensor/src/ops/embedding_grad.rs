@@ -30,5 +30,11 @@ impl Operation for EmbeddingGrad {
         inputs[1].len() as u64
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let params = shaders::EmbeddingGradParams { count: size(output.len()), width: size(output.last()), ids: size(inputs[0].len()) };
+        let grid = shaders::grid_1d(shaders::EMBEDDING_GRAD, output.len());
+        Some(Dispatch::new(shaders::EMBEDDING_GRAD, &params, grid, &[Input(0), Input(1), Output]).into())
+    }
+
     reference!(kernels::embedding_grad::embedding_grad);
 }

@@ -1,5 +1,6 @@
 //! Batch normalisation with an activation.
 
+use crate::ops::batch_norm::launch_batch_norm;
 use crate::ops::prelude::*;
 use crate::ops::{Activation, BatchNorm};
 
@@ -43,6 +44,10 @@ impl Operation for FusedBatchNorm {
 
     fn in_place(&self) -> Option<usize> {
         Some(0)
+    }
+
+    fn launch(&self, inputs: &[Shape], _output: Shape, in_place: bool) -> Option<Launch> {
+        launch_batch_norm(&self.batch_norm(), Some(self.activation), inputs[0], in_place)
     }
 
     reference!(kernels::fused_batch_norm::fused_batch_norm);

@@ -1,5 +1,6 @@
 //! A convolution with bias and activation, or with the vjp of an activation.
 
+use crate::ops::conv2d::launch_conv2d;
 use crate::ops::prelude::*;
 use crate::ops::{Conv2d, Epilogue};
 
@@ -38,6 +39,10 @@ impl Operation for FusedConv2d {
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
         self.product().flops(inputs, output) + 2 * output.len() as u64
+    }
+
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_conv2d(&self.geometry, Some(self.epilogue), output)
     }
 
     reference!(kernels::fused_conv2d::fused_conv2d);

@@ -1,5 +1,6 @@
 //! A transposed convolution with bias and activation, or with the vjp of an activation.
 
+use crate::ops::conv_transpose2d::launch_conv_transpose2d;
 use crate::ops::prelude::*;
 use crate::ops::{ConvTranspose2d, Epilogue};
 
@@ -38,6 +39,10 @@ impl Operation for FusedConvTranspose2d {
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
         self.product().flops(inputs, output) + 2 * output.len() as u64
+    }
+
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_conv_transpose2d(&self.geometry, Some(self.epilogue), output)
     }
 
     reference!(kernels::fused_conv_transpose2d::fused_conv_transpose2d);

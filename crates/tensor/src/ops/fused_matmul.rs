@@ -1,5 +1,6 @@
 //! A matrix product with bias and activation, or with the vjp of an activation.
 
+use crate::ops::matmul::launch_matmul;
 use crate::ops::prelude::*;
 use crate::ops::{MatMul, Epilogue};
 
@@ -40,6 +41,10 @@ impl Operation for FusedMatMul {
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
         self.product().flops(inputs, output) + 2 * output.len() as u64
+    }
+
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_matmul(&self.product(), Some(self.epilogue), inputs, output)
     }
 
     reference!(kernels::fused_matmul::fused_matmul);

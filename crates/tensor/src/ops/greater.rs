@@ -20,6 +20,10 @@ impl Operation for Greater {
         Ok(vec![None, None])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::GREATER, shaders::GREATER_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::greater::greater);
 }
 

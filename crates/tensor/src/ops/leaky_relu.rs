@@ -27,6 +27,10 @@ impl Operation for LeakyRelu {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::unary([shaders::LEAKY_RELU, shaders::LEAKY_RELU_IN_PLACE], [self.negative_slope, 0.0], output, in_place)
+    }
+
     reference!(kernels::leaky_relu::leaky_relu);
 }
 

@@ -28,6 +28,10 @@ impl Operation for LeakyReluGrad {
         Some(1)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::cotangent([shaders::LEAKY_RELU_GRAD, shaders::LEAKY_RELU_GRAD_IN_PLACE], [self.negative_slope, 0.0], output, in_place)
+    }
+
     reference!(kernels::leaky_relu_grad::leaky_relu_grad);
 }
 

@@ -37,6 +37,15 @@ impl Operation for Lerp {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        let params = shaders::LerpParams { count: size(output.len()) };
+        let grid = shaders::grid_1d(shaders::LERP, output.len());
+        Some(match in_place {
+            false => Dispatch::new(shaders::LERP, &params, grid, &[Input(0), Input(1), Input(2), Output]).into(),
+            true => Dispatch::new(shaders::LERP_IN_PLACE, &params, grid, &[Output, Input(1), Input(2)]).into(),
+        })
+    }
+
     reference!(kernels::lerp::lerp);
 }
 

@@ -1,5 +1,6 @@
 //! C = A B, with either operand transposed.
 
+use crate::ops::Epilogue;
 use crate::ops::prelude::*;
 
 /// C = A B for matrices, each of which may be given transposed.
@@ -50,7 +51,82 @@ impl Operation for MatMul {
         2 * output.len() as u64 * k as u64
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch_matmul(self, None, inputs, output)
+    }
+
     reference!(kernels::matmul::matmul);
+}
+
+/// The shaders of a product: by operands transposed, epilogue, and whether rows are whole vectors of 4.
+const TILED: [[[shaders::Kernel<shaders::MatmulParams>; 2]; 3]; 4] = [
+    [
+        [shaders::MATMUL_NN, shaders::MATMUL_NN_VEC4],
+        [shaders::MATMUL_NN_BIAS, shaders::MATMUL_NN_BIAS_VEC4],
+        [shaders::MATMUL_NN_GRAD, shaders::MATMUL_NN_GRAD_VEC4],
+    ],
+    [
+        [shaders::MATMUL_NT, shaders::MATMUL_NT_VEC4],
+        [shaders::MATMUL_NT_BIAS, shaders::MATMUL_NT_BIAS_VEC4],
+        [shaders::MATMUL_NT_GRAD, shaders::MATMUL_NT_GRAD_VEC4],
+    ],
+    [
+        [shaders::MATMUL_TN, shaders::MATMUL_TN_VEC4],
+        [shaders::MATMUL_TN_BIAS, shaders::MATMUL_TN_BIAS_VEC4],
+        [shaders::MATMUL_TN_GRAD, shaders::MATMUL_TN_GRAD_VEC4],
+    ],
+    [
+        [shaders::MATMUL_TT, shaders::MATMUL_TT_VEC4],
+        [shaders::MATMUL_TT_BIAS, shaders::MATMUL_TT_BIAS_VEC4],
+        [shaders::MATMUL_TT_GRAD, shaders::MATMUL_TT_GRAD_VEC4],
+    ],
+];
+
+/// The dispatches of a product [m, k] x [k, n] with an epilogue: dot products where n is small, otherwise tiles of
+/// 64 x 64, and a second pass over partial sums where k is long and the tiles are few.
+pub(super) fn launch_matmul(
+    op: &MatMul,
+    epilogue: Option<Epilogue>,
+    inputs: &[Shape],
+    output: Shape,
+) -> Option<Launch> {
+    let &[m, n] = output.dims() else { return None };
+    let k = inputs[0].len() / m;
+    let finish = launch::Finish::of(epilogue);
+    if n <= 4 && k >= 32 && !op.trans_a {
+        let kernel = [shaders::MATMUL_DOT, shaders::MATMUL_DOT_BIAS, shaders::MATMUL_DOT_GRAD][finish.variant];
+        let params = shaders::MatmulDotParams {
+            m: size(m),
+            n: size(n),
+            k: size(k),
+            b_stride_k: if op.trans_b { 1 } else { size(n) },
+            b_stride_n: if op.trans_b { size(k) } else { 1 },
+            activation: finish.activation,
+            slope: finish.slope,
+        };
+        let grid = shaders::grid_folded(m * n, 1);
+        return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
+    }
+    let tiles = launch::tiles(m, n);
+    let (splits, part) = launch::split_k(tiles, k);
+    let inner = if splits > 1 { launch::Finish::NONE } else { finish };
+    let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
+    let kernel = TILED[transposes][inner.variant][usize::from(n.is_multiple_of(4))];
+    let params = shaders::MatmulParams {
+        m: size(m),
+        n: size(n),
+        k: size(k),
+        k_per_split: size(part),
+        activation: inner.activation,
+        slope: inner.slope,
+    };
+    let grid = shaders::grid_folded(tiles, splits);
+    if splits == 1 {
+        return Some(Dispatch::new(kernel, &params, grid, &inner.arguments()).into());
+    }
+    let product = Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), Scratch(0)]);
+    let sum = launch::split_k_sum(splits, output, finish);
+    Some(Launch { dispatches: vec![product, sum], scratch: vec![splits * m * n] })
 }
 
 impl<'g> Var<'g> {

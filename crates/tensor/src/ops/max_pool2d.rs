@@ -34,6 +34,10 @@ impl Operation for MaxPool2d {
         (g.pooled().len() * g.size_h * g.size_w) as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::pooling(shaders::MAX_POOL2D, &self.geometry, output, &[Input(0), Output])
+    }
+
     reference!(kernels::max_pool2d::max_pool2d);
 }
 

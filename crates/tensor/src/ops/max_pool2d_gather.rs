@@ -34,5 +34,9 @@ impl Operation for MaxPool2dGather {
         (g.pooled().len() * g.size_h * g.size_w) as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::pooling(shaders::MAX_POOL2D_GATHER, &self.geometry, output, &[Input(0), Output, Input(1)])
+    }
+
     reference!(kernels::max_pool2d_gather::max_pool2d_gather);
 }

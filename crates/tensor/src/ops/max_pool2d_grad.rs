@@ -36,5 +36,9 @@ impl Operation for MaxPool2dGrad {
         (g.pooled().len() * g.size_h * g.size_w) as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::pooling(shaders::MAX_POOL2D_GRAD, &self.geometry, output, &[Input(0), Input(1), Output])
+    }
+
     reference!(kernels::max_pool2d_grad::max_pool2d_grad);
 }

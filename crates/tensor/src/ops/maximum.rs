@@ -26,6 +26,10 @@ impl Operation for Maximum {
         ])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::MAXIMUM, shaders::MAXIMUM_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::maximum::maximum);
 }
 

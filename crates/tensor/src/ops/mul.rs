@@ -25,6 +25,10 @@ impl Operation for Mul {
         ])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::MUL, shaders::MUL_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::mul::mul);
 }
 

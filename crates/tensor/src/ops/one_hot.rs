@@ -30,6 +30,12 @@ impl Operation for OneHot {
         0
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let params = shaders::OneHotParams { count: size(output.len()), depth: size(self.depth) };
+        let grid = shaders::grid_1d(shaders::ONE_HOT, output.len());
+        Some(Dispatch::new(shaders::ONE_HOT, &params, grid, &[Input(0), Output]).into())
+    }
+
     reference!(kernels::one_hot::one_hot);
 }
 

@@ -31,6 +31,18 @@ impl Operation for Pad {
         Ok(vec![Some(cx.cotangent.slice(self.axis, self.before, self.before + size))])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let (x, strides) = (inputs[0], inputs[0].strides());
+        let mut axes = [[1, 1, 0, 0]; 6];
+        for (axis, sizes) in axes.iter_mut().enumerate().take(x.rank()) {
+            let before = if axis == self.axis { self.before } else { 0 };
+            *sizes = [output.dims()[axis], x.dims()[axis], before, strides[axis]].map(size);
+        }
+        let params = shaders::PadParams { count: size(output.len()), rank: size(x.rank()), axes };
+        let grid = shaders::grid_1d(shaders::PAD, output.len());
+        Some(Dispatch::new(shaders::PAD, &params, grid, &[Input(0), Output]).into())
+    }
+
     reference!(kernels::pad::pad);
 }
 

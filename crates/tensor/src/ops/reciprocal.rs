@@ -23,6 +23,10 @@ impl Operation for Reciprocal {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::unary([shaders::RECIPROCAL, shaders::RECIPROCAL_IN_PLACE], [0.0; 2], output, in_place)
+    }
+
     reference!(kernels::reciprocal::reciprocal);
 }
 

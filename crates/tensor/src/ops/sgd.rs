@@ -35,6 +35,15 @@ impl Operation for Sgd {
         Some(0)
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        let n = inputs[1].len();
+        let params = shaders::SgdParams { n: size(n), momentum: self.momentum as f32 };
+        let grid = shaders::grid_1d(shaders::SGD, n);
+        let step = Dispatch::new(shaders::SGD, &params, grid, &[Output, Input(1), Input(2)]);
+        let copy = (!in_place).then(|| launch::copy_whole(Input(0), output));
+        Some(copy.into_iter().chain([step]).collect::<Vec<Dispatch>>().into())
+    }
+
     reference!(kernels::sgd::sgd);
 }
 

@@ -24,6 +24,10 @@ impl Operation for SigmoidGrad {
         Some(1)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::cotangent([shaders::SIGMOID_GRAD, shaders::SIGMOID_GRAD_IN_PLACE], [0.0; 2], output, in_place)
+    }
+
     reference!(kernels::sigmoid_grad::sigmoid_grad);
 }
 

@@ -29,6 +29,13 @@ impl Operation for Softmax {
         4 * output.len() as u64
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let rows = output.len() / output.last().max(1);
+        let params = shaders::SoftmaxParams { rows: size(rows), classes: size(output.last()) };
+        let grid = shaders::grid_folded(rows, 1);
+        Some(Dispatch::new(shaders::SOFTMAX, &params, grid, &[Input(0), Output]).into())
+    }
+
     reference!(kernels::softmax::softmax);
 }
 

@@ -30,6 +30,13 @@ impl Operation for SoftmaxCrossEntropy {
         3 * inputs[0].len() as u64
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let params = shaders::SoftmaxParams { rows: size(output.len()), classes: size(inputs[0].last()) };
+        let grid = shaders::grid_folded(output.len(), 1);
+        let arguments = [Input(0), Output, Input(1)];
+        Some(Dispatch::new(shaders::SOFTMAX_CROSS_ENTROPY, &params, grid, &arguments).into())
+    }
+
     reference!(kernels::softmax_cross_entropy::softmax_cross_entropy);
 }
 

@@ -23,6 +23,10 @@ impl Operation for Sqrt {
         Some(0)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::unary([shaders::SQRT, shaders::SQRT_IN_PLACE], [0.0; 2], output, in_place)
+    }
+
     reference!(kernels::sqrt::sqrt);
 }
 

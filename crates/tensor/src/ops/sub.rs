@@ -25,6 +25,10 @@ impl Operation for Sub {
         ])
     }
 
+    fn launch(&self, inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        launch::binary([shaders::SUB, shaders::SUB_BROADCAST], inputs, output)
+    }
+
     reference!(kernels::sub::sub);
 }
 

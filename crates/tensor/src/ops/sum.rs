@@ -30,6 +30,12 @@ impl Operation for Sum {
         inputs[0].len() as u64
     }
 
+    fn launch(&self, inputs: &[Shape], _output: Shape, _in_place: bool) -> Option<Launch> {
+        let mut launch = Launch::default();
+        launch::sum(Input(0), inputs[0].dims(), |axis| self.axes.contains(&axis), &mut launch);
+        Some(launch)
+    }
+
     reference!(kernels::sum::sum);
 }
 

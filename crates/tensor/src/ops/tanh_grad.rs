@@ -24,6 +24,10 @@ impl Operation for TanhGrad {
         Some(1)
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, in_place: bool) -> Option<Launch> {
+        launch::cotangent([shaders::TANH_GRAD, shaders::TANH_GRAD_IN_PLACE], [0.0; 2], output, in_place)
+    }
+
     reference!(kernels::tanh_grad::tanh_grad);
 }
 

@@ -35,6 +35,20 @@ impl Operation for UpsampleNearest {
         0
     }
 
+    fn launch(&self, _inputs: &[Shape], output: Shape, _in_place: bool) -> Option<Launch> {
+        let &[_, h, w, channels] = output.dims() else { return None };
+        let params = shaders::UpsampleNearestParams {
+            count: size(output.len()),
+            h: size(h),
+            w: size(w),
+            channels: size(channels),
+            factor_h: size(self.factor[0]),
+            factor_w: size(self.factor[1]),
+        };
+        let grid = shaders::grid_1d(shaders::UPSAMPLE_NEAREST, output.len());
+        Some(Dispatch::new(shaders::UPSAMPLE_NEAREST, &params, grid, &[Input(0), Output]).into())
+    }
+
     reference!(kernels::upsample_nearest::upsample_nearest);
 }
 

@@ -1,0 +1,259 @@
+//! The device: the handle that clones share, its errors and its counters.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use gannet_tensor::{Backend, Error, Operation, Plan, Result, Shape};
+
+use crate::adapter;
+use crate::buffer::Storage;
+use crate::executable::Executable;
+use crate::pipelines::Pipelines;
+use crate::readback;
+
+/// Told how many of how many shaders are compiled, as they are.
+pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
+
+/// How to open a device.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The adapter: its number in [`adapters`](crate::adapters), or part of its name. Without one
+    /// `WGPU_ADAPTER_NAME` decides, otherwise the first GPU.
+    pub adapter: Option<String>,
+    /// Run shaders with bounds checks, bounded loops and guarded divisions.
+    pub checked: bool,
+    /// Keep to WebGPU's default limits even where the adapter offers more.
+    pub default_limits: bool,
+    /// Folder of the pipeline cache; without one pipelines are compiled anew in every process.
+    pub cache: Option<PathBuf>,
+    /// Called while shaders are compiled.
+    pub progress: Option<Progress>,
+}
+
+/// What a device holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Buffers that exist now.
+    pub buffers: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Pipelines made so far.
+    pub pipelines: u64,
+    /// Bind groups made so far.
+    pub bind_groups: u64,
+    /// Submissions so far.
+    pub submissions: u64,
+    /// Dispatches so far.
+    pub dispatches: u64,
+    /// Submissions that were not known to be finished when the last run returned.
+    pub queued: u64,
+}
+
+/// The counters as they are counted, and the memory that allocation may take.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) buffers: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) pipelines: AtomicU64,
+    pub(crate) bind_groups: AtomicU64,
+    pub(crate) submissions: AtomicU64,
+    pub(crate) dispatches: AtomicU64,
+    pub(crate) queued: AtomicU64,
+    pub(crate) budget: AtomicU64,
+}
+
+/// What the callbacks of the device have reported.
+#[derive(Default)]
+struct Trouble {
+    lost: Option<String>,
+    error: Option<String>,
+}
+
+pub(crate) struct Gpu {
+    pub(crate) info: wgpu::AdapterInfo,
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) limits: wgpu::Limits,
+    pub(crate) checked: bool,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) tally: Arc<Tally>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+impl Gpu {
+    /// Errors if the device is lost or has reported an error since the last check.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut trouble = self.trouble.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(reason) = &trouble.lost {
+            return Err(Error::new(format!(
+                "the GPU {} was lost ({reason}): what was saved is safe; start again, on another device if it \
+                 happens again",
+                self.info.name
+            )));
+        }
+        match trouble.error.take() {
+            Some(error) => Err(Error::new(format!("the GPU {} reported an error: {error}", self.info.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Submits one command buffer.
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        self.tally.submissions.fetch_add(1, Relaxed);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Blocks until `submission` (or, without one, everything submitted) has finished.
+    pub(crate) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let waited = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        self.check()?;
+        waited
+            .map(|_| ())
+            .map_err(|error| Error::new(format!("waiting for the GPU {}: {error}", self.info.name)))
+    }
+}
+
+/// A GPU. Clones share it.
+#[derive(Clone)]
+pub struct Wgpu {
+    pub(crate) gpu: Arc<Gpu>,
+}
+
+impl Wgpu {
+    /// Opens the device that `options` choose.
+    ///
+    /// # Errors
+    /// When there is no such adapter (the message lists those there are), or its driver refuses a device.
+    pub fn new(options: &Options) -> Result<Wgpu> {
+        let adapter = adapter::choose(options.adapter.as_deref())?;
+        let info = adapter.get_info();
+        let offered = adapter.limits();
+        let mut limits = wgpu::Limits::default();
+        // Nothing is drawn: an adapter without render targets does too.
+        limits.max_color_attachments = limits.max_color_attachments.min(offered.max_color_attachments);
+        if !options.default_limits {
+            limits.max_buffer_size = offered.max_buffer_size;
+            limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
+            limits.min_storage_buffer_offset_alignment = offered.min_storage_buffer_offset_alignment;
+            limits.min_uniform_buffer_offset_alignment = offered.min_uniform_buffer_offset_alignment;
+        }
+        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gannet"),
+            required_features: adapter.features() & wanted,
+            required_limits: limits,
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        }))
+        .map_err(|error| Error::new(format!("the adapter {} gives no device: {error}", info.name)))?;
+        let trouble = Arc::new(Mutex::new(Trouble::default()));
+        let shared = trouble.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            let text = if message.is_empty() { format!("{reason:?}") } else { message };
+            shared.lock().unwrap_or_else(|e| e.into_inner()).lost.get_or_insert(text);
+        });
+        let shared = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            shared.lock().unwrap_or_else(|e| e.into_inner()).error.get_or_insert(error.to_string());
+        }));
+        let pipelines = Pipelines::new(&device, &info, options.cache.as_deref(), options.progress.clone());
+        let limits = device.limits();
+        let tally = Arc::new(Tally {
+            buffers: 0.into(),
+            bytes: 0.into(),
+            pipelines: 0.into(),
+            bind_groups: 0.into(),
+            submissions: 0.into(),
+            dispatches: 0.into(),
+            queued: 0.into(),
+            budget: u64::MAX.into(),
+        });
+        let checked = options.checked;
+        Ok(Wgpu { gpu: Arc::new(Gpu { info, device, queue, limits, checked, pipelines, tally, trouble }) })
+    }
+
+    /// What the device holds and has done.
+    pub fn counters(&self) -> Counters {
+        let tally = &self.gpu.tally;
+        Counters {
+            buffers: tally.buffers.load(Relaxed),
+            bytes: tally.bytes.load(Relaxed),
+            pipelines: tally.pipelines.load(Relaxed),
+            bind_groups: tally.bind_groups.load(Relaxed),
+            submissions: tally.submissions.load(Relaxed),
+            dispatches: tally.dispatches.load(Relaxed),
+            queued: tally.queued.load(Relaxed),
+        }
+    }
+
+    /// Whether [`profile`](Wgpu::profile) can time dispatches on this adapter.
+    pub fn has_timestamps(&self) -> bool {
+        self.gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// The name of the adapter.
+    pub fn name(&self) -> &str {
+        &self.gpu.info.name
+    }
+
+    /// Fault injection for tests, and a cap for shared machines: allocations that would take the buffers of this
+    /// device over `bytes` fail as if memory were full.
+    pub fn limit_memory(&self, bytes: u64) {
+        self.gpu.tally.budget.store(bytes, Relaxed);
+    }
+
+    /// Fault injection for tests: the device is lost from here on, as when a driver resets it.
+    pub fn lose_device(&self) {
+        self.gpu.device.destroy();
+        let mut trouble = self.gpu.trouble.lock().unwrap_or_else(|e| e.into_inner());
+        trouble.lost.get_or_insert("destroyed".into());
+    }
+}
+
+impl Backend for Wgpu {
+    type Element = f32;
+    type Storage = Storage;
+    type Executable = Executable;
+
+    fn describe(&self) -> String {
+        let info = &self.gpu.info;
+        let checked = if self.gpu.checked { ", checked shaders" } else { "" };
+        format!("{} ({}, {} {}{checked})", info.name, info.backend, info.driver, info.driver_info)
+    }
+
+    fn supports(&self, op: &dyn Operation, inputs: &[Shape], output: Shape) -> bool {
+        op.launch(inputs, output, false).is_some()
+    }
+
+    fn allocate(&self, label: &str, elements: usize) -> Result<Storage> {
+        self.gpu.tensor(label, elements).map(|buffer| Storage(Arc::new(buffer)))
+    }
+
+    fn write(&self, storage: &Storage, data: &[f32]) -> Result<()> {
+        self.gpu.check()?;
+        self.gpu.queue.write_buffer(&storage.0.raw, 0, bytemuck::cast_slice(data));
+        self.gpu.check()
+    }
+
+    fn read(&self, storage: &Storage, out: &mut [f32]) -> Result<()> {
+        readback::read_now(&self.gpu, &storage.0, 0, out)
+    }
+
+    fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
+        Executable::new(&self.gpu, plan, variables)
+    }
+
+    fn write_input(&self, program: &mut Executable, index: usize, data: &[f32]) -> Result<()> {
+        program.write_input(index, data)
+    }
+
+    fn run(&self, program: &mut Executable) -> Result<()> {
+        program.run()
+    }
+
+    fn read_output(&self, program: &mut Executable, index: usize, out: &mut [f32]) -> Result<()> {
+        program.read_output(index, out)
+    }
+}

@@ -1,0 +1,532 @@
+//! A plan made ready to run: buffers, parameters and bind groups, all made once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use gannet_shaders::{Access, Argument, Dispatch, STRIDED_COPY, Shader, StridedCopyParams, grid_1d};
+use gannet_tensor::{BufferKind, Error, Plan, Result, Shape, View};
+
+use crate::buffer::{Buffer, Storage};
+use crate::device::Gpu;
+use crate::readback::{Staging, read_through};
+
+/// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
+/// WebGPU's default alignment of 256 bytes.
+const SMALL: usize = 64;
+
+/// Runs that may wait in the queue. More would not make the device faster, only the host's lead longer.
+const QUEUED_RUNS: usize = 3;
+
+/// A program on a GPU. One run is one command buffer with one compute pass, submitted once.
+pub struct Executable {
+    pub(crate) gpu: Arc<Gpu>,
+    pub(crate) plan: Arc<Plan>,
+    /// Where each buffer of the plan lies.
+    places: Vec<Place>,
+    pub(crate) steps: Vec<Step>,
+    /// The shared buffer of small inputs, what it should hold, and whether that has to be written before a run.
+    small: Option<Arc<Buffer>>,
+    small_values: Vec<f32>,
+    small_changed: bool,
+    /// One staging buffer per output that has been read.
+    staging: Vec<Option<Staging>>,
+    requested: Vec<usize>,
+    pending: VecDeque<Pending>,
+    idle: Vec<Staging>,
+    queue: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// A buffer of the plan: elements from `base` on.
+#[derive(Clone)]
+struct Place {
+    buffer: Arc<Buffer>,
+    base: usize,
+}
+
+/// A dispatch with everything it needs.
+pub(crate) struct Step {
+    pub(crate) shader: &'static Shader,
+    pub(crate) bind_group: wgpu::BindGroup,
+    pub(crate) workgroups: [u32; 3],
+    /// The instruction it belongs to.
+    pub(crate) instruction: usize,
+    pub(crate) pipeline: wgpu::ComputePipeline,
+}
+
+/// Outputs on their way to the host.
+struct Pending {
+    outputs: Vec<usize>,
+    staging: Staging,
+}
+
+/// A dispatch before its buffers exist.
+struct Draft {
+    shader: &'static Shader,
+    params: Vec<u8>,
+    workgroups: [u32; 3],
+    regions: Vec<Region>,
+    instruction: usize,
+}
+
+/// What a binding sees: `elements` from `offset` on.
+#[derive(Clone, Copy)]
+struct Region {
+    memory: Memory,
+    offset: usize,
+    elements: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Memory {
+    /// A buffer of the plan, by number.
+    Plan(usize),
+    /// A temporary of the operation in hand, by number. Operations run one after another and share these.
+    Scratch(usize),
+}
+
+impl Executable {
+    pub(crate) fn new(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
+        let (places, small) = place_buffers(gpu, &plan, &variables)?;
+        let mut drafts = Drafts {
+            alignment: (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1),
+            places: &places,
+            drafts: Vec::new(),
+            scratch: Vec::new(),
+        };
+        for (number, instruction) in plan.instructions().iter().enumerate() {
+            let shapes: Vec<Shape> = instruction.inputs.iter().map(|view| view.shape).collect();
+            let output = instruction.output;
+            if output.shape.len() == 0 {
+                continue;
+            }
+            if let Some(empty) = shapes.iter().find(|shape| shape.len() == 0) {
+                let name = instruction.op.name();
+                return Err(Error::new(format!("{name}: an input of shape {empty} has no elements to read")));
+            }
+            let in_place =
+                instruction.inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
+            let launch = instruction.op.launch(&shapes, output.shape, in_place).ok_or_else(|| {
+                Error::new(format!("the operation '{}' has no shader", instruction.op.name()))
+            })?;
+            for dispatch in launch.dispatches {
+                drafts.add(number, dispatch, &instruction.inputs, output, &launch.scratch);
+            }
+        }
+        let Drafts { drafts, scratch, .. } = drafts;
+        let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
+        gpu.pipelines.prepare(gpu, &shaders)?;
+        let scratch = scratch
+            .iter()
+            .enumerate()
+            .map(|(slot, &elements)| gpu.tensor(&format!("temporary {slot} of an operation"), elements))
+            .collect::<Result<Vec<Buffer>>>()?;
+        let steps = bind(gpu, &plan, &places, &scratch, drafts)?;
+        let small_values = vec![0.0; small.as_ref().map_or(0, |buffer| buffer.bytes as usize / 4)];
+        Ok(Executable {
+            gpu: gpu.clone(),
+            staging: plan.outputs().map(|_| None).collect(),
+            plan,
+            places,
+            steps,
+            small,
+            small_values,
+            small_changed: false,
+            requested: Vec::new(),
+            pending: VecDeque::new(),
+            idle: Vec::new(),
+            queue: VecDeque::new(),
+        })
+    }
+
+    /// Dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Submissions of one run.
+    pub fn submissions(&self) -> usize {
+        1
+    }
+
+    /// The dispatches of one run, one per line: shader, workgroups, operation.
+    pub fn explain(&self) -> String {
+        let line = |step: &Step| {
+            let instruction = &self.plan.instructions()[step.instruction];
+            let [x, y, z] = step.workgroups;
+            format!(
+                "{:<28} {:<16} {} {}\n",
+                step.shader.name,
+                format!("{x}x{y}x{z}"),
+                instruction.op.name(),
+                instruction.scope
+            )
+        };
+        self.steps.iter().map(line).collect()
+    }
+
+    pub(crate) fn write_input(&mut self, index: usize, data: &[f32]) -> Result<()> {
+        self.gpu.check()?;
+        let view = self.plan.input_view(index);
+        let place = &self.places[view.buffer];
+        let at = place.base + view.offset;
+        if self.small.as_ref().is_some_and(|small| Arc::ptr_eq(small, &place.buffer)) {
+            self.small_values[at..at + data.len()].copy_from_slice(data);
+            self.small_changed = true;
+            return Ok(());
+        }
+        self.gpu.queue.write_buffer(&place.buffer.raw, at as u64 * 4, bytemuck::cast_slice(data));
+        self.gpu.check()
+    }
+
+    pub(crate) fn run(&mut self) -> Result<()> {
+        self.gpu.check()?;
+        self.flush();
+        let gpu = self.gpu.clone();
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("run"),
+                timestamp_writes: None,
+            });
+            let mut current = None;
+            for step in &self.steps {
+                if current != Some(step.shader.id) {
+                    pass.set_pipeline(&step.pipeline);
+                    current = Some(step.shader.id);
+                }
+                pass.set_bind_group(0, &step.bind_group, &[]);
+                let [x, y, z] = step.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        let reading = self.record_requests(&mut encoder)?;
+        let submission = gpu.submit(encoder);
+        if let Some(mut reading) = reading {
+            reading.staging.map();
+            self.pending.push_back(reading);
+        }
+        gpu.tally.dispatches.fetch_add(self.steps.len() as u64, Relaxed);
+        self.queue.push_back(submission);
+        if self.queue.len() > QUEUED_RUNS {
+            gpu.wait(self.queue.pop_front())?;
+        }
+        gpu.tally.queued.store(self.queue.len() as u64, Relaxed);
+        gpu.check()
+    }
+
+    /// Writes the small inputs if they have changed.
+    pub(crate) fn flush(&mut self) {
+        if let (true, Some(small)) = (self.small_changed, &self.small) {
+            self.gpu.queue.write_buffer(&small.raw, 0, bytemuck::cast_slice(&self.small_values));
+            self.small_changed = false;
+        }
+    }
+
+    pub(crate) fn read_output(&mut self, index: usize, out: &mut [f32]) -> Result<()> {
+        let (buffer, offset) = self.output(index);
+        let staging = &mut self.staging[index];
+        if staging.is_none() {
+            *staging = Some(Staging::new(&self.gpu, out.len() as u64 * 4)?);
+        }
+        let Some(staging) = staging else { return Ok(()) };
+        let read = read_through(&self.gpu, staging, &buffer, offset, out);
+        self.queue.clear();
+        self.gpu.tally.queued.store(0, Relaxed);
+        read
+    }
+
+    /// Asks that the next run keeps the value of output `index` for [`collect`](Executable::collect), within its
+    /// one submission and without waiting.
+    pub fn request(&mut self, index: usize) {
+        if !self.requested.contains(&index) {
+            self.requested.push(index);
+        }
+    }
+
+    /// The values that were requested and have arrived: (output, numbers), oldest run first. With `wait` it blocks
+    /// until all have.
+    pub fn collect(&mut self, wait: bool) -> Result<Vec<(usize, Vec<f32>)>> {
+        if self.pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        if wait {
+            self.gpu.wait(None)?;
+        } else {
+            // Callbacks of finished work are called from here.
+            let _ = self.gpu.device.poll(wgpu::PollType::Poll);
+            self.gpu.check()?;
+        }
+        let mut values = Vec::new();
+        while let Some(mut pending) = self.pending.pop_front() {
+            if !pending.staging.is_ready()? {
+                self.pending.push_front(pending);
+                break;
+            }
+            let mut at = 0;
+            for &index in &pending.outputs {
+                let mut numbers = vec![0.0; self.plan.output_view(index).shape.len()];
+                pending.staging.take(at, &mut numbers)?;
+                at += numbers.len() as u64 * 4;
+                values.push((index, numbers));
+            }
+            pending.staging.unmap();
+            self.idle.push(pending.staging);
+        }
+        Ok(values)
+    }
+
+    fn record_requests(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<Option<Pending>> {
+        if self.requested.is_empty() {
+            return Ok(None);
+        }
+        let outputs = std::mem::take(&mut self.requested);
+        let sizes = outputs.iter().map(|&index| self.plan.output_view(index).shape.len());
+        let bytes = sizes.sum::<usize>() as u64 * 4;
+        let staging = match self.idle.iter().position(|staging| staging.bytes() >= bytes) {
+            Some(position) => self.idle.swap_remove(position),
+            None => Staging::new(&self.gpu, bytes)?,
+        };
+        let mut at = 0;
+        for &index in &outputs {
+            let (buffer, offset) = self.output(index);
+            let elements = self.plan.output_view(index).shape.len();
+            staging.record(encoder, &buffer, offset, elements, at);
+            at += elements as u64 * 4;
+        }
+        Ok(Some(Pending { outputs, staging }))
+    }
+
+    fn output(&self, index: usize) -> (Arc<Buffer>, usize) {
+        let view = self.plan.output_view(index);
+        let place = &self.places[view.buffer];
+        (place.buffer.clone(), place.base + view.offset)
+    }
+}
+
+/// The buffers of the plan, and the buffer that small inputs share.
+fn place_buffers(gpu: &Gpu, plan: &Plan, variables: &[Storage]) -> Result<(Vec<Place>, Option<Arc<Buffer>>)> {
+    let shared = |wanted: fn(&BufferKind) -> bool, label: &str| {
+        let small = plan.buffers().iter().filter(|spec| wanted(&spec.kind) && spec.elements <= SMALL).count();
+        (small > 0).then(|| gpu.tensor(label, small * SMALL).map(Arc::new)).transpose()
+    };
+    let inputs = shared(|kind| matches!(kind, BufferKind::Input(_)), "small inputs")?;
+    let constants =
+        shared(|kind| matches!(kind, BufferKind::Fill(_) | BufferKind::Constant(_)), "small constants")?;
+    let (mut next_input, mut next_constant) = (0, 0);
+    let mut places: Vec<Place> = Vec::new();
+    for (number, spec) in plan.buffers().iter().enumerate() {
+        let own = |label: &str| {
+            gpu.tensor(label, spec.elements).map(|buffer| Place { buffer: Arc::new(buffer), base: 0 })
+        };
+        let share = |buffer: &Arc<Buffer>, next: &mut usize| {
+            *next += SMALL;
+            Place { buffer: buffer.clone(), base: *next - SMALL }
+        };
+        let place = match (&spec.kind, &inputs, &constants) {
+            (BufferKind::Variable(name), ..) => {
+                let position = (0..variables.len()).find(|&k| plan.variable_view(k).buffer == number);
+                let storage = position
+                    .map(|k| variables[k].clone())
+                    .ok_or_else(|| Error::new(format!("the plan does not list its variable '{name}'")))?;
+                Place { buffer: storage.0, base: 0 }
+            }
+            (BufferKind::Input(_), Some(shared), _) if spec.elements <= SMALL => {
+                share(shared, &mut next_input)
+            }
+            (BufferKind::Input(name), ..) => own(name)?,
+            (BufferKind::Fill(_) | BufferKind::Constant(_), _, Some(shared)) if spec.elements <= SMALL => {
+                share(shared, &mut next_constant)
+            }
+            (BufferKind::Fill(value), ..) => own(&format!("{value} everywhere"))?,
+            (BufferKind::Constant(_), ..) => own("constant")?,
+            (BufferKind::Temporary, ..) => own(&temporary_name(plan, number))?,
+        };
+        let values: Option<Vec<f32>> = match &spec.kind {
+            BufferKind::Fill(value) => Some(vec![*value as f32; spec.elements]),
+            BufferKind::Constant(values) => Some(values.iter().map(|&value| value as f32).collect()),
+            _ => None,
+        };
+        if let Some(values) = values {
+            gpu.queue.write_buffer(&place.buffer.raw, place.base as u64 * 4, bytemuck::cast_slice(&values));
+        }
+        places.push(place);
+    }
+    Ok((places, inputs))
+}
+
+/// The first value that lies in a temporary buffer, in words.
+fn temporary_name(plan: &Plan, buffer: usize) -> String {
+    match plan.instructions().iter().find(|instruction| instruction.output.buffer == buffer) {
+        Some(instruction) => {
+            format!("{} {} of {}", instruction.op.name(), instruction.output.shape, instruction.scope)
+        }
+        None => "temporary".into(),
+    }
+}
+
+struct Drafts<'a> {
+    /// Elements to whose multiples a binding's offset is bound.
+    alignment: usize,
+    places: &'a [Place],
+    drafts: Vec<Draft>,
+    /// Elements of each scratch buffer: the most that any operation asks for.
+    scratch: Vec<usize>,
+}
+
+impl Drafts<'_> {
+    /// Adds a dispatch of instruction `number`. Inputs that cannot be bound where they lie (their offset is not
+    /// aligned, or they share a buffer with the output) are copied to scratch first; an output that is not aligned
+    /// is computed in scratch and copied.
+    fn add(&mut self, number: usize, dispatch: Dispatch, inputs: &[View], output: View, sizes: &[usize]) {
+        let region = |view: View| {
+            let offset = self.places[view.buffer].base + view.offset;
+            Region { memory: Memory::Plan(view.buffer), offset, elements: view.shape.len() }
+        };
+        let mut regions: Vec<Region> = Vec::new();
+        for argument in &dispatch.arguments {
+            regions.push(match *argument {
+                Argument::Input(i) => region(inputs[i]),
+                Argument::Output => region(output),
+                Argument::Scratch(i) => Region { memory: Memory::Scratch(i), offset: 0, elements: sizes[i] },
+            });
+        }
+        let mut free = sizes.len();
+        let mut written = None;
+        let mut after = None;
+        let writes = |i: usize| dispatch.shader.bindings[i].access == Access::ReadWrite;
+        for (_, region) in regions.iter_mut().enumerate().filter(|(i, _)| writes(*i)) {
+            if region.offset % self.alignment == 0 {
+                written = self.buffer_of(region.memory).or(written);
+                continue;
+            }
+            let copy = Region { memory: Memory::Scratch(free), offset: 0, elements: region.elements };
+            free += 1;
+            self.copy(number, *region, copy);
+            after = Some((copy, *region));
+            *region = copy;
+        }
+        for (_, region) in regions.iter_mut().enumerate().filter(|(i, _)| !writes(*i)) {
+            let shared = written.is_some() && self.buffer_of(region.memory) == written;
+            if region.offset % self.alignment != 0 || shared {
+                let copy = Region { memory: Memory::Scratch(free), offset: 0, elements: region.elements };
+                free += 1;
+                self.copy(number, *region, copy);
+                *region = copy;
+            }
+        }
+        let Dispatch { shader, params, workgroups, .. } = dispatch;
+        self.push(Draft { shader, params, workgroups, regions, instruction: number });
+        if let Some((from, to)) = after {
+            self.copy(number, from, to);
+        }
+    }
+
+    /// Identity of the device's buffer behind a buffer of the plan.
+    fn buffer_of(&self, memory: Memory) -> Option<*const Buffer> {
+        match memory {
+            Memory::Plan(buffer) => Some(Arc::as_ptr(&self.places[buffer].buffer)),
+            Memory::Scratch(_) => None,
+        }
+    }
+
+    fn copy(&mut self, number: usize, from: Region, to: Region) {
+        let mut axes = [[0; 4]; 6];
+        axes[0] = [from.elements as u32, 1, 1, 0];
+        let (in_offset, out_offset) = (from.offset % self.alignment, to.offset % self.alignment);
+        let widen = |region: Region, by: usize| Region {
+            offset: region.offset - by,
+            elements: region.elements + by,
+            ..region
+        };
+        let params = StridedCopyParams {
+            count: from.elements as u32,
+            rank: 1,
+            in_offset: in_offset as u32,
+            out_offset: out_offset as u32,
+            axes,
+        };
+        self.push(Draft {
+            shader: STRIDED_COPY.shader,
+            params: gannet_shaders::Params::to_bytes(&params),
+            workgroups: grid_1d(STRIDED_COPY, from.elements),
+            regions: vec![widen(from, in_offset), widen(to, out_offset)],
+            instruction: number,
+        });
+    }
+
+    fn push(&mut self, draft: Draft) {
+        for region in &draft.regions {
+            if let Memory::Scratch(slot) = region.memory {
+                if self.scratch.len() <= slot {
+                    self.scratch.resize(slot + 1, 1);
+                }
+                self.scratch[slot] = self.scratch[slot].max(region.elements);
+            }
+        }
+        self.drafts.push(draft);
+    }
+}
+
+/// Makes the parameter buffer and the bind groups.
+fn bind(
+    gpu: &Gpu,
+    plan: &Plan,
+    places: &[Place],
+    scratch: &[Buffer],
+    drafts: Vec<Draft>,
+) -> Result<Vec<Step>> {
+    let alignment = gpu.limits.min_uniform_buffer_offset_alignment as usize;
+    let mut params: Vec<u8> = Vec::new();
+    let mut offsets = Vec::new();
+    for draft in &drafts {
+        params.resize(params.len().next_multiple_of(alignment), 0);
+        offsets.push(params.len() as u64);
+        params.extend(&draft.params);
+    }
+    params.resize(params.len().next_multiple_of(16).max(16), 0);
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let uniform = gpu.buffer("parameters", params.len() as u64, usage)?;
+    gpu.queue.write_buffer(&uniform.raw, 0, &params);
+    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let mut steps = Vec::new();
+    for (draft, offset) in drafts.into_iter().zip(offsets) {
+        let pipeline = gpu.pipelines.get(draft.shader)?;
+        let storage = draft.shader.bindings.iter().zip(&draft.regions).map(|(binding, region)| {
+            let (buffer, base) = match region.memory {
+                Memory::Plan(buffer) => (&places[buffer].buffer.raw, region.offset),
+                Memory::Scratch(slot) => (&scratch[slot].raw, region.offset),
+            };
+            let size = wgpu::BufferSize::new((region.elements as u64 * 4).max(binding.stride.into()));
+            let binding_of = wgpu::BufferBinding { buffer, offset: base as u64 * 4, size };
+            wgpu::BindGroupEntry {
+                binding: binding.index,
+                resource: wgpu::BindingResource::Buffer(binding_of),
+            }
+        });
+        let size = wgpu::BufferSize::new(draft.shader.params_size as u64);
+        let binding_of = wgpu::BufferBinding { buffer: &uniform.raw, offset, size };
+        let params = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding_of) };
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = std::iter::once(params).chain(storage).collect();
+        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(draft.shader.name),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        gpu.tally.bind_groups.fetch_add(1, Relaxed);
+        steps.push(Step {
+            shader: draft.shader,
+            bind_group,
+            workgroups: draft.workgroups,
+            instruction: draft.instruction,
+            pipeline: pipeline.raw.clone(),
+        });
+    }
+    if let Some(error) = pollster::block_on(scope.pop()) {
+        let operations: Vec<&str> = plan.instructions().iter().map(|i| i.op.name()).collect();
+        return Err(Error::new(format!("binding the buffers of {}: {error}", operations.join(", "))));
+    }
+    gpu.check()?;
+    Ok(steps)
+}

@@ -1,0 +1,106 @@
+//! The time of each dispatch, by timestamp queries.
+
+use gannet_tensor::{Error, Result};
+
+use crate::device::Wgpu;
+use crate::executable::Executable;
+use crate::readback::Staging;
+
+/// Dispatches that one query set holds: WebGPU allows 4,096 queries, two are needed for each.
+const PER_QUERY_SET: usize = 2048;
+
+/// What one dispatch took.
+#[derive(Clone, Debug)]
+pub struct DispatchTime {
+    /// The shader.
+    pub shader: &'static str,
+    /// Position of its instruction in the plan.
+    pub instruction: usize,
+    /// Name of the operation.
+    pub operation: &'static str,
+    /// The layer it was traced in.
+    pub scope: String,
+    /// Time on the device in seconds.
+    pub seconds: f64,
+    /// Floating-point operations of the instruction, counted at its last dispatch, 0 at earlier ones.
+    pub flops: u64,
+    /// Bytes that the instruction reads and writes, counted likewise.
+    pub bytes: u64,
+}
+
+impl Wgpu {
+    /// Runs `program` once with every dispatch in a pass of its own, and returns what each took on the device.
+    ///
+    /// # Errors
+    /// When the adapter has no timestamp queries, and as a run does.
+    pub fn profile(&self, program: &mut Executable) -> Result<Vec<DispatchTime>> {
+        let gpu = &self.gpu;
+        gpu.check()?;
+        if !self.has_timestamps() {
+            return Err(Error::new(format!("{} has no timestamp queries to profile with", gpu.info.name)));
+        }
+        program.flush();
+        let mut seconds = Vec::new();
+        for steps in program.steps.chunks(PER_QUERY_SET) {
+            let count = 2 * steps.len() as u32;
+            let bytes = u64::from(count) * 8;
+            let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("profile"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+            let resolved = gpu.buffer("timestamps", bytes, usage)?;
+            let mut staging = Staging::new(gpu, bytes)?;
+            let mut encoder =
+                gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+            for (number, step) in (0..).zip(steps) {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some(step.shader.name),
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &set,
+                        beginning_of_pass_write_index: Some(2 * number),
+                        end_of_pass_write_index: Some(2 * number + 1),
+                    }),
+                });
+                pass.set_pipeline(&step.pipeline);
+                pass.set_bind_group(0, &step.bind_group, &[]);
+                let [x, y, z] = step.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+            encoder.resolve_query_set(&set, 0..count, &resolved.raw, 0);
+            staging.record(&mut encoder, &resolved, 0, 2 * count as usize, 0);
+            let submission = gpu.submit(encoder);
+            staging.map();
+            gpu.wait(Some(submission))?;
+            if !staging.is_ready()? {
+                return Err(Error::new("the timestamps did not arrive"));
+            }
+            let mut words = vec![0.0f32; 2 * count as usize];
+            staging.take(0, &mut words)?;
+            staging.unmap();
+            let ticks: Vec<u64> = words
+                .chunks_exact(2)
+                .map(|pair| u64::from(pair[0].to_bits()) | u64::from(pair[1].to_bits()) << 32)
+                .collect();
+            let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
+            seconds.extend(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period));
+        }
+        let instructions = program.plan.instructions();
+        let last =
+            |i: usize| program.steps.get(i + 1).is_none_or(|s| s.instruction != program.steps[i].instruction);
+        let times = program.steps.iter().zip(seconds).enumerate().map(|(i, (step, seconds))| {
+            let instruction = &instructions[step.instruction];
+            DispatchTime {
+                shader: step.shader.name,
+                instruction: step.instruction,
+                operation: instruction.op.name(),
+                scope: instruction.scope.to_string(),
+                seconds,
+                flops: if last(i) { instruction.flops() } else { 0 },
+                bytes: if last(i) { instruction.traffic() as u64 * 4 } else { 0 },
+            }
+        });
+        Ok(times.collect())
+    }
+}

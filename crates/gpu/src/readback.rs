@@ -1,0 +1,118 @@
+//! Reading numbers back from the device.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use gannet_tensor::{Error, Result};
+
+use crate::buffer::Buffer;
+use crate::device::Gpu;
+
+/// A buffer that the host can map, filled by a copy on the device.
+pub(crate) struct Staging {
+    buffer: Buffer,
+    mapped: Option<Receiver<Result<(), wgpu::BufferAsyncError>>>,
+}
+
+impl Staging {
+    pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Staging> {
+        use wgpu::BufferUsages as U;
+        Ok(Staging { buffer: gpu.buffer("staging", bytes.max(4), U::MAP_READ | U::COPY_DST)?, mapped: None })
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.buffer.bytes
+    }
+
+    /// Records the copy of `elements` numbers of `source` from element `offset` on, to byte `at` of this buffer.
+    pub(crate) fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        source: &Buffer,
+        offset: usize,
+        elements: usize,
+        at: u64,
+    ) {
+        encoder.copy_buffer_to_buffer(
+            &source.raw,
+            offset as u64 * 4,
+            &self.buffer.raw,
+            at,
+            elements as u64 * 4,
+        );
+    }
+
+    /// Asks for the buffer to be mapped once the copies submitted so far are done.
+    pub(crate) fn map(&mut self) {
+        let (sender, receiver) = channel();
+        self.buffer.raw.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The receiver is gone when the program was dropped before its numbers arrived.
+            let _ = sender.send(result);
+        });
+        self.mapped = Some(receiver);
+    }
+
+    /// Whether the buffer is mapped now.
+    pub(crate) fn is_ready(&mut self) -> Result<bool> {
+        let Some(receiver) = &self.mapped else { return Ok(false) };
+        match receiver.try_recv() {
+            Ok(Ok(())) => Ok(true),
+            Ok(Err(error)) => Err(Error::new(format!("reading from the GPU: {error}"))),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => {
+                Err(Error::new("reading from the GPU: the request was dropped"))
+            }
+        }
+    }
+
+    /// Takes the numbers from byte `at` on out of the mapped buffer.
+    pub(crate) fn take(&self, at: u64, out: &mut [f32]) -> Result<()> {
+        let range = at..at + out.len() as u64 * 4;
+        let view = self
+            .buffer
+            .raw
+            .get_mapped_range(range)
+            .map_err(|error| Error::new(format!("reading from the GPU: {error}")))?;
+        bytemuck::cast_slice_mut::<f32, u8>(out).copy_from_slice(&view);
+        Ok(())
+    }
+
+    /// Ends the mapping: the buffer may be copied to again.
+    pub(crate) fn unmap(&mut self) {
+        self.mapped = None;
+        self.buffer.raw.unmap();
+    }
+}
+
+/// Copies numbers of `source` to the host, waiting for everything submitted before.
+pub(crate) fn read_now(gpu: &Arc<Gpu>, source: &Buffer, offset: usize, out: &mut [f32]) -> Result<()> {
+    let mut staging = Staging::new(gpu, out.len() as u64 * 4)?;
+    read_through(gpu, &mut staging, source, offset, out)
+}
+
+/// [`read_now`] with a staging buffer of the caller's.
+pub(crate) fn read_through(
+    gpu: &Arc<Gpu>,
+    staging: &mut Staging,
+    source: &Buffer,
+    offset: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    gpu.check()?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    let mut encoder =
+        gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+    staging.record(&mut encoder, source, offset, out.len(), 0);
+    let submission = gpu.submit(encoder);
+    staging.map();
+    gpu.wait(Some(submission))?;
+    if !staging.is_ready()? {
+        gpu.check()?;
+        return Err(Error::new("reading from the GPU: the numbers did not arrive"));
+    }
+    let taken = staging.take(0, out);
+    staging.unmap();
+    taken
+}
