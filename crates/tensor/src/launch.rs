@@ -117,7 +117,7 @@ const SUM_INVOCATIONS: usize = 256;
 
 /// The sum of `from`, with dimensions `dims`, over the axes for which `reduced` holds, in one or two dispatches.
 /// The second one's input is scratch `scratch.len()`, which is added to `scratch`.
-pub(crate) fn sum(from: Argument, dims: &[usize], reduced: impl Fn(usize) -> bool, launch: &mut Launch) {
+pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> bool, launch: &mut Launch) {
     // Runs of kept and of reduced axes, slowest first: at most three of each among six axes.
     let mut runs: Vec<(bool, usize, usize)> = Vec::new();
     let mut stride: usize = dims.iter().product();
@@ -171,7 +171,7 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: impl Fn(usize) -> boo
     let partial = Scratch(launch.scratch.len());
     launch.scratch.push(parts * count);
     launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, partial]));
-    sum(partial, &[parts, count], |axis| axis == 0, launch);
+    sum(partial, &[parts, count], &|axis| axis == 0, launch);
 }
 
 /// An epilogue as shaders take it.

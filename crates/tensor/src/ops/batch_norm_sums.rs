@@ -48,7 +48,7 @@ impl Operation for BatchNormSums {
         if chunks > 1 {
             let partial = [self.groups, chunks, 2 * channels];
             launch.scratch.push(partial.iter().product());
-            launch::sum(Scratch(0), &partial, |axis| axis == 1, &mut launch);
+            launch::sum(Scratch(0), &partial, &|axis| axis == 1, &mut launch);
         }
         Some(launch)
     }

@@ -32,7 +32,7 @@ impl Operation for Sum {
 
     fn launch(&self, inputs: &[Shape], _output: Shape, _in_place: bool) -> Option<Launch> {
         let mut launch = Launch::default();
-        launch::sum(Input(0), inputs[0].dims(), |axis| self.axes.contains(&axis), &mut launch);
+        launch::sum(Input(0), inputs[0].dims(), &|axis| self.axes.contains(&axis), &mut launch);
         Some(launch)
     }
 
