@@ -1,1 +1,60 @@
 //! Generative adversarial networks, trained by kernels written by hand.
+//!
+//! Two models are written layer by layer, as in Keras; a [`Gan`] traces their training step into one program for a
+//! device, and runs it:
+//!
+//! ```
+//! use gannet::layers::{Dense, LeakyRelu};
+//! use gannet::{Adam, Gan, GanConfig, Reference, Sequential};
+//!
+//! let generator = Sequential::new("generator", [2]).add(Dense::new(8)).add(LeakyRelu::new(0.2)).add(Dense::new(2));
+//! let critic = Sequential::new("discriminator", [2]).add(Dense::new(8)).add(LeakyRelu::new(0.2)).add(Dense::new(1));
+//! let config = GanConfig::new(generator, critic).optimiser(Adam::new(1e-3).betas(0.5, 0.999)).batch_size(4);
+//!
+//! let mut gan = Gan::new(&Reference::<f32>::new(), config)?;
+//! let losses = gan.train_on_batch(&[0.5; 8], None)?;
+//! println!("{losses:?}");
+//! let samples = gan.generate(&gan.latents(16, 0), None)?;
+//! assert_eq!(samples.len(), 16 * 2);
+//! # Ok::<(), gannet::Error>(())
+//! ```
+//!
+//! - [`layers`], [`losses`], [`optimisers`], [`Schedule`] and [`Ema`]: what a GAN is made of.
+//! - [`presets`]: recipes that work, as model files to copy and change.
+//! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
+
+#![forbid(unsafe_code)]
+
+mod activation;
+mod checkpoint;
+mod config;
+mod ema;
+mod error;
+mod gan;
+mod initialiser;
+mod layer;
+pub mod layers;
+pub mod losses;
+mod model;
+pub mod optimisers;
+pub mod presets;
+pub mod random;
+mod schedule;
+mod sequential;
+mod step;
+pub mod tensor_file;
+
+pub use activation::Activation;
+pub use config::GanConfig;
+pub use ema::Ema;
+pub use error::{Error, Result};
+pub use gan::{Gan, Losses};
+pub use gannet_tensor::{Backend, Element, Padding, Reference, Shape};
+pub use initialiser::Initialiser;
+pub use layer::{Context, Layer, Mode, Parameter, Pass, State};
+pub use losses::Loss;
+pub use model::{ALIGNMENT, Model, ParameterSlot, Parameters, StateSlot, States};
+pub use optimisers::{Adam, EpsForm, Optimiser, Sgd};
+pub use random::Stream;
+pub use schedule::Schedule;
+pub use sequential::Sequential;

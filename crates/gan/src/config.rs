@@ -1,0 +1,291 @@
+//! Everything that makes a GAN: two models, a loss, optimisers, a schedule. It is data: it can be written as a
+//! model file (TOML) and read again.
+
+use gannet_tensor::Shape;
+use serde::{Deserialize, Serialize};
+
+use crate::ema::Ema;
+use crate::error::{Error, Result};
+use crate::initialiser::Initialiser;
+use crate::layers::Entry;
+use crate::losses::Loss;
+use crate::model::Model;
+use crate::optimisers::Optimiser;
+use crate::schedule::Schedule;
+use crate::sequential::Sequential;
+
+/// The most numbers that a batch of images may have.
+const MAX_BATCH: usize = 1 << 30;
+
+/// Everything that makes a GAN. Made from two models with [`new`](GanConfig::new), from a model file with
+/// [`from_toml`](GanConfig::from_toml), or from a [preset](crate::presets).
+#[derive(Clone, Debug)]
+pub struct GanConfig {
+    /// The name of the recipe.
+    pub name: String,
+    /// What the recipe is, in a line.
+    pub description: String,
+    /// From latents [z] to images [H, W, C].
+    pub generator: Sequential,
+    /// From images [H, W, C] to one number: how real an image looks.
+    pub discriminator: Sequential,
+    /// How the generator follows its gradient.
+    pub generator_optimiser: Optimiser,
+    /// How the discriminator follows its gradient.
+    pub discriminator_optimiser: Optimiser,
+    /// What both minimise.
+    pub loss: Loss,
+    /// The target for real images: 1, or less for one-sided label smoothing (Salimans et al. 2016).
+    pub real_target: f64,
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// How the learning rates change over the run.
+    pub schedule: Schedule,
+    /// The length of the run in steps, which any schedule but the constant one has to know.
+    pub steps: Option<u64>,
+    /// The average of the generator that images are drawn from; without it, the generator itself.
+    pub ema: Option<Ema>,
+    /// What all randomness starts from.
+    pub seed: u64,
+}
+
+impl GanConfig {
+    /// Two models with the non-saturating loss, Adam as Keras has it, a batch of 32, constant learning rates, no
+    /// average and seed 42.
+    pub fn new(generator: Sequential, discriminator: Sequential) -> GanConfig {
+        GanConfig {
+            name: "custom".into(),
+            description: String::new(),
+            generator,
+            discriminator,
+            generator_optimiser: Optimiser::default(),
+            discriminator_optimiser: Optimiser::default(),
+            loss: Loss::default(),
+            real_target: 1.0,
+            batch_size: 32,
+            schedule: Schedule::Constant,
+            steps: None,
+            ema: None,
+            seed: 42,
+        }
+    }
+
+    /// The same optimiser for both models.
+    #[must_use]
+    pub fn optimiser(mut self, optimiser: impl Into<Optimiser>) -> GanConfig {
+        self.generator_optimiser = optimiser.into();
+        self.discriminator_optimiser = self.generator_optimiser;
+        self
+    }
+
+    /// What both models minimise.
+    #[must_use]
+    pub fn loss(mut self, loss: Loss) -> GanConfig {
+        self.loss = loss;
+        self
+    }
+
+    /// Images in a batch.
+    #[must_use]
+    pub fn batch_size(mut self, batch_size: usize) -> GanConfig {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// How the learning rates change over a run of `steps` steps.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule, steps: u64) -> GanConfig {
+        self.schedule = schedule;
+        self.steps = Some(steps);
+        self
+    }
+
+    /// The average of the generator that images are drawn from.
+    #[must_use]
+    pub fn ema(mut self, ema: Option<Ema>) -> GanConfig {
+        self.ema = ema;
+        self
+    }
+
+    /// What all randomness starts from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> GanConfig {
+        self.seed = seed;
+        self
+    }
+
+    /// Reads a model file. Errors name the line, what is wrong there and what would fit.
+    pub fn from_toml(text: &str) -> Result<GanConfig> {
+        let form: Form = toml::from_str(text).map_err(|e| Error::Config(e.to_string()))?;
+        Ok(form.into())
+    }
+
+    /// This configuration as a model file. Errors when a layer is not one of this crate's.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(&Form::from(self)).map_err(|e| Error::Config(e.to_string()))
+    }
+
+    /// Builds both models. Errors when a number is impossible or anything does not fit together.
+    pub fn build(&self) -> Result<(Model, Model)> {
+        self.schedule.check()?;
+        self.generator_optimiser.check().map_err(|e| e.context("generator, optimiser"))?;
+        self.discriminator_optimiser.check().map_err(|e| e.context("discriminator, optimiser"))?;
+        if let Some(ema) = self.ema {
+            ema.check()?;
+        }
+        if !(0.0..=1.0).contains(&self.real_target) {
+            return Err(Error::invalid(format!("real_target must lie in 0 to 1, got {}", self.real_target)));
+        }
+        if self.schedule.needs_length() && self.steps.is_none_or(|steps| steps == 0) {
+            return Err(Error::invalid(
+                "a learning rate that decays has to know the length of the run: set steps",
+            ));
+        }
+        let (generator, discriminator) = (self.generator.build()?, self.discriminator.build()?);
+        if generator.output() != discriminator.input() {
+            return Err(Error::invalid(format!(
+                "the generator makes images of shape {}, the discriminator takes {}",
+                generator.output(),
+                discriminator.input()
+            )));
+        }
+        if discriminator.output() != Shape::from([1]) {
+            return Err(Error::invalid(format!(
+                "the discriminator must end in one number, shape [1], but its output has the shape {}",
+                discriminator.output()
+            )));
+        }
+        if let (Some(a), Some(b)) = (generator.classes(), discriminator.classes())
+            && a != b
+        {
+            return Err(Error::invalid(format!("the generator has {a} classes, the discriminator {b}")));
+        }
+        if self.batch_size == 0 {
+            return Err(Error::invalid("batch_size must be at least 1, got 0"));
+        }
+        let sample = generator.output().len().max(generator.input().len());
+        if self.batch_size.saturating_mul(sample) > MAX_BATCH {
+            return Err(Error::invalid(format!(
+                "a batch of {} samples of {sample} numbers is too large: at most {MAX_BATCH} numbers",
+                self.batch_size
+            )));
+        }
+        Ok((generator, discriminator))
+    }
+}
+
+/// A model file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    #[serde(default = "custom")]
+    name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    description: String,
+    batch_size: usize,
+    #[serde(default)]
+    loss: Loss,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    real_target: f64,
+    #[serde(default)]
+    schedule: Schedule,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    steps: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ema: Option<Ema>,
+    #[serde(default = "forty_two")]
+    seed: u64,
+    generator: Network,
+    discriminator: Network,
+}
+
+/// One of the two models in a model file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    input: Vec<usize>,
+    #[serde(default)]
+    optimiser: Optimiser,
+    #[serde(default = "glorot")]
+    initialiser: Initialiser,
+    layers: Vec<Entry>,
+}
+
+fn custom() -> String {
+    "custom".into()
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_one(x: &f64) -> bool {
+    *x == 1.0
+}
+
+fn forty_two() -> u64 {
+    42
+}
+
+fn glorot() -> Initialiser {
+    Initialiser::GlorotUniform
+}
+
+impl Network {
+    fn of(model: &Sequential, optimiser: Optimiser) -> Network {
+        Network {
+            input: model.input.clone(),
+            optimiser,
+            initialiser: model.initialiser,
+            layers: model.layers.iter().cloned().map(Entry).collect(),
+        }
+    }
+
+    fn named(self, name: &str) -> Sequential {
+        Sequential {
+            name: name.into(),
+            input: self.input,
+            layers: self.layers.into_iter().map(|entry| entry.0).collect(),
+            initialiser: self.initialiser,
+        }
+    }
+}
+
+impl From<&GanConfig> for Form {
+    fn from(config: &GanConfig) -> Form {
+        Form {
+            name: config.name.clone(),
+            description: config.description.clone(),
+            batch_size: config.batch_size,
+            loss: config.loss,
+            real_target: config.real_target,
+            schedule: config.schedule,
+            steps: config.steps,
+            ema: config.ema,
+            seed: config.seed,
+            generator: Network::of(&config.generator, config.generator_optimiser),
+            discriminator: Network::of(&config.discriminator, config.discriminator_optimiser),
+        }
+    }
+}
+
+impl From<Form> for GanConfig {
+    fn from(form: Form) -> GanConfig {
+        GanConfig {
+            name: form.name,
+            description: form.description,
+            generator_optimiser: form.generator.optimiser,
+            discriminator_optimiser: form.discriminator.optimiser,
+            generator: form.generator.named("generator"),
+            discriminator: form.discriminator.named("discriminator"),
+            loss: form.loss,
+            real_target: form.real_target,
+            batch_size: form.batch_size,
+            schedule: form.schedule,
+            steps: form.steps,
+            ema: form.ema,
+            seed: form.seed,
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! A GAN on a device: training, sampling, its weights by name.
+
+use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
+
+use crate::checkpoint::{Slot, slots};
+use crate::config::GanConfig;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::random::Stream;
+use crate::step::{self, names};
+
+/// Images made at a time.
+const CHUNK: usize = 64;
+
+/// The losses of a training step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Losses {
+    /// The discriminator's loss on real images.
+    pub d_real: f64,
+    /// The discriminator's loss on generated images.
+    pub d_fake: f64,
+    /// The generator's loss.
+    pub g: f64,
+}
+
+/// A generator and a discriminator on a device.
+///
+/// ```
+/// use gannet::{Gan, Reference, presets};
+///
+/// let mut config = presets::get("dcgan").unwrap();
+/// config.batch_size = 2;
+/// let mut gan = Gan::new(&Reference::<f32>::new(), config).unwrap();
+/// let latents = gan.latents(4, 7);
+/// let images = gan.generate(&latents, None).unwrap();
+/// assert_eq!(images.len(), 4 * 28 * 28);
+/// ```
+pub struct Gan<B: Backend> {
+    backend: B,
+    config: GanConfig,
+    generator: Model,
+    discriminator: Model,
+    variables: Variables<B>,
+    slots: Vec<Slot>,
+    step: u64,
+    training: Option<Program<B>>,
+    sampling: Option<Program<B>>,
+}
+
+impl<B: Backend> std::fmt::Debug for Gan<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gan '{}' on {}, step {}", self.config.name, self.backend.describe(), self.step)
+    }
+}
+
+impl<B: Backend> Gan<B> {
+    /// A GAN with fresh weights. Errors when the configuration does not fit together, naming what and why, or when
+    /// the device has no room.
+    pub fn new(backend: &B, config: GanConfig) -> Result<Gan<B>> {
+        let (generator, discriminator) = config.build()?;
+        let mut variables = Variables::new();
+        let mut insert = |name: &str, shape: Shape, values: Vec<f64>| {
+            let values: Vec<B::Element> = values.into_iter().map(B::Element::of).collect();
+            variables.insert(backend, name, shape, &values)
+        };
+        let models =
+            [(&generator, &config.generator_optimiser), (&discriminator, &config.discriminator_optimiser)];
+        for (model, optimiser) in models {
+            let rows = 1 + optimiser.moments().len();
+            let averaged = config.ema.is_some() && model.name() == generator.name();
+            let name = names::state(model.name());
+            let mut state = model.initial_vector(config.seed);
+            if averaged {
+                insert(&names::average(&name), Shape::from([model.vector_len()]), state.clone())?;
+            }
+            state.resize(rows * model.vector_len(), 0.0);
+            insert(&name, Shape::from([rows, model.vector_len()]), state)?;
+            for slot in model.states() {
+                let name = names::kept(model.name(), &slot.name);
+                let values = model.initial_state(slot, config.seed);
+                if averaged {
+                    insert(&names::average(&name), slot.shape(), values.clone())?;
+                }
+                insert(&name, slot.shape(), values)?;
+            }
+        }
+        let slots = slots(&config, &generator, &discriminator);
+        Ok(Gan {
+            backend: backend.clone(),
+            config,
+            generator,
+            discriminator,
+            variables,
+            slots,
+            step: 0,
+            training: None,
+            sampling: None,
+        })
+    }
+
+    /// The configuration it was made from.
+    pub fn config(&self) -> &GanConfig {
+        &self.config
+    }
+
+    /// The generator's layers and shapes.
+    pub fn generator(&self) -> &Model {
+        &self.generator
+    }
+
+    /// The discriminator's layers and shapes.
+    pub fn discriminator(&self) -> &Model {
+        &self.discriminator
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The shape of an image: [height, width, channels].
+    pub fn image_shape(&self) -> Shape {
+        self.discriminator.input()
+    }
+
+    /// The number of classes of a conditional model.
+    pub fn classes(&self) -> Option<usize> {
+        self.generator.classes().or(self.discriminator.classes())
+    }
+
+    /// The training steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Prepares the training step, which the first step otherwise does, and gives its plan (to print, or to count
+    /// its operations).
+    pub fn prepare(&mut self) -> Result<&Plan> {
+        Ok(self.training_program()?.plan())
+    }
+
+    /// Latents for `n` images, [n, z]: independent and standard normal, from a stream that `seed` fixes. The first
+    /// of them do not depend on `n`.
+    pub fn latents(&self, n: usize, seed: u64) -> Vec<B::Element> {
+        normal(n * self.generator.input().len(), &mut Stream::new(seed, "latents", u64::MAX))
+    }
+
+    /// One training step on a batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a
+    /// conditional model, their classes [batch_size], which the generated images are asked for too. Latents come from
+    /// the configuration's seed and the number of the step.
+    ///
+    /// Errors when the batch does not fit, or when a loss is no longer a finite number.
+    pub fn train_on_batch(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<Losses> {
+        self.train_step(real, labels)?;
+        self.losses()
+    }
+
+    /// [`train_on_batch`](Gan::train_on_batch) with latents [batch_size, z] of the caller's.
+    pub fn train_on_batch_with(
+        &mut self,
+        real: &[B::Element],
+        latents: &[B::Element],
+        labels: Option<&[u32]>,
+    ) -> Result<Losses> {
+        self.train_step_with(real, latents, labels)?;
+        self.losses()
+    }
+
+    /// [`train_on_batch`](Gan::train_on_batch) without reading the losses, which would wait for the device: ask
+    /// [`losses`](Gan::losses) for them now and then.
+    pub fn train_step(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<()> {
+        let n = self.config.batch_size * self.generator.input().len();
+        let latents = normal(n, &mut Stream::new(self.config.seed, "latents", self.step));
+        self.train_step_with(real, &latents, labels)
+    }
+
+    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's.
+    pub fn train_step_with(
+        &mut self,
+        real: &[B::Element],
+        latents: &[B::Element],
+        labels: Option<&[u32]>,
+    ) -> Result<()> {
+        let labels = self.label_values(labels, self.classes(), self.config.batch_size)?;
+        let step = self.step;
+        let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
+        let optimisers = [
+            (self.generator.name().to_owned(), self.config.generator_optimiser),
+            (self.discriminator.name().to_owned(), self.config.discriminator_optimiser),
+        ];
+        let ema = self.config.ema;
+        let program = self.training_program()?;
+        program.write(names::REAL, real)?;
+        program.write(names::LATENTS, latents)?;
+        write_if_read(program, names::LABELS, &labels)?;
+        // A whole number that f32 holds exactly.
+        write_if_read(program, names::COUNTER, &[B::Element::of((step % (1 << 24)) as f64)])?;
+        for (model, optimiser) in optimisers {
+            let scalars: Vec<B::Element> =
+                optimiser.scalars(step + 1, factor).into_iter().map(B::Element::of).collect();
+            write_if_read(program, &names::scalars(&model), &scalars)?;
+        }
+        if let Some(ema) = ema {
+            write_if_read(program, names::EMA_RATE, &[B::Element::of(ema.rate(step))])?;
+        }
+        program.run()?;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// The losses of the last training step. Errors before the first one, and when one of them is not a finite
+    /// number: training has diverged.
+    pub fn losses(&mut self) -> Result<Losses> {
+        let step = self.step;
+        let Some(program) = &mut self.training else {
+            return Err(Error::invalid("there are no losses before the first training step"));
+        };
+        let mut values = [B::Element::ZERO; 3];
+        program.read_into(names::LOSSES, &mut values)?;
+        let [d_real, d_fake, g] = values.map(B::Element::to_f64);
+        let losses = Losses { d_real, d_fake, g };
+        if values.iter().all(|x| x.to_f64().is_finite()) {
+            return Ok(losses);
+        }
+        Err(Error::invalid(format!(
+            "training diverged: after step {step} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
+             learning rate may help"
+        )))
+    }
+
+    /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
+    /// of each. Running statistics take the place of the batch's; weights and statistics are those of the average
+    /// where there is one.
+    pub fn generate(&mut self, latents: &[B::Element], labels: Option<&[u32]>) -> Result<Vec<B::Element>> {
+        let (z, pixels) = (self.generator.input().len(), self.generator.output().len());
+        if !latents.len().is_multiple_of(z) {
+            return Err(Error::invalid(format!(
+                "expected latents of {z} numbers each, got {} in all",
+                latents.len()
+            )));
+        }
+        let n = latents.len() / z;
+        let labels = self.label_values(labels, self.generator.classes(), n)?;
+        if self.sampling.is_none() {
+            let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
+            self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
+        }
+        let Some(program) = &mut self.sampling else { unreachable!("made above") };
+        let mut images = Vec::with_capacity(n * pixels);
+        let mut chunk_latents = vec![B::Element::ZERO; CHUNK * z];
+        let mut chunk_labels = vec![B::Element::ZERO; CHUNK];
+        let mut chunk_images = vec![B::Element::ZERO; CHUNK * pixels];
+        for start in (0..n).step_by(CHUNK) {
+            let count = CHUNK.min(n - start);
+            chunk_latents[..count * z].copy_from_slice(&latents[start * z..(start + count) * z]);
+            program.write(names::LATENTS, &chunk_latents)?;
+            if !labels.is_empty() {
+                chunk_labels[..count].copy_from_slice(&labels[start..start + count]);
+                program.write(names::LABELS, &chunk_labels)?;
+            }
+            program.run()?;
+            program.read_into(names::IMAGES, &mut chunk_images)?;
+            images.extend_from_slice(&chunk_images[..count * pixels]);
+        }
+        Ok(images)
+    }
+
+    /// The tensors that make up its state, by name, with their shapes: weights and running statistics
+    /// (`generator/2.batch_norm/gamma`), the optimisers' moments (`optimiser/generator/0.dense/kernel/m`), and the
+    /// average (`ema/generator/0.dense/kernel`).
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, Shape)> {
+        self.slots.iter().map(|slot| (slot.name.as_str(), slot.shape))
+    }
+
+    /// The values of a tensor, in the layout of its layer.
+    pub fn read_tensor(&self, name: &str) -> Result<Vec<B::Element>> {
+        let slot = self.slot(name)?;
+        Ok(self.variables.read(&self.backend, &slot.variable)?[slot.range()].to_vec())
+    }
+
+    /// Overwrites a tensor. Setting a weight does not change its average.
+    pub fn write_tensor(&mut self, name: &str, values: &[B::Element]) -> Result<()> {
+        let slot = self.slot(name)?;
+        if values.len() != slot.shape.len() {
+            return Err(Error::invalid(format!(
+                "the tensor '{name}' of shape {} takes {} numbers, got {}",
+                slot.shape,
+                slot.shape.len(),
+                values.len()
+            )));
+        }
+        let mut variable = self.variables.read(&self.backend, &slot.variable)?;
+        variable[slot.range()].copy_from_slice(values);
+        Ok(self.variables.write(&self.backend, &slot.variable, &variable)?)
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn variables(&self) -> &Variables<B> {
+        &self.variables
+    }
+
+    pub(crate) fn set_step(&mut self, step: u64) {
+        self.step = step;
+    }
+
+    fn slot(&self, name: &str) -> Result<&Slot> {
+        self.slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
+            Error::invalid(format!("there is no tensor '{name}'; there are: {}", known.join(", ")))
+        })
+    }
+
+    fn training_program(&mut self) -> Result<&mut Program<B>> {
+        if self.training.is_none() {
+            let plan = step::training(&self.config, &self.generator, &self.discriminator)?;
+            self.training = Some(Program::new(&self.backend, plan, &self.variables)?);
+        }
+        let Some(program) = &mut self.training else { unreachable!("made above") };
+        Ok(program)
+    }
+
+    /// Labels as the device takes them, checked; none for a model without classes.
+    fn label_values(
+        &self,
+        labels: Option<&[u32]>,
+        classes: Option<usize>,
+        n: usize,
+    ) -> Result<Vec<B::Element>> {
+        match (classes, labels) {
+            (None, None) => Ok(Vec::new()),
+            (None, Some(_)) => Err(Error::invalid("labels were given, but the model has no classes")),
+            (Some(classes), None) => Err(Error::invalid(format!(
+                "the model has {classes} classes: it needs the class of each image, a number from 0 to {}",
+                classes - 1
+            ))),
+            (Some(_), Some(labels)) if labels.len() != n => {
+                Err(Error::invalid(format!("expected {n} labels, one for each image, got {}", labels.len())))
+            }
+            (Some(classes), Some(labels)) => {
+                if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
+                    return Err(Error::invalid(format!(
+                        "there is no class {label}: the model has classes 0 to {}",
+                        classes - 1
+                    )));
+                }
+                Ok(labels.iter().map(|label| B::Element::of(f64::from(*label))).collect())
+            }
+        }
+    }
+}
+
+/// Writes an input if the program reads it at all: what no layer needs is not part of a plan.
+fn write_if_read<B: Backend>(program: &mut Program<B>, name: &str, values: &[B::Element]) -> Result<()> {
+    if program.has_input(name) {
+        program.write(name, values)?;
+    }
+    Ok(())
+}
+
+fn normal<E: Element>(n: usize, stream: &mut Stream) -> Vec<E> {
+    (0..n).map(|_| E::of(stream.normal())).collect()
+}

@@ -1,0 +1,182 @@
+//! What a layer is: the shapes it maps between, the tensors it keeps, and its part of a graph.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use gannet_tensor::{Graph, Shape, Var};
+
+use crate::error::{Error, Result};
+use crate::initialiser::Initialiser;
+use crate::random::fnv1a;
+
+/// A trained tensor of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name within the layer: `kernel`, `bias`, `gamma`.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// How it starts; `None` for the model's default.
+    pub initialiser: Option<Initialiser>,
+}
+
+impl Parameter {
+    /// A parameter of a layer.
+    pub fn new(
+        name: impl Into<String>,
+        shape: impl Into<Shape>,
+        initialiser: impl Into<Option<Initialiser>>,
+    ) -> Parameter {
+        Parameter { name: name.into(), shape: shape.into(), initialiser: initialiser.into() }
+    }
+}
+
+/// A tensor that a layer keeps from step to step but does not train: running statistics, the vectors of a power
+/// iteration. In a graph it is one tensor [rows, len]; in a file each row is a tensor [len] of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Its name within the layer.
+    pub name: String,
+    /// Its rows: the name of each in files, and how it starts.
+    pub rows: Vec<(String, Initialiser)>,
+    /// The length of a row.
+    pub len: usize,
+}
+
+/// How a model is traced.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'g> {
+    /// Training or inference.
+    pub mode: Mode,
+    /// The class of each image of the batch [N], if there are classes.
+    pub labels: Option<Var<'g>>,
+    /// A number (one element) that differs from step to step: the counter of dropout masks and other noise.
+    /// Without it there is none.
+    pub counter: Option<Var<'g>>,
+    /// Tells several passes of one step apart, so that each has noise of its own.
+    pub index: u32,
+}
+
+/// Whether a model is trained or used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics and dropout; running statistics are updated.
+    Training {
+        /// Equal parts of the batch, each with batch statistics of its own: 2 where real and generated images
+        /// go through a discriminator in one batch.
+        groups: usize,
+    },
+    /// Running statistics, no dropout.
+    Inference,
+}
+
+impl<'g> Pass<'g> {
+    /// A training pass over a batch that is one group.
+    pub fn training() -> Pass<'g> {
+        Pass { mode: Mode::Training { groups: 1 }, labels: None, counter: None, index: 0 }
+    }
+
+    /// An inference pass.
+    pub fn inference() -> Pass<'g> {
+        Pass { mode: Mode::Inference, labels: None, counter: None, index: 0 }
+    }
+}
+
+/// What a layer is traced with: its parameters, its states, and the kind of pass.
+#[derive(Debug)]
+pub struct Context<'a, 'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) pass: Pass<'g>,
+    /// The layer's name with those of the layers around it, `3.residual/0.conv2d`.
+    pub(crate) path: String,
+    pub(crate) parameters: &'a BTreeMap<String, Var<'g>>,
+    pub(crate) states: &'a mut BTreeMap<String, Var<'g>>,
+}
+
+impl<'g> Context<'_, 'g> {
+    /// The graph that is traced into.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    /// The kind of pass.
+    pub fn pass(&self) -> Pass<'g> {
+        self.pass
+    }
+
+    /// The layer's parameter of that name. Errors when the layer did not declare it.
+    pub fn parameter(&self, name: &str) -> Result<Var<'g>> {
+        let key = format!("{}/{name}", self.path);
+        self.parameters.get(&key).copied().ok_or_else(|| Error::invalid(format!("no parameter '{key}'")))
+    }
+
+    /// The present value [rows, len] of the layer's state of that name. Errors when the layer did not declare it.
+    pub fn state(&self, name: &str) -> Result<Var<'g>> {
+        let key = format!("{}/{name}", self.path);
+        self.states.get(&key).copied().ok_or_else(|| Error::invalid(format!("no state '{key}'")))
+    }
+
+    /// Gives a state its next value, of the same shape.
+    pub fn set_state(&mut self, name: &str, value: Var<'g>) {
+        self.states.insert(format!("{}/{name}", self.path), value);
+    }
+
+    /// The class of each image [N]. Errors when the model has no classes.
+    pub fn labels(&self) -> Result<Var<'g>> {
+        self.pass.labels.ok_or_else(|| {
+            Error::invalid("this layer needs the class of each image, but the model was given no classes")
+        })
+    }
+
+    /// A number for this layer in this pass, to seed its noise with.
+    pub fn noise_seed(&self) -> u32 {
+        let hash = fnv1a(&format!("{} {}", self.path, self.pass.index));
+        (hash ^ (hash >> 32)) as u32
+    }
+
+    /// Runs `trace` for a layer `name` inside of this one.
+    pub(crate) fn within<R>(&mut self, name: &str, trace: impl FnOnce(&mut Context<'_, 'g>) -> R) -> R {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
+        let graph = self.graph;
+        let mut inner =
+            Context { graph, pass: self.pass, path, parameters: self.parameters, states: &mut *self.states };
+        graph.scoped(name, || trace(&mut inner))
+    }
+}
+
+/// A layer of a model. Shapes are those of one sample: the batch axis is not part of them.
+///
+/// The layers of this crate are plain data, so a model can be written to a file and read again; a layer of your
+/// own only has to say how it maps shapes and how it is traced.
+pub trait Layer: Debug + Send + Sync {
+    /// The kind of layer, as in model files: `conv2d`.
+    fn kind(&self) -> &'static str;
+
+    /// The shape of the output for an input of the given shape. Errors, naming both shapes, when the input does
+    /// not fit or an option is impossible.
+    fn output_shape(&self, input: Shape) -> Result<Shape>;
+
+    /// The trained tensors, for an input of a shape that [`output_shape`](Layer::output_shape) accepts.
+    fn parameters(&self, _input: Shape) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// The tensors kept from step to step without training, for an input of the given shape.
+    fn states(&self, _input: Shape) -> Vec<State> {
+        Vec::new()
+    }
+
+    /// The classes that the layer has room for, if it needs to know the class of each image.
+    fn classes(&self) -> Option<usize> {
+        None
+    }
+
+    /// The output for a batch `x` [N, input shape].
+    fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>>;
+
+    /// The options of the layer as they stand in a model file. `None` for a layer that is not of this crate:
+    /// a model with such a layer cannot be rebuilt from a file alone.
+    fn options(&self) -> Option<toml::Table> {
+        None
+    }
+}

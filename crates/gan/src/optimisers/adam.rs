@@ -1,0 +1,98 @@
+//! Adam (Kingma and Ba 2015).
+
+use serde::{Deserialize, Serialize};
+
+/// Adam (Kingma and Ba 2015). The defaults are Keras': learning rate 1e-3, betas 0.9 and 0.999, eps 1e-7.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// The size of a step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// What keeps the division away from zero.
+    pub eps: f64,
+    /// Where eps stands.
+    pub form: EpsForm,
+}
+
+/// The two published forms of Adam, which differ in where eps stands. With the moments m and v after update t:
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpsForm {
+    /// p -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps): the end of section 2 of the paper.
+    #[default]
+    Keras,
+    /// p -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps): algorithm 1 of the paper.
+    Pytorch,
+}
+
+impl Default for Adam {
+    fn default() -> Adam {
+        Adam { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7, form: EpsForm::Keras }
+    }
+}
+
+impl Adam {
+    /// Keras' defaults with the given learning rate.
+    pub fn new(learning_rate: f64) -> Adam {
+        Adam { learning_rate, ..Adam::default() }
+    }
+
+    /// The decays of the two moments. GANs use 0.5 for the first.
+    #[must_use]
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Adam {
+        self.beta1 = beta1;
+        self.beta2 = beta2;
+        self
+    }
+
+    /// What keeps the division away from zero, and where it stands.
+    #[must_use]
+    pub fn eps(mut self, eps: f64, form: EpsForm) -> Adam {
+        self.eps = eps;
+        self.form = form;
+        self
+    }
+
+    /// The step size and the eps of update `t`, counted from 1, for the operation
+    /// p -= step_size m / (sqrt(v) + eps), which is either form.
+    pub fn scalars(&self, t: u64, factor: f64) -> [f64; 2] {
+        let t = t.max(1) as f64;
+        let correction1 = 1.0 - self.beta1.powf(t);
+        let correction2 = (1.0 - self.beta2.powf(t)).sqrt();
+        let eps = match self.form {
+            EpsForm::Keras => self.eps,
+            EpsForm::Pytorch => self.eps * correction2,
+        };
+        [self.learning_rate * factor * correction2 / correction1, eps]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both published forms, written out, against the scalars.
+    #[test]
+    fn scalars_give_both_published_forms() {
+        for form in [EpsForm::Keras, EpsForm::Pytorch] {
+            let adam = Adam::new(0.1).betas(0.5, 0.9).eps(0.01, form);
+            let (mut m, mut v) = (0.0f64, 0.0f64);
+            for (t, g) in [(1, 0.3), (2, -0.7), (3, 0.2)] {
+                m = 0.5 * m + 0.5 * g;
+                v = 0.9 * v + 0.1 * g * g;
+                let (c1, c2) = (1.0 - 0.5f64.powi(t), 1.0 - 0.9f64.powi(t));
+                let expected = match form {
+                    EpsForm::Keras => 0.1 * c2.sqrt() / c1 * m / (v.sqrt() + 0.01),
+                    EpsForm::Pytorch => 0.1 * (m / c1) / ((v / c2).sqrt() + 0.01),
+                };
+                let [step_size, eps] = adam.scalars(t as u64, 1.0);
+                let got = step_size * m / (v.sqrt() + eps);
+                assert!((got - expected).abs() < 1e-15, "{form:?} {t}: {got} {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Recipes that work, as model files.
+
+use crate::config::GanConfig;
+use crate::error::{Error, Result};
+
+/// The presets: name and model file.
+const PRESETS: &[(&str, &str)] =
+    &[("cdcgan", include_str!("../presets/cdcgan.toml")), ("dcgan", include_str!("../presets/dcgan.toml"))];
+
+/// The names of the presets.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PRESETS.iter().map(|(name, _)| *name)
+}
+
+/// The model file of a preset: to print, copy and change.
+pub fn text(name: &str) -> Result<&'static str> {
+    PRESETS.iter().find(|(n, _)| *n == name).map(|(_, text)| *text).ok_or_else(|| {
+        let known: Vec<&str> = names().collect();
+        Error::Invalid(format!("there is no preset '{name}'; there are: {}", known.join(", ")))
+    })
+}
+
+/// The configuration of a preset.
+pub fn get(name: &str) -> Result<GanConfig> {
+    GanConfig::from_toml(text(name)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_builds_under_its_own_name_and_survives_a_round_trip() {
+        for name in names() {
+            let mut config = get(name).unwrap();
+            assert_eq!(config.name, name);
+            config.steps = Some(10);
+            config.build().unwrap_or_else(|e| panic!("{name}: {e}"));
+            let text = config.to_toml().unwrap();
+            let again = GanConfig::from_toml(&text).unwrap();
+            assert_eq!(format!("{config:?}"), format!("{again:?}"), "{name}:\n{text}");
+        }
+    }
+}

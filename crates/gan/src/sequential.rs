@@ -1,0 +1,78 @@
+//! Layers in a row: what a person writes, before shapes are known to fit.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::initialiser::Initialiser;
+use crate::layer::Layer;
+use crate::model::Model;
+
+/// Layers in a row, as Keras' `Sequential`. [`build`](Sequential::build) checks that they fit and gives a
+/// [`Model`].
+///
+/// ```
+/// use gannet::layers::{Dense, LeakyRelu, Reshape};
+/// use gannet::{Activation, Sequential};
+///
+/// let generator = Sequential::new("generator", [100])
+///     .add(Dense::new(784).activation(Activation::Tanh))
+///     .add(Reshape::new([28, 28, 1]))
+///     .build()
+///     .unwrap();
+/// println!("{}", generator.summary());
+///
+/// let error = Sequential::new("critic", [28, 28, 1]).add(Dense::new(1)).build().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "critic, layer 0 (dense): expected an input of shape [in], got [28, 28, 1]; put a flatten layer in front"
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sequential {
+    pub(crate) name: String,
+    pub(crate) input: Vec<usize>,
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+    pub(crate) initialiser: Initialiser,
+}
+
+impl Sequential {
+    /// No layers yet, for samples of shape `input` (without the batch axis).
+    pub fn new(name: impl Into<String>, input: impl Into<Vec<usize>>) -> Sequential {
+        Sequential {
+            name: name.into(),
+            input: input.into(),
+            layers: Vec::new(),
+            initialiser: Initialiser::GlorotUniform,
+        }
+    }
+
+    /// Adds a layer.
+    #[must_use]
+    #[allow(clippy::should_implement_trait)] // Keras' word
+    pub fn add(mut self, layer: impl Layer + 'static) -> Sequential {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// How kernels start where their layer does not say; Keras' Glorot uniform otherwise.
+    #[must_use]
+    pub fn initialiser(mut self, initialiser: Initialiser) -> Sequential {
+        self.initialiser = initialiser;
+        self
+    }
+
+    /// The name of the model.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &[Arc<dyn Layer>] {
+        &self.layers
+    }
+
+    /// Finds every shape. Errors, naming the layer and both shapes, when two do not fit.
+    pub fn build(&self) -> Result<Model> {
+        Model::new(self)
+    }
+}
