@@ -1,1 +1,21 @@
-//! The case list and the test binaries of Gannet.
+//! The case list, and what the test binaries and benchmarks share.
+//!
+//! A row of the list (`rows/`) says how to draw cases of one operation: shapes, parameters, and a domain of
+//! values for each input that keeps away from kinks and singularities. Every row gets three properties,
+//! one test binary each: `gradients.rs`, `backends.rs`, `fusion.rs`. To add an operation, add a function
+//! here under its name and the name to [`for_each_row!`]; `case_list.rs` fails until that is done.
+
+mod case;
+mod evaluation;
+
+mod random;
+mod rounding;
+pub mod rows;
+pub mod shapes;
+mod trial;
+
+pub use case::{Case, Derivative, Domain, Leaf, Row, leaf, node};
+pub use evaluation::Evaluation;
+pub use random::Random;
+pub use rounding::{Rounding, deviation};
+pub use trial::{Gradients, Trial, check, evaluate};

@@ -1,0 +1,166 @@
+//! Matrix products and the three maps of a convolution, bare and with an epilogue.
+
+use gannet_tensor::ops::{Activation, Epilogue};
+use gannet_tensor::{Conv2dGeometry, Shape, ops};
+use proptest::prelude::*;
+
+use crate::case::{Case, Derivative, Domain, Leaf, Row, leaf};
+use crate::shapes::{convolution, product};
+
+const ANY: Domain = Domain::Within(-1.0, 1.0);
+
+fn row(name: &'static str, cases: impl Strategy<Value = Case> + 'static) -> Row {
+    Row { name, derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+fn matrices([m, n, k]: [usize; 3], [trans_a, trans_b]: [bool; 2]) -> Vec<Leaf> {
+    let a = if trans_a { [k, m] } else { [m, k] };
+    let b = if trans_b { [n, k] } else { [k, n] };
+    vec![leaf("a", a, ANY), leaf("b", b, ANY)]
+}
+
+/// Every combination of transposes; K cut into panels; one row and one column.
+pub fn matmul() -> Row {
+    row("matmul", product().prop_map(|(sizes, trans)| matmul_case(sizes, trans)))
+}
+
+/// C [M, N] = A B, with M, N, K in this order.
+pub fn matmul_case(sizes: [usize; 3], trans: [bool; 2]) -> Case {
+    let [trans_a, trans_b] = trans;
+    Case::of(matrices(sizes, trans), move || ops::MatMul { trans_a, trans_b })
+}
+
+/// All geometries.
+pub fn conv2d() -> Row {
+    row("conv2d", convolution().prop_map(conv2d_case))
+}
+
+/// y [N, H', W', C_out] from x and w.
+pub fn conv2d_case(geometry: Conv2dGeometry) -> Case {
+    let leaves = vec![leaf("x", geometry.image(), ANY), leaf("w", geometry.kernel(), ANY)];
+    Case::of(leaves, move || ops::Conv2d { geometry })
+}
+
+/// All geometries.
+pub fn conv_transpose2d() -> Row {
+    row("conv_transpose2d", convolution().prop_map(conv_transpose2d_case))
+}
+
+/// x [N, H, W, C_in] from y and w.
+pub fn conv_transpose2d_case(geometry: Conv2dGeometry) -> Case {
+    let leaves = vec![leaf("y", geometry.features(), ANY), leaf("w", geometry.kernel(), ANY)];
+    Case::of(leaves, move || ops::ConvTranspose2d { geometry })
+}
+
+/// All geometries.
+pub fn conv2d_weight_grad() -> Row {
+    row("conv2d_weight_grad", convolution().prop_map(conv2d_weight_grad_case))
+}
+
+/// w [Kh, Kw, C_in, C_out] from x and y.
+pub fn conv2d_weight_grad_case(geometry: Conv2dGeometry) -> Case {
+    let leaves = vec![leaf("x", geometry.image(), ANY), leaf("y", geometry.features(), ANY)];
+    Case::of(leaves, move || ops::Conv2dWeightGrad { geometry })
+}
+
+fn activation() -> impl Strategy<Value = Activation> {
+    prop_oneof![
+        Just(Activation::LeakyRelu { negative_slope: 0.2 }),
+        Just(Activation::LeakyRelu { negative_slope: 0.0 }),
+        Just(Activation::Tanh),
+        Just(Activation::Sigmoid),
+    ]
+}
+
+fn epilogue() -> impl Strategy<Value = Epilogue> {
+    activation().prop_flat_map(|activation| {
+        prop_oneof![
+            Just(Epilogue::Bias),
+            Just(Epilogue::Activation(activation)),
+            Just(Epilogue::BiasActivation(activation)),
+            Just(Epilogue::ActivationGrad(activation)),
+        ]
+    })
+}
+
+/// A bias of 3 to 5 with operands of at least 0 keeps the sum on the positive side of a kink, one of -5 to
+/// -3 on the negative; without a bias the product itself must be large.
+fn fused_leaves(mut operands: Vec<Leaf>, epilogue: Epilogue, output: Shape, terms: usize) -> Vec<Leaf> {
+    let small = 1.0 / (terms as f64).sqrt();
+    let kinked = matches!(epilogue.activation(), Some(Activation::LeakyRelu { .. }));
+    for operand in &mut operands {
+        operand.domain = match epilogue {
+            // All products of one sign: none is near 0.
+            Epilogue::Activation(_) if kinked => Domain::Within(0.3, 0.3 + small),
+            _ => Domain::Within(-small, small),
+        };
+    }
+    match epilogue {
+        Epilogue::Activation(_) => {
+            if kinked && terms % 2 == 1 {
+                operands[0].domain = Domain::Within(-0.3 - small, -0.3);
+            }
+        }
+        Epilogue::Bias | Epilogue::BiasActivation(_) => {
+            // Products of sqrt(K) terms of 1/K stay below 1 by far.
+            operands.push(leaf("bias", [output.last()], Domain::Apart(3.0, 5.0)));
+        }
+        Epilogue::ActivationGrad(_) => operands.push(leaf("saved", output, Domain::Apart(0.1, 0.9))),
+    }
+    operands
+}
+
+/// Every epilogue.
+pub fn fused_matmul() -> Row {
+    row(
+        "fused_matmul",
+        (product(), epilogue()).prop_map(|(([m, n, k], trans), epilogue)| {
+            let leaves = fused_leaves(matrices([m, n, k], trans), epilogue, Shape::from([m, n]), k);
+            let [trans_a, trans_b] = trans;
+            Case::of(leaves, move || ops::FusedMatMul { trans_a, trans_b, epilogue })
+        }),
+    )
+}
+
+/// Every epilogue.
+pub fn fused_conv2d() -> Row {
+    row(
+        "fused_conv2d",
+        (convolution(), epilogue()).prop_filter_map("every pixel is reached", |(geometry, epilogue)| {
+            let g = geometry;
+            let leaves = vec![leaf("x", g.image(), ANY), leaf("w", g.kernel(), ANY)];
+            let terms = g.kernel_h * g.kernel_w * g.in_c;
+            let leaves = fused_leaves(leaves, epilogue, g.features(), terms);
+            (reaches_all(&g) || epilogue.has_bias())
+                .then(|| Case::of(leaves, move || ops::FusedConv2d { geometry, epilogue }))
+        }),
+    )
+}
+
+/// Every epilogue.
+pub fn fused_conv_transpose2d() -> Row {
+    row(
+        "fused_conv_transpose2d",
+        (convolution(), epilogue()).prop_filter_map("every pixel is reached", |(geometry, epilogue)| {
+            let g = geometry;
+            let leaves = vec![leaf("y", g.features(), ANY), leaf("w", g.kernel(), ANY)];
+            let terms = g.kernel_h * g.kernel_w * g.out_c;
+            let leaves = fused_leaves(leaves, epilogue, g.image(), terms);
+            (reaches_all(&g) || epilogue.has_bias())
+                .then(|| Case::of(leaves, move || ops::FusedConvTranspose2d { geometry, epilogue }))
+        }),
+    )
+}
+
+/// Whether every window sees the image and every pixel of the image is seen: otherwise an output is exactly
+/// 0, on the kink of an activation.
+fn reaches_all(g: &Conv2dGeometry) -> bool {
+    let axis = |out: usize, size: usize, kernel: usize, stride: usize, before: usize| {
+        let tap = |i: usize, u: usize| (i * stride + u).checked_sub(before).filter(|&p| p < size);
+        let windows = (0..out).all(|i| (0..kernel).any(|u| tap(i, u).is_some()));
+        let pixels = (0..size).all(|p| (0..out).any(|i| (0..kernel).any(|u| tap(i, u) == Some(p))));
+        windows && pixels
+    };
+    axis(g.out_h, g.in_h, g.kernel_h, g.stride_h, g.pad_top)
+        && axis(g.out_w, g.in_w, g.kernel_w, g.stride_w, g.pad_left)
+}
