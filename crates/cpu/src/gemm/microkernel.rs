@@ -1,0 +1,307 @@
+//! The register-blocked heart of every matrix product, and what happens to a tile before it is stored.
+
+use crate::math;
+use crate::simd::{Job, Simd};
+use gannet_tensor::ops;
+use std::mem::MaybeUninit;
+
+/// Elements of k that are packed and multiplied at a time: a panel of B (`KC` x `NR`) stays in the
+/// first-level cache while the tiles of A stream past it.
+pub(crate) const KC: usize = 256;
+
+/// Elements from one row of a packed row-major tile of A to the next. Being constant, it turns the rows
+/// into displacements from one pointer; the extra cache line spreads them over the cache sets, and takes
+/// the part of the last vector that packing writes too much.
+pub(crate) const ROW_STRIDE: usize = KC + 16;
+
+/// How a tile of A is packed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TileLayout {
+    /// Element (row, k) at `row * ROW_STRIDE + k`: copied from sources that are contiguous along k.
+    RowMajor,
+    /// Element (row, k) at `k * MR + row`, tile after tile: from sources that are contiguous along rows.
+    ColumnMajor,
+}
+
+/// An activation that ends a kernel.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Activation {
+    Identity,
+    /// x for x > 0, `slope * x` otherwise.
+    LeakyRelu {
+        slope: f32,
+    },
+    Tanh,
+    Sigmoid,
+}
+
+impl Activation {
+    #[inline(always)]
+    pub(crate) fn apply<V: Simd>(self, x: V) -> V {
+        match self {
+            Activation::Identity => x,
+            Activation::LeakyRelu { slope } => x.select_gt(V::splat(0.0), x, x.mul(V::splat(slope))),
+            Activation::Tanh => math::tanh(x),
+            Activation::Sigmoid => math::sigmoid(x),
+        }
+    }
+
+    /// The vjp of the activation whose output was y.
+    #[inline(always)]
+    pub(crate) fn grad<V: Simd>(self, y: V, dy: V) -> V {
+        let one = V::splat(1.0);
+        match self {
+            Activation::Identity => dy,
+            Activation::LeakyRelu { slope } => y.select_gt(V::splat(0.0), dy, dy.mul(V::splat(slope))),
+            Activation::Tanh => dy.mul(one.sub(y.mul(y))),
+            Activation::Sigmoid => dy.mul(y).mul(one.sub(y)),
+        }
+    }
+}
+
+impl From<ops::Activation> for Activation {
+    fn from(activation: ops::Activation) -> Activation {
+        match activation {
+            ops::Activation::LeakyRelu { negative_slope } => {
+                Activation::LeakyRelu { slope: negative_slope as f32 }
+            }
+            ops::Activation::Tanh => Activation::Tanh,
+            ops::Activation::Sigmoid => Activation::Sigmoid,
+        }
+    }
+}
+
+/// What is done to the sums before they are stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue {
+    /// One number per column, added to every row; null if there is none.
+    pub(crate) bias: *const f32,
+    pub(crate) activation: Activation,
+    /// The sums are the cotangents of this activation, whose output lies at this distance in elements from
+    /// the result: their vjp is stored.
+    pub(crate) grad: Option<(isize, Activation)>,
+}
+
+impl Epilogue {
+    pub(crate) const NONE: Epilogue =
+        Epilogue { bias: std::ptr::null(), activation: Activation::Identity, grad: None };
+
+    fn is_none(&self) -> bool {
+        self.bias.is_null() && self.activation == Activation::Identity && self.grad.is_none()
+    }
+
+    /// What becomes of the sums of some columns from `column` on, to be stored at p.
+    ///
+    /// # Safety
+    /// The bias must be readable at these columns, and what `grad` points to at these elements.
+    #[inline(always)]
+    pub(crate) unsafe fn apply<V: Simd>(&self, sum: V, column: usize, p: *const f32, lanes: usize) -> V {
+        let mut sum = sum;
+        // SAFETY: the caller vouches for both.
+        unsafe {
+            if !self.bias.is_null() {
+                sum = sum.add(V::load_lanes(self.bias.wrapping_add(column), 0, lanes));
+            }
+            if let Some((distance, activation)) = self.grad {
+                sum = activation.grad(V::load_lanes(p.wrapping_offset(distance), 0, lanes), sum);
+            }
+        }
+        self.activation.apply(sum)
+    }
+}
+
+/// C[rows, columns] (+)= A B for one packed block of A, one range of k and the panels of B.
+pub(crate) struct Block<'a> {
+    /// The packed rows of A.
+    pub(crate) a: *const f32,
+    pub(crate) layout: TileLayout,
+    /// The packed panels of B: panel p, row k, column j at `p * panel_stride + k * NR + j`.
+    pub(crate) b: *const f32,
+    pub(crate) panel_stride: usize,
+    pub(crate) kc: usize,
+    /// Columns of this block.
+    pub(crate) columns: usize,
+    /// Where each row of the result starts.
+    pub(crate) rows: &'a [*mut f32],
+    /// Whether the result holds the sums over smaller k.
+    pub(crate) accumulate: bool,
+    /// Given with the last range of k.
+    pub(crate) epilogue: Option<Epilogue>,
+}
+
+/// The tiles that `rows` rows are cut into: as few as `mr` allows, of heights that differ by one at most,
+/// so that no tile is mostly padding.
+pub(crate) fn tiles(rows: usize, mr: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = rows.div_ceil(mr).max(1);
+    let (height, extra) = (rows / count, rows % count);
+    (0..count).map(move |t| {
+        let start = t * height + t.min(extra);
+        start..start + height + usize::from(t < extra)
+    })
+}
+
+impl Job for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        let mut sums = MaybeUninit::<[f32; LARGEST_TILE]>::uninit();
+        let sums = sums.as_mut_ptr().cast::<f32>();
+        for (panel, column) in (0..self.columns).step_by(V::NR).enumerate() {
+            let b = self.b.wrapping_add(panel * self.panel_stride);
+            let width = (self.columns - column).min(V::NR);
+            for (t, tile) in tiles(self.rows.len(), V::MR).enumerate() {
+                let a = match self.layout {
+                    TileLayout::RowMajor => self.a.wrapping_add(tile.start * ROW_STRIDE),
+                    TileLayout::ColumnMajor => self.a.wrapping_add(t * self.kc * V::MR),
+                };
+                let place = Place { rows: &self.rows[tile], column, width };
+                if !self.tile::<V>(a, b, place, sums) {
+                    self.finish_slowly::<V>(sums, place);
+                }
+            }
+        }
+    }
+}
+
+/// Where a tile of the result lies.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    rows: &'a [*mut f32],
+    column: usize,
+    width: usize,
+}
+
+/// Elements of the largest tile of any instruction set: 14 rows of 32.
+const LARGEST_TILE: usize = 14 * 32;
+
+/// Calls the microkernel of the height in hand. Heights that an instruction set does not use are not compiled.
+macro_rules! by_height {
+    ($self:ident, $V:ident, $vectors:literal, $a:ident, $b:ident, $place:ident, $sums:ident:
+     $($height:literal)*) => {
+        match $place.rows.len() {
+            $($height => {
+                if const { $height <= $V::MR && $vectors <= $V::NV } {
+                    $self.finish::<$V, $height, $vectors>($a, $b, $place, $sums)
+                } else {
+                    true
+                }
+            })*
+            _ => true,
+        }
+    };
+}
+
+impl Block<'_> {
+    // Collapsed into guards, the arms would no longer keep unused heights from being compiled.
+    #[allow(clippy::collapsible_match)]
+    /// Computes a tile. Returns false if its sums are in `sums`, rows of NR, still to be stored.
+    #[inline(always)]
+    fn tile<V: Simd>(&self, a: *const f32, b: *const f32, place: Place<'_>, sums: *mut f32) -> bool {
+        match place.width.div_ceil(V::LANES) {
+            1 => by_height!(self, V, 1, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            2 => by_height!(self, V, 2, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            _ => by_height!(self, V, 3, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        }
+    }
+
+    #[inline(always)]
+    fn finish<V: Simd, const H: usize, const N: usize>(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        place: Place<'_>,
+        out: *mut f32,
+    ) -> bool {
+        // SAFETY: the block's owner packed tiles of H rows and kc columns at `a`, and kc rows of NR columns
+        // at `b`.
+        let sums = unsafe {
+            match self.layout {
+                TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b),
+                TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b),
+            }
+        };
+        if place.width == N * V::LANES && self.epilogue.is_none_or(|epilogue| epilogue.is_none()) {
+            for (row, sums) in place.rows.iter().zip(sums) {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    let p = row.wrapping_add(place.column + v * V::LANES);
+                    // SAFETY: the row of the result has `width` elements from the column on.
+                    unsafe { if self.accumulate { sum.add(V::load(p)) } else { sum }.store(p) };
+                }
+            }
+            return true;
+        }
+        // Everything else is done in one place for all shapes of tiles: to write it for each would multiply
+        // the code by the number of shapes.
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                // SAFETY: there is room for the largest tile, and N <= NV.
+                unsafe { sum.store(out.add(i * V::NR + v * V::LANES)) };
+            }
+        }
+        false
+    }
+
+    /// Stores a tile of rows of NR sums with its epilogue, or one that is narrower than its vectors.
+    #[inline(always)]
+    fn finish_slowly<V: Simd>(&self, sums: *const f32, place: Place<'_>) {
+        const { assert!(V::MR * V::NR <= LARGEST_TILE) };
+        let epilogue = self.epilogue.unwrap_or(Epilogue::NONE);
+        for (i, row) in place.rows.iter().enumerate() {
+            for start in (0..place.width).step_by(V::LANES) {
+                let lanes = (place.width - start).min(V::LANES);
+                let column = place.column + start;
+                let p = row.wrapping_add(column);
+                // SAFETY: the sums were written for these columns; the row of the result, the bias and the
+                // activation's output have them.
+                unsafe {
+                    let mut sum = V::load(sums.add(i * V::NR + start));
+                    if self.accumulate {
+                        sum = sum.add(V::load_lanes(p, 0, lanes));
+                    }
+                    epilogue.apply(sum, column, p, lanes).store_first(p, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// The sums over k of A[row, k] * B[k, :] for `H` rows and `N` vectors of columns, all in registers:
+/// `H * N` independent chains of multiply-adds hide the latency of each.
+///
+/// # Safety
+/// `a + row * ROW + k * step` must be readable for row < H and k < kc, `b + k * NR` for N vectors.
+#[inline(always)]
+unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>(
+    kc: usize,
+    mut a: *const f32,
+    step: usize,
+    mut b: *const f32,
+) -> [[V; N]; H] {
+    let mut sums = [[V::splat(0.0); N]; H];
+    let mut rank_one_update = |a: *const f32, b: *const f32| {
+        let mut columns = [V::splat(0.0); N];
+        for (v, column) in columns.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for N vectors at b.
+            *column = unsafe { V::load(b.add(v * V::LANES)) };
+        }
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for H rows at a.
+            let element = V::splat(unsafe { *a.add(i * ROW) });
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = element.mul_add(column, *sum);
+            }
+        }
+    };
+    // Two steps a round halve the cost of the loop, which shows on cores that issue four a cycle.
+    for _ in 0..kc / 2 {
+        rank_one_update(a, b);
+        rank_one_update(a.wrapping_add(step), b.wrapping_add(V::NR));
+        a = a.wrapping_add(2 * step);
+        b = b.wrapping_add(2 * V::NR);
+    }
+    if kc % 2 == 1 {
+        rank_one_update(a, b);
+    }
+    sums
+}

@@ -1,0 +1,50 @@
+//! What an instruction of a plan becomes: a kernel with everything prepared that shapes decide.
+
+use crate::context::{Context, Workspace};
+
+/// The tensors of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Tensors<'a> {
+    pub(crate) inputs: &'a [*const f32],
+    pub(crate) output: *mut f32,
+    /// The batch statistics of the output, for a kernel that was asked for them.
+    pub(crate) stats: *mut f32,
+}
+
+// SAFETY: the pointers are shared between the tasks of a kernel, which write disjoint parts of the output.
+unsafe impl Sync for Tensors<'_> {}
+
+impl Tensors<'_> {
+    /// Input i. (A method, so that closures capture the tensors as a whole, which threads may share.)
+    pub(crate) fn input(&self, i: usize) -> *const f32 {
+        self.inputs[i]
+    }
+}
+
+/// A prepared instruction. Runs allocate nothing.
+pub(crate) trait Kernel: Send + Sync {
+    /// The scratch memory that a run needs.
+    fn workspace(&self) -> Workspace {
+        Workspace::default()
+    }
+
+    /// Computes the output from the inputs.
+    ///
+    /// # Safety
+    /// The tensors must be valid and have the shapes that the kernel was prepared for. The output overlaps
+    /// no input, or is exactly one that the operation may overwrite.
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>);
+}
+
+/// Cuts `len` elements into tasks of `size`, and calls `task(range)` for each on some thread.
+pub(crate) fn in_chunks(
+    context: &Context<'_>,
+    len: usize,
+    size: usize,
+    task: impl Fn(std::ops::Range<usize>) + Sync,
+) {
+    context.threads.run(len.div_ceil(size), &|_, i| task(i * size..((i + 1) * size).min(len)));
+}
+
+/// Elements of a task of an elementwise kernel: long enough to pay for claiming it, short enough to balance.
+pub(crate) const CHUNK: usize = 16 * 1024;

@@ -1,0 +1,116 @@
+//! The optimisers: one pass over parameters, moments and gradients, in place.
+
+use crate::context::Context;
+use crate::kernel::{CHUNK, Kernel, Tensors, in_chunks};
+use crate::simd::{Job, Simd};
+use gannet_tensor::{Instruction, ops};
+
+pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
+    let n = instruction.inputs.get(1)?.shape.len();
+    if let Some(op) = instruction.op.downcast::<ops::Adam>() {
+        let decays = [op.beta1, 1.0 - op.beta1, op.beta2, 1.0 - op.beta2].map(|x| x as f32);
+        return Some(Box::new(Adam { n, decays }));
+    }
+    let op = instruction.op.downcast::<ops::Sgd>()?;
+    Some(Box::new(Sgd { n, momentum: op.momentum as f32 }))
+}
+
+struct Adam {
+    n: usize,
+    /// beta1, 1 - beta1, beta2, 1 - beta2.
+    decays: [f32; 4],
+}
+
+impl Kernel for Adam {
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let tensors = &tensors;
+        in_chunks(context, self.n, CHUNK / 4, |range| {
+            context.isa.run(AdamJob { adam: self, tensors, range });
+        });
+    }
+}
+
+struct AdamJob<'a> {
+    adam: &'a Adam,
+    tensors: &'a Tensors<'a>,
+    range: std::ops::Range<usize>,
+}
+
+impl Job for AdamJob<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        let (state, g, new) = (self.tensors.input(0), self.tensors.input(1), self.tensors.output);
+        // SAFETY: the scalars are two elements.
+        let (step, eps) = unsafe { (*self.tensors.input(2), *self.tensors.input(2).add(1)) };
+        let (step, eps) = (V::splat(step), V::splat(eps));
+        let [beta1, rest1, beta2, rest2] = self.adam.decays.map(V::splat);
+        let n = self.adam.n;
+        let mut i = self.range.start;
+        while i < self.range.end {
+            let lanes = V::LANES.min(self.range.end - i);
+            // SAFETY: i + lanes <= n; a state has 3 n elements, and is read before it is written.
+            unsafe {
+                let load = |p: *const f32| {
+                    if lanes == V::LANES { V::load(p) } else { V::load_lanes(p, 0, lanes) }
+                };
+                let store = |x: V, p: *mut f32| {
+                    if lanes == V::LANES { x.store(p) } else { x.store_first(p, lanes) }
+                };
+                let g = load(g.add(i));
+                let m = load(state.add(n + i)).mul_add(beta1, g.mul(rest1));
+                let v = load(state.add(2 * n + i)).mul_add(beta2, g.mul(g).mul(rest2));
+                let p = load(state.add(i)).sub(step.mul(m).div(v.sqrt().add(eps)));
+                store(p, new.add(i));
+                store(m, new.add(n + i));
+                store(v, new.add(2 * n + i));
+            }
+            i += lanes;
+        }
+    }
+}
+
+struct Sgd {
+    n: usize,
+    momentum: f32,
+}
+
+impl Kernel for Sgd {
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let tensors = &tensors;
+        in_chunks(context, self.n, CHUNK / 2, |range| {
+            context.isa.run(SgdJob { sgd: self, tensors, range });
+        });
+    }
+}
+
+struct SgdJob<'a> {
+    sgd: &'a Sgd,
+    tensors: &'a Tensors<'a>,
+    range: std::ops::Range<usize>,
+}
+
+impl Job for SgdJob<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        let (state, g, new) = (self.tensors.input(0), self.tensors.input(1), self.tensors.output);
+        // SAFETY: the scalar is one element.
+        let lr = V::splat(unsafe { *self.tensors.input(2) });
+        let (momentum, n) = (V::splat(self.sgd.momentum), self.sgd.n);
+        let mut i = self.range.start;
+        while i < self.range.end {
+            let lanes = V::LANES.min(self.range.end - i);
+            // SAFETY: i + lanes <= n; a state has 2 n elements, and is read before it is written.
+            unsafe {
+                let load = |p: *const f32| V::load_lanes(p, 0, lanes);
+                let velocity = load(state.add(n + i)).mul_add(momentum, load(g.add(i)));
+                load(state.add(i)).sub(lr.mul(velocity)).store_first(new.add(i), lanes);
+                velocity.store_first(new.add(n + i), lanes);
+            }
+            i += lanes;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The kernels of the operations, and the choice among them.
+
+mod adam;
+mod batch_norm;
+mod elementwise;
+mod movement;
+mod product;
+mod reference;
+mod sum;
+
+use crate::isa::Isa;
+use crate::kernel::Kernel;
+use gannet_tensor::{Instruction, Operation, ops};
+
+/// The kernel of an instruction. What has none of its own is evaluated by its reference loops. With
+/// `stats_groups`, a product that also writes the batch statistics of its result; see [`gives_stats`].
+pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Box<dyn Kernel> {
+    product::prepare(isa, instruction, stats_groups)
+        .or_else(|| elementwise::prepare(instruction))
+        .or_else(|| batch_norm::prepare(instruction))
+        .or_else(|| adam::prepare(instruction))
+        .or_else(|| sum::prepare(instruction))
+        .or_else(|| movement::prepare(instruction))
+        .unwrap_or_else(|| Box::new(reference::ByReference::new(instruction)))
+}
+
+/// Whether the kernel of an operation can take the batch statistics of its result on the way.
+pub(crate) fn gives_stats(op: &dyn Operation) -> bool {
+    op.downcast::<ops::Conv2d>().is_some()
+        || op.downcast::<ops::ConvTranspose2d>().is_some()
+        || op.downcast::<ops::FusedConv2d>().is_some()
+        || op.downcast::<ops::FusedConvTranspose2d>().is_some()
+}
