@@ -281,15 +281,18 @@ impl Plan {
     }
 
     /// The same computation with every operation that `supported` refuses replaced by its decomposition.
-    /// Errors when one has none.
+    /// Errors when one has none. It is not asked about views and what is not needed: they are never run.
     pub fn lowered(self, supported: impl Fn(&dyn Operation, &[Shape], Shape) -> bool) -> Result<Plan> {
         let mut trace = self.trace.clone();
         let mut changed = false;
+        let (traced, needed) = (trace.nodes.len(), BTreeSet::from_iter(trace.schedule()));
         let mut i = 0;
         while i < trace.nodes.len() {
-            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone() {
+            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone()
+                && (i >= traced || needed.contains(&NodeId(i)))
+            {
                 let shapes: Vec<Shape> = inputs.iter().map(|id| trace.nodes[id.0].shape).collect();
-                if !supported(&*op, &shapes, trace.nodes[i].shape) {
+                if op.view(&shapes).is_none() && !supported(&*op, &shapes, trace.nodes[i].shape) {
                     changed = true;
                     decompose(&mut trace, i, &*op, &inputs)?;
                 }
@@ -504,13 +507,18 @@ impl<'t> Placement<'t> {
             let covered: usize = inputs.iter().map(|i| self.node(*i).shape.len()).sum();
             self.bases[whole].dedicated |= covered != self.node(id).shape.len();
             for (&piece, offset) in inputs.iter().zip(offsets) {
-                self.move_piece(piece, whole, start + offset);
+                // What is put down twice, as a whole or in part, cannot lie in both places.
+                let base = self.place_of(piece).0;
+                if inputs.iter().filter(|i| self.place_of(**i).0 == base).count() == 1 {
+                    self.move_piece(piece, id, whole, start + offset);
+                }
             }
         }
     }
 
-    /// Lets `piece` be computed at `offset` of the base `whole`, where that is possible.
-    fn move_piece(&mut self, piece: NodeId, whole: usize, offset: usize) {
+    /// Lets `piece` of the concatenation `into` be computed at `offset` of its base `whole`, where that is
+    /// possible.
+    fn move_piece(&mut self, piece: NodeId, into: NodeId, whole: usize, offset: usize) {
         let (base, start) = self.place_of(piece);
         // A value that fills a base of its own (perhaps seen through reshapes).
         if base == whole
@@ -533,11 +541,11 @@ impl<'t> Placement<'t> {
         }
         let readers_write_whole = self.order.iter().any(|id| {
             self.fresh[id.0]
+                && *id != into
                 && self.place_of(*id).0 == whole
-                && self.operation(*id).is_some_and(|(op, inputs)| {
-                    op.pieces(&self.shapes(inputs), self.node(*id).shape).is_none()
-                        && inputs.iter().any(|i| self.place_of(*i).0 == base)
-                })
+                && self
+                    .operation(*id)
+                    .is_some_and(|(_, inputs)| inputs.iter().any(|i| self.place_of(*i).0 == base))
         });
         if readers_write_whole {
             return;
@@ -618,7 +626,18 @@ impl<'t> Placement<'t> {
     fn may_overwrite(&self, target: NodeId, value: NodeId) -> bool {
         let Some((op, inputs)) = self.operation(value) else { return false };
         let Some(at) = self.position[value.0] else { return false };
-        match self.last_read(target) {
+        let last_read = self.last_read(target);
+        // Pieces of the value are written before the value is complete.
+        let whole = self.place_of(value).0;
+        let pieces = self
+            .order
+            .iter()
+            .enumerate()
+            .filter(|(_, id)| **id != value && self.fresh[id.0] && self.place_of(**id).0 == whole);
+        if last_read.is_some_and(|last| pieces.into_iter().any(|(position, _)| position <= last)) {
+            return false;
+        }
+        match last_read {
             None => true,
             Some(last) if last < at => true,
             // The operation itself reads the old value: only element by element.
