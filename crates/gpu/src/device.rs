@@ -224,7 +224,10 @@ impl Backend for Wgpu {
     }
 
     fn supports(&self, op: &dyn Operation, inputs: &[Shape], output: Shape) -> bool {
-        op.launch(inputs, output, false).is_some()
+        // The planner resolves views and pieces; they never reach a device.
+        op.view(inputs).is_some()
+            || op.pieces(inputs, output).is_some()
+            || op.launch(inputs, output, false).is_some()
     }
 
     fn allocate(&self, label: &str, elements: usize) -> Result<Storage> {

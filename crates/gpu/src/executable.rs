@@ -251,16 +251,14 @@ impl Executable {
         if self.pending.is_empty() {
             return Ok(Vec::new());
         }
-        if wait {
-            self.gpu.wait(None)?;
-        } else {
-            // Callbacks of finished work are called from here.
-            let _ = self.gpu.device.poll(wgpu::PollType::Poll);
-            self.gpu.check()?;
-        }
+        // Callbacks of finished work are called from here; what is wrong shows in the check.
+        let _ = self.gpu.device.poll(wgpu::PollType::Poll);
+        self.gpu.check()?;
         let mut values = Vec::new();
         while let Some(mut pending) = self.pending.pop_front() {
-            if !pending.staging.is_ready()? {
+            if wait {
+                pending.staging.wait(&self.gpu, None)?;
+            } else if !pending.staging.is_ready()? {
                 self.pending.push_front(pending);
                 break;
             }

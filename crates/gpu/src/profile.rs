@@ -72,10 +72,7 @@ impl Wgpu {
             staging.record(&mut encoder, &resolved, 0, 2 * count as usize, 0);
             let submission = gpu.submit(encoder);
             staging.map();
-            gpu.wait(Some(submission))?;
-            if !staging.is_ready()? {
-                return Err(Error::new("the timestamps did not arrive"));
-            }
+            staging.wait(gpu, Some(submission))?;
             let mut words = vec![0.0f32; 2 * count as usize];
             staging.take(0, &mut words)?;
             staging.unmap();

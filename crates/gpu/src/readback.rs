@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
 
 use gannet_tensor::{Error, Result};
 
 use crate::buffer::Buffer;
 use crate::device::Gpu;
+
+/// How often, and after which pause, a mapping is looked for once the work it waits for is done.
+const PATIENCE: usize = 50_000;
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// A buffer that the host can map, filled by a copy on the device.
 pub(crate) struct Staging {
@@ -65,6 +70,20 @@ impl Staging {
         }
     }
 
+    /// Waits until the buffer is mapped, which follows the end of `submission`. The callback may run on another
+    /// thread that waits on the same device, a moment after this one has been woken.
+    pub(crate) fn wait(&mut self, gpu: &Gpu, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        gpu.wait(submission)?;
+        for _ in 0..PATIENCE {
+            if self.is_ready()? {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+            gpu.wait(None)?;
+        }
+        Err(Error::new("reading from the GPU: the numbers did not arrive"))
+    }
+
     /// Takes the numbers from byte `at` on out of the mapped buffer.
     pub(crate) fn take(&self, at: u64, out: &mut [f32]) -> Result<()> {
         let range = at..at + out.len() as u64 * 4;
@@ -107,11 +126,7 @@ pub(crate) fn read_through(
     staging.record(&mut encoder, source, offset, out.len(), 0);
     let submission = gpu.submit(encoder);
     staging.map();
-    gpu.wait(Some(submission))?;
-    if !staging.is_ready()? {
-        gpu.check()?;
-        return Err(Error::new("reading from the GPU: the numbers did not arrive"));
-    }
+    staging.wait(gpu, Some(submission))?;
     let taken = staging.take(0, out);
     staging.unmap();
     taken
