@@ -74,7 +74,8 @@ impl<'g> Traced<'g> {
         self.state = graph.scoped(&format!("{}/optimiser", model.name()), || {
             optimiser.update(self.state, model.pack(&gradients), scalars)
         });
-        self.parameters = model.views(first_row(self.state));
+        // To what comes next the new parameters are constants: nothing is differentiated through an update.
+        self.parameters = model.views(first_row(self.state.stop_gradient()));
         Ok(())
     }
 }

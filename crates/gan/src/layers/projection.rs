@@ -1,5 +1,7 @@
 //! The projection discriminator's last layer.
 
+use gannet_tensor::ops::MatMul;
+
 use crate::layers::prelude::*;
 
 /// The last layer of a projection discriminator (Miyato and Koyama 2018): logit = h `kernel` + `bias` +
@@ -56,9 +58,10 @@ impl Layer for Projection {
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
-        // Both inner products at once: h's with the kernel plus the label's row.
-        let rows = cx.parameter("embeddings")?.embedding(cx.labels()?);
-        let kernel = cx.parameter("kernel")?.reshape([1, x.shape().last()]);
-        Ok((x * (rows + kernel)).sum(&[1]) + cx.parameter("bias")?)
+        // h's inner products with every class's row (plus the kernel) are one matrix product, small beside the
+        // layers before; the one-hot label picks one of them. Gathering rows would cost several passes over [N, n].
+        let rows = cx.parameter("embeddings")? + cx.parameter("kernel")?.reshape([1, x.shape().last()]);
+        let scores = cx.graph().apply(MatMul { trans_a: false, trans_b: true }, &[x, rows])?;
+        Ok((scores * cx.labels()?.one_hot(self.classes)).sum(&[1]) + cx.parameter("bias")?)
     }
 }

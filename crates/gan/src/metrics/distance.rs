@@ -21,7 +21,19 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
         sums[lane] += (a - b) * (a - b);
     }
-    sums.iter().sum()
+    total(sums)
+}
+
+/// The sum by halves: a chain of four additions instead of fifteen.
+fn total(mut sums: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }
 
 /// Calls `visit(i, j, |a_i - b_j|^2)` for each i in `rows` and each row j of `b`, tile by tile.

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// The side of the squares whose sums stand for an image at first.
-const SQUARE: usize = 4;
+/// The sides of the squares whose sums stand for an image at first. Of MNIST's training images, the sums over 4 by 4
+/// pixels leave 12 % that might be nearer than the second nearest so far, and those over 2 by 2 pixels 0.2 %.
+const SIDES: [usize; 2] = [4, 2];
 
 /// Training images of a tile: their sums stay in a core's cache while many images pass over them.
 const TILE: usize = 512;
@@ -44,8 +45,8 @@ impl Neighbour {
 
 /// The nearest two of `training` for each of `images`: both [N, height, width, channels] of bytes, of the given
 /// `shape` [height, width, channels]. The search is exact: it passes over an image only where the sums over squares
-/// of 4 by 4 pixels show that it is further away (by Cauchy and Schwarz, the squared difference of two sums
-/// is at most 16 times the sum of the squared differences).
+/// of s by s pixels show that it is further away (by Cauchy and Schwarz, the squared difference of two sums is at most
+/// s^2 times the sum of the squared differences).
 ///
 /// Errors when an image is not whole, when there is none, and when there are fewer than two training images.
 pub fn nearest_neighbours(images: &[u8], training: &[u8], shape: [usize; 3]) -> Result<Vec<Neighbour>> {
@@ -59,23 +60,27 @@ pub fn nearest_neighbours(images: &[u8], training: &[u8], shape: [usize; 3]) -> 
             training.len()
         )));
     }
-    let sums = Sums::of(training, shape);
+    let sums = SIDES.map(|side| Sums::of(training, shape, side));
     let blocks = images.par_chunks(BLOCK * size);
     Ok(blocks.flat_map_iter(|block| search(block, training, &sums, shape)).collect())
 }
 
 /// The neighbours of the images of one block.
-fn search(images: &[u8], training: &[u8], sums: &Sums, shape: [usize; 3]) -> Vec<Neighbour> {
+fn search(images: &[u8], training: &[u8], sums: &[Sums], shape: [usize; 3]) -> Vec<Neighbour> {
     let size: usize = shape.iter().product();
-    let own = Sums::of(images, shape);
+    let own = SIDES.map(|side| Sums::of(images, shape, side));
     let unknown = Neighbour { index: 0, squared: u64::MAX, second_squared: u64::MAX };
     let mut found = vec![unknown; images.len() / size];
     for (tile, candidates) in training.chunks(TILE * size).enumerate() {
         for (n, (image, best)) in images.chunks_exact(size).zip(&mut found).enumerate() {
             for (k, candidate) in candidates.chunks_exact(size).enumerate() {
                 let index = tile * TILE + k;
-                let bound = squared_difference(own.row(n), sums.row(index)) / (SQUARE * SQUARE) as u64;
-                if bound >= best.second_squared {
+                // Multiplied out, for a division takes longer than the sum itself.
+                let is_further = |(own, sums): (&Sums, &Sums)| {
+                    let limit = best.second_squared.saturating_mul((sums.side * sums.side) as u64);
+                    squared_difference(own.row(n), sums.row(index)) >= limit
+                };
+                if own.iter().zip(sums).any(is_further) {
                     continue;
                 }
                 let squared = squared_difference(image, candidate);
@@ -93,46 +98,59 @@ fn search(images: &[u8], training: &[u8], sums: &Sums, shape: [usize; 3]) -> Vec
 /// For each image and channel the sums over squares of pixels, those at the right and lower edge as far as they
 /// reach.
 struct Sums {
+    side: usize,
     values: Vec<i16>,
-    len: usize,
+    /// The sums of one image, and zeros up to a multiple of [`LANES`].
+    stride: usize,
 }
 
 impl Sums {
-    fn of(images: &[u8], [height, width, channels]: [usize; 3]) -> Sums {
-        let columns = width.div_ceil(SQUARE) * channels;
-        let len = height.div_ceil(SQUARE) * columns;
-        let mut values = vec![0; images.len() / (height * width * channels) * len];
-        for (image, sums) in images.chunks_exact(height * width * channels).zip(values.chunks_exact_mut(len))
+    fn of(images: &[u8], [height, width, channels]: [usize; 3], side: usize) -> Sums {
+        let columns = width.div_ceil(side) * channels;
+        let stride = (height.div_ceil(side) * columns).next_multiple_of(LANES);
+        let mut values = vec![0; images.len() / (height * width * channels) * stride];
+        for (image, sums) in
+            images.chunks_exact(height * width * channels).zip(values.chunks_exact_mut(stride))
         {
             for (y, row) in image.chunks_exact(width * channels).enumerate() {
                 for (x, pixel) in row.chunks_exact(channels).enumerate() {
-                    let to = &mut sums[y / SQUARE * columns + x / SQUARE * channels..];
+                    let to = &mut sums[y / side * columns + x / side * channels..];
                     to.iter_mut().zip(pixel).for_each(|(sum, &byte)| *sum += i16::from(byte));
                 }
             }
         }
-        Sums { values, len }
+        Sums { side, values, stride }
     }
 
     fn row(&self, index: usize) -> &[i16] {
-        &self.values[index * self.len..][..self.len]
+        &self.values[index * self.stride..][..self.stride]
     }
 }
 
-/// The sum of squared differences of bytes or of sums of 16 bytes.
+/// Numbers that fill whole vector registers.
+const LANES: usize = 16;
+
+/// As many squared differences of sums of 16 bytes as are sure to fit in an i32.
+const CHUNK: usize = 128;
+
+/// The sum of squared differences of bytes, or of sums of up to 16 bytes.
 fn squared_difference<T: Copy + Into<i16>>(a: &[T], b: &[T]) -> u64 {
-    /// So many squares of 16 x 255 fit in an i32.
-    const CHUNK: usize = 128;
-    let mut total = 0;
-    for (a, b) in a.chunks(CHUNK).zip(b.chunks(CHUNK)) {
-        let mut sum = 0i32;
-        for (&a, &b) in a.iter().zip(b) {
-            let difference = i32::from(a.into() - b.into());
-            sum += difference * difference;
-        }
-        total += sum as u64;
-    }
-    total
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<CHUNK>(), b.as_chunks::<CHUNK>());
+    let whole: u64 = a.iter().zip(b).map(|(a, b)| in_registers(a, b) as u64).sum();
+    let ((a, a_rest), (b, b_rest)) = (a_rest.as_chunks::<LANES>(), b_rest.as_chunks::<LANES>());
+    let rest: i32 = a.iter().zip(b).map(|(a, b)| in_registers(a, b)).sum();
+    let last: i32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| squared(a, b)).sum();
+    whole + (rest + last) as u64
+}
+
+/// A length known to the compiler lets it use a multiply-and-add of 16-bit integers.
+fn in_registers<T: Copy + Into<i16>, const N: usize>(a: &[T; N], b: &[T; N]) -> i32 {
+    (0..N).map(|i| squared(a[i], b[i])).sum()
+}
+
+fn squared<T: Into<i16>>(a: T, b: T) -> i32 {
+    let difference = i32::from(a.into() - b.into());
+    difference * difference
 }
 
 /// How near the images of a set come to the training images.
