@@ -66,21 +66,25 @@ pub fn nearest_neighbours(images: &[u8], training: &[u8], shape: [usize; 3]) -> 
 }
 
 /// The neighbours of the images of one block.
-fn search(images: &[u8], training: &[u8], sums: &[Sums], shape: [usize; 3]) -> Vec<Neighbour> {
+fn search(images: &[u8], training: &[u8], sums: &[Sums; 2], shape: [usize; 3]) -> Vec<Neighbour> {
     let size: usize = shape.iter().product();
     let own = SIDES.map(|side| Sums::of(images, shape, side));
+    let limits =
+        |best: &Neighbour| SIDES.map(|side| best.second_squared.saturating_mul((side * side) as u64));
     let unknown = Neighbour { index: 0, squared: u64::MAX, second_squared: u64::MAX };
     let mut found = vec![unknown; images.len() / size];
+    let mut coarse = [0; TILE];
     for (tile, candidates) in training.chunks(TILE * size).enumerate() {
         for (n, (image, best)) in images.chunks_exact(size).zip(&mut found).enumerate() {
+            // All at once, so that the loop stays small: it is where the time goes.
+            for (difference, row) in coarse.iter_mut().zip(sums[0].rows_from(tile * TILE)) {
+                *difference = squared_difference(own[0].row(n), row);
+            }
+            let mut limit = limits(best);
             for (k, candidate) in candidates.chunks_exact(size).enumerate() {
                 let index = tile * TILE + k;
-                // Multiplied out, for a division takes longer than the sum itself.
-                let is_further = |(own, sums): (&Sums, &Sums)| {
-                    let limit = best.second_squared.saturating_mul((sums.side * sums.side) as u64);
-                    squared_difference(own.row(n), sums.row(index)) >= limit
-                };
-                if own.iter().zip(sums).any(is_further) {
+                if coarse[k] >= limit[0] || squared_difference(own[1].row(n), sums[1].row(index)) >= limit[1]
+                {
                     continue;
                 }
                 let squared = squared_difference(image, candidate);
@@ -89,6 +93,7 @@ fn search(images: &[u8], training: &[u8], sums: &[Sums], shape: [usize; 3]) -> V
                 } else {
                     best.second_squared = best.second_squared.min(squared);
                 }
+                limit = limits(best);
             }
         }
     }
@@ -98,7 +103,6 @@ fn search(images: &[u8], training: &[u8], sums: &[Sums], shape: [usize; 3]) -> V
 /// For each image and channel the sums over squares of pixels, those at the right and lower edge as far as they
 /// reach.
 struct Sums {
-    side: usize,
     values: Vec<i16>,
     /// The sums of one image, and zeros up to a multiple of [`LANES`].
     stride: usize,
@@ -119,11 +123,15 @@ impl Sums {
                 }
             }
         }
-        Sums { side, values, stride }
+        Sums { values, stride }
     }
 
     fn row(&self, index: usize) -> &[i16] {
         &self.values[index * self.stride..][..self.stride]
+    }
+
+    fn rows_from(&self, index: usize) -> std::slice::ChunksExact<'_, i16> {
+        self.values[index * self.stride..].chunks_exact(self.stride)
     }
 }
 
