@@ -99,6 +99,13 @@ impl Case {
         (inputs, y)
     }
 
+    /// The case whose output is `rewrite` of this one's.
+    #[must_use]
+    pub fn rewritten(self, rewrite: impl for<'g> Fn(Var<'g>) -> Var<'g> + Send + Sync + 'static) -> Case {
+        let build = self.build;
+        Case::new(self.title, self.leaves, move |x| rewrite(build(x)))
+    }
+
     /// Values for the inputs, in order.
     pub fn values(&self, random: &mut Random) -> Vec<Vec<f64>> {
         self.leaves.iter().map(|leaf| leaf.domain.values(leaf.shape.len(), random)).collect()

@@ -46,7 +46,7 @@ impl<'g, T: Element> Evaluation<'g, T> {
     ///
     /// # Panics
     /// When no root needed it.
-    pub fn value(&self, var: Var<'g>) -> &[T] {
+    pub fn value(&self, var: Var<'_>) -> &[T] {
         self.get(var.id()).1
     }
 

@@ -5,8 +5,10 @@
 //! one test binary each: `gradients.rs`, `backends.rs`, `fusion.rs`. To add an operation, add a function
 //! here under its name and the name to [`for_each_row!`]; `case_list.rs` fails until that is done.
 
+mod agreement;
 mod case;
 mod evaluation;
+pub mod golden;
 
 mod random;
 mod rounding;
@@ -14,8 +16,9 @@ pub mod rows;
 pub mod shapes;
 mod trial;
 
+pub use agreement::agrees_with_reference;
 pub use case::{Case, Derivative, Domain, Leaf, Row, leaf, node};
 pub use evaluation::Evaluation;
 pub use random::Random;
-pub use rounding::{Rounding, deviation};
+pub use rounding::{Rounding, definition, deviation};
 pub use trial::{Gradients, Trial, check, evaluate};

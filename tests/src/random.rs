@@ -1,6 +1,7 @@
 //! Numbers for tests: SplitMix64 (Steele, Lea and Flood 2014), the same on every machine.
 
 /// A stream of numbers.
+#[derive(Clone)]
 pub struct Random(u64);
 
 impl Random {

@@ -60,7 +60,7 @@ fn rule(op: &dyn Operation, inputs: usize) -> Rule {
 }
 
 /// The operation in terms of simpler ones: its own decomposition, or the formula in its documentation.
-pub(crate) fn definition<'g>(op: &dyn Operation, x: &[Var<'g>]) -> Option<Var<'g>> {
+pub fn definition<'g>(op: &dyn Operation, x: &[Var<'g>]) -> Option<Var<'g>> {
     if let Some(y) = op.decompose(x) {
         return Some(y);
     }

@@ -1,0 +1,205 @@
+//! Fused equals decomposed: every operation that is defined by others, and every rewrite of `fuse.rs`.
+
+use std::collections::BTreeSet;
+
+use gannet_tensor::{Graph, NodeKind, Padding, Reference, Var};
+use gannet_tests::{
+    Case, Derivative, Domain, Evaluation, Random, Rounding, Row, Trial, check, definition, deviation,
+    evaluate, leaf, rows,
+};
+use proptest::prelude::*;
+
+const CASES: u32 = 24;
+
+/// Asserts that two graphs of one case agree in outputs and gradients, up to rounding.
+fn agree(left: &Trial<'_>, right: &Trial<'_>) -> Result<(), String> {
+    let (left_outputs, right_outputs) = (left.outputs(), right.outputs());
+    let roots = |outputs: &[(String, Var<'_>)]| outputs.iter().map(|(_, var)| var.id()).collect::<Vec<_>>();
+    assert_eq!(roots(&left_outputs).len(), roots(&right_outputs).len(), "outputs");
+    let expected: Vec<Var<'_>> = left_outputs.iter().map(|(_, var)| *var).collect();
+    let actual: Vec<Var<'_>> = right_outputs.iter().map(|(_, var)| *var).collect();
+    let expected = Evaluation::<f64>::new(&expected, |name| left.values(name).to_vec());
+    let actual = Evaluation::<f64>::new(&actual, |name| left.values(name).to_vec());
+    let rounding = Rounding::of(&expected);
+    for ((name, l), (_, r)) in left_outputs.iter().zip(&right_outputs) {
+        deviation(actual.value(*r), expected.value(*l), rounding.units(*l), f64::EPSILON)
+            .map_err(|e| format!("{name}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Values, and gradients where there are any, of each operation and of its definition.
+fn equals_its_definition(row: &Row) {
+    let derivative = row.derivative;
+    check(row, CASES, move |case, random| {
+        let defined = case.clone().rewritten(|y| {
+            let NodeKind::Operation(op, inputs) = y.kind() else { return y };
+            let inputs: Vec<Var<'_>> = inputs.iter().map(|id| y.graph().var(*id)).collect();
+            definition(&*op, &inputs).unwrap_or(y)
+        });
+        let (graph, other) = (Graph::new(), Graph::new());
+        let mut again = random.clone();
+        let left = Trial::new(&graph, case, derivative, &mut { random }).map_err(|e| e.to_string())?;
+        // An optimiser's definition can be differentiated; the comparison is of values then.
+        let right = Trial::new(&other, &defined, derivative, &mut again).map_err(|e| e.to_string())?;
+        agree(&left, &right)
+    });
+}
+
+macro_rules! defined {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                equals_its_definition(&rows::$name());
+            }
+        )*
+
+        /// No operation with a definition is left out above.
+        #[test]
+        fn every_definition_is_checked() {
+            let checked = BTreeSet::from([$(stringify!($name)),*]);
+            for row in rows::all() {
+                check(&row, 1, |case, _| {
+                    let graph = Graph::new();
+                    let (_, y) = case.trace(&graph);
+                    let NodeKind::Operation(op, inputs) = y.kind() else { return Ok(()) };
+                    let inputs: Vec<Var<'_>> = inputs.iter().map(|id| graph.var(*id)).collect();
+                    match definition(&*op, &inputs) {
+                        Some(_) if !checked.contains(row.name) => Err("it has a definition".into()),
+                        _ => Ok(()),
+                    }
+                });
+            }
+        }
+    };
+}
+defined! {
+    adam batch_norm batch_norm_grad batch_norm_sums batch_norm_train batch_stats fused_batch_norm
+    fused_batch_norm_train fused_conv2d fused_conv_transpose2d fused_matmul sgd softmax softmax_cross_entropy
+}
+
+/// The program with fusion, without it, and node by node.
+fn equals_unfused(case: &Case, derivative: Derivative, mut random: Random) -> Result<(), String> {
+    let graph = Graph::new();
+    let trial = Trial::new(&graph, case, derivative, &mut random).map_err(|e| e.to_string())?;
+    let outputs = trial.outputs();
+    let roots: Vec<Var<'_>> = outputs.iter().map(|(_, var)| *var).collect();
+    let evaluation = Evaluation::<f64>::new(&roots, |name| trial.values(name).to_vec());
+    let rounding = Rounding::of(&evaluation);
+    let run = |fusion| {
+        evaluate(&Reference::<f64>::new(), &outputs, fusion, |name| trial.values(name).to_vec())
+            .map_err(|e| e.to_string())
+    };
+    let (fused, unfused) = (run(true)?, run(false)?);
+    for (((name, var), fused), unfused) in outputs.iter().zip(fused).zip(unfused) {
+        let (expected, units) = (evaluation.value(*var), rounding.units(*var));
+        deviation(&fused, expected, units, f64::EPSILON).map_err(|e| format!("fused, {name}: {e}"))?;
+        if unfused.iter().zip(expected).any(|(a, b)| a.to_bits() != b.to_bits()) {
+            return Err(format!("not fused, {name}: other bits than node by node"));
+        }
+    }
+    Ok(())
+}
+
+macro_rules! rewrites {
+    ($($name:ident)*) => {
+        /// Gradients of each row hold products behind activations, and what may be rewritten wrongly.
+        mod rewritten {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    let row = rows::$name();
+                    check(&row, 8, |case, random| equals_unfused(case, row.derivative, random));
+                }
+            )*
+        }
+    };
+}
+gannet_tests::for_each_row!(rewrites);
+
+/// What stands between a product and the next layer.
+#[derive(Clone, Copy, Debug)]
+struct Layer {
+    bias: bool,
+    norm: bool,
+    /// 0: none, 1: LeakyReLU, 2: tanh, 3: sigmoid.
+    activation: u8,
+    /// Whether something else reads the value before the activation, so that it may not be taken in.
+    tapped: bool,
+}
+
+/// Two convolutions and a product, each with some of bias, normalisation and activation: the layers of a
+/// discriminator, in all combinations that fusion must tell apart.
+fn network(layers: [Layer; 3]) -> Case {
+    let weights = Domain::Within(-0.5, 0.5);
+    let leaves = vec![
+        leaf("x", [2, 6, 5, 3], Domain::Within(-1.0, 1.0)),
+        leaf("w0", [3, 2, 3, 4], weights),
+        leaf("b0", [4], weights),
+        leaf("w1", [2, 3, 4, 4], weights),
+        leaf("b1", [4], weights),
+        leaf("w2", [6 * 5 * 4, 4], weights),
+        leaf("b2", [4], weights),
+        leaf("gamma", [4], Domain::Within(0.5, 1.5)),
+        leaf("beta", [4], weights),
+    ];
+    Case::new(format!("{layers:?}"), leaves, move |v| {
+        let [x, w0, b0, w1, b1, w2, b2, gamma, beta] = *v else { unreachable!("nine leaves") };
+        let mut extra = Vec::new();
+        let mut layer = |y, b, l: Layer| {
+            let mut y = if l.bias { y + b } else { y };
+            if l.norm {
+                y = Var::batch_norm_train(y, gamma, beta, 1e-3, 2).0;
+            }
+            if l.tapped {
+                extra.push(y.sum_all());
+            }
+            match l.activation {
+                0 => y,
+                1 => y.leaky_relu(0.2),
+                2 => y.tanh(),
+                _ => y.sigmoid(),
+            }
+        };
+        let y = layer(x.conv2d(w0, [2, 2], Padding::Same), b0, layers[0]);
+        let y = layer(y.conv_transpose2d(w1, [2, 1], Padding::Valid, None), b1, layers[1]);
+        let y = layer(y.reshape([2, 6 * 5 * 4]).matmul(w2), b2, layers[2]);
+        extra.into_iter().fold(y, |y, tap| y + tap)
+    })
+}
+
+/// Names of the instructions that compute y.
+fn instructions(case: &Case) -> Vec<&'static str> {
+    let graph = Graph::new();
+    let (_, y) = case.trace(&graph);
+    let plan = graph.plan().output("y", y).build().expect("a plan");
+    plan.instructions().iter().map(|instruction| instruction.op.name()).collect()
+}
+
+#[test]
+fn products_take_in_their_epilogue_and_batch_norm_its_activation() {
+    let plain = Layer { bias: false, norm: false, activation: 0, tapped: false };
+    let products = |layer| instructions(&network([layer; 3]));
+    assert_eq!(products(plain), ["conv2d", "conv_transpose2d", "matmul"]);
+    let fused = ["fused_conv2d", "fused_conv_transpose2d", "fused_matmul"];
+    for activation in 0..4 {
+        assert_eq!(products(Layer { bias: true, activation, ..plain }), fused);
+    }
+    assert_eq!(products(Layer { activation: 1, ..plain }), fused);
+    let normalised = products(Layer { norm: true, activation: 1, ..plain });
+    assert_eq!(normalised.iter().filter(|name| **name == "fused_batch_norm").count(), 3, "{normalised:?}");
+    // What something else reads before the activation stays apart from it.
+    let tapped = products(Layer { activation: 1, tapped: true, ..plain });
+    assert_eq!(tapped.iter().filter(|name| **name == "leaky_relu").count(), 3, "{tapped:?}");
+}
+
+#[test]
+fn networks() {
+    let layer = (any::<bool>(), any::<bool>(), 0..4u8, any::<bool>())
+        .prop_map(|(bias, norm, activation, tapped)| Layer { bias, norm, activation, tapped });
+    let cases = [layer.clone(), layer.clone(), layer].prop_map(network).boxed();
+    let row = Row { name: "networks", derivative: Derivative::Exists, cases };
+    check(&row, 96, |case, random| equals_unfused(case, row.derivative, random));
+}
