@@ -81,6 +81,9 @@ pub(crate) fn slots(config: &GanConfig, generator: &Model, discriminator: &Model
 struct Description {
     version: u32,
     step: u64,
+    /// The loss of the generator's last update, which is not in every step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generator_loss: Option<f64>,
     model: Form,
 }
 
@@ -91,9 +94,10 @@ impl<B: Backend> Gan<B> {
     ///
     /// Errors when the file cannot be written, or when a layer is not one of this crate's, so that the file could not
     /// be read again.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let (step, generator_loss) = (self.step(), self.generator_loss()?);
         let description =
-            Description { version: VERSION, step: self.step(), model: Form::from(self.config()) };
+            Description { version: VERSION, step, generator_loss, model: Form::from(self.config()) };
         let description = toml::to_string(&description).map_err(|e| Error::Config(e.to_string()))?;
         let mut variables: BTreeMap<&str, Vec<B::Element>> = BTreeMap::new();
         let mut tensors = Vec::new();
@@ -140,7 +144,7 @@ impl<B: Backend> Gan<B> {
         check(&slots(&config, &generator, &discriminator), file)?;
         let mut gan = Gan::new(backend, config)?;
         gan.restore(file)?;
-        gan.set_step(description.step);
+        gan.go_on(description.step, description.generator_loss);
         Ok(gan)
     }
 

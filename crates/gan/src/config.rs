@@ -4,6 +4,7 @@
 use gannet_tensor::Shape;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::ema::Ema;
 use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
@@ -11,8 +12,10 @@ use crate::layers::Entry;
 use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimisers::Optimiser;
+use crate::penalties::Penalty;
 use crate::schedule::Schedule;
 use crate::sequential::Sequential;
+use crate::step::Training;
 
 /// The most numbers that a batch of images may have.
 const MAX_BATCH: usize = 1 << 30;
@@ -37,6 +40,22 @@ pub struct GanConfig {
     pub loss: Loss,
     /// The target for real images: 1, or less for one-sided label smoothing (Salimans et al. 2016).
     pub real_target: f64,
+    /// Penalties on the discriminator's gradient.
+    pub penalties: Vec<Penalty>,
+    /// The weight of an auxiliary classifier (ACGAN, Odena et al. 2017). Where it is not 0, the discriminator ends in
+    /// 1 + classes numbers: the score and a logit per class, which both models are also trained to get right.
+    pub auxiliary: f64,
+    /// What is done to images before the discriminator sees them.
+    pub augment: Option<Augment>,
+    /// Updates of the discriminator for each of the generator.
+    pub discriminator_steps: u64,
+    /// The longest gradient of the generator; a longer one is scaled down to it.
+    pub generator_clip_norm: Option<f64>,
+    /// The longest gradient of the discriminator; a longer one is scaled down to it.
+    pub discriminator_clip_norm: Option<f64>,
+    /// The largest absolute value of the discriminator's weights, which are cut to it after every update: how the first
+    /// WGAN (Arjovsky et al. 2017) kept its critic Lipschitz.
+    pub clip_weights: Option<f64>,
     /// Images in a batch.
     pub batch_size: usize,
     /// How the learning rates change over the run.
@@ -62,6 +81,13 @@ impl GanConfig {
             discriminator_optimiser: Optimiser::default(),
             loss: Loss::default(),
             real_target: 1.0,
+            penalties: Vec::new(),
+            auxiliary: 0.0,
+            augment: None,
+            discriminator_steps: 1,
+            generator_clip_norm: None,
+            discriminator_clip_norm: None,
+            clip_weights: None,
             batch_size: 32,
             schedule: Schedule::Constant,
             steps: None,
@@ -82,6 +108,20 @@ impl GanConfig {
     #[must_use]
     pub fn loss(mut self, loss: Loss) -> GanConfig {
         self.loss = loss;
+        self
+    }
+
+    /// Adds a penalty on the discriminator's gradient.
+    #[must_use]
+    pub fn penalty(mut self, penalty: Penalty) -> GanConfig {
+        self.penalties.push(penalty);
+        self
+    }
+
+    /// Updates of the discriminator for each of the generator.
+    #[must_use]
+    pub fn discriminator_steps(mut self, steps: u64) -> GanConfig {
+        self.discriminator_steps = steps;
         self
     }
 
@@ -136,6 +176,32 @@ impl GanConfig {
         if !(0.0..=1.0).contains(&self.real_target) {
             return Err(Error::invalid(format!("real_target must lie in 0 to 1, got {}", self.real_target)));
         }
+        if self.real_target != 1.0 && !self.loss.has_target() {
+            return Err(Error::invalid(
+                "real_target smooths the labels of real images, but this loss has no labels",
+            ));
+        }
+        for penalty in &self.penalties {
+            penalty.check()?;
+        }
+        let positive = |name: &str, x: Option<f64>| match x {
+            Some(x) if !(x.is_finite() && x > 0.0) => {
+                Err(Error::invalid(format!("{name} must be a positive number, got {x}")))
+            }
+            _ => Ok(()),
+        };
+        positive("generator, clip_norm", self.generator_clip_norm)?;
+        positive("discriminator, clip_norm", self.discriminator_clip_norm)?;
+        positive("discriminator, clip_weights", self.clip_weights)?;
+        if !(self.auxiliary.is_finite() && self.auxiliary >= 0.0) {
+            return Err(Error::invalid(format!(
+                "auxiliary must be a number of at least 0, got {}",
+                self.auxiliary
+            )));
+        }
+        if self.discriminator_steps == 0 {
+            return Err(Error::invalid("discriminator_steps must be at least 1, got 0"));
+        }
         if self.schedule.needs_length() && self.steps.is_none_or(|steps| steps == 0) {
             return Err(Error::invalid(
                 "a learning rate that decays has to know the length of the run: set steps",
@@ -149,9 +215,20 @@ impl GanConfig {
                 discriminator.input()
             )));
         }
-        if discriminator.output() != Shape::from([1]) {
+        let classes = self.conditional(&generator, &discriminator);
+        let outputs = match (self.auxiliary != 0.0, classes) {
+            (false, _) => 1,
+            (true, Some(classes)) => 1 + classes,
+            (true, None) => {
+                return Err(Error::invalid(
+                    "an auxiliary classifier needs classes: give the generator a layer that is told them (label)",
+                ));
+            }
+        };
+        if discriminator.output() != Shape::from([outputs]) {
             return Err(Error::invalid(format!(
-                "the discriminator must end in one number, shape [1], but its output has the shape {}",
+                "the discriminator must end in shape [{outputs}]{}, but its output has the shape {}",
+                if outputs > 1 { " (a score, and a logit for each class)" } else { ", one score" },
                 discriminator.output()
             )));
         }
@@ -170,7 +247,25 @@ impl GanConfig {
                 self.batch_size
             )));
         }
+        if let Some(augment) = self.augment {
+            augment.check(discriminator.input(), 2 * self.batch_size)?;
+        }
         Ok((generator, discriminator))
+    }
+
+    /// The number of classes, if the models are told them.
+    pub(crate) fn conditional(&self, generator: &Model, discriminator: &Model) -> Option<usize> {
+        generator.classes().or(discriminator.classes())
+    }
+
+    pub(crate) fn generator_training(&self) -> Training<'_> {
+        let (optimiser, clip_norm) = (&self.generator_optimiser, self.generator_clip_norm);
+        Training { optimiser, clip_norm, clip_weights: None }
+    }
+
+    pub(crate) fn discriminator_training(&self) -> Training<'_> {
+        let (optimiser, clip_norm) = (&self.discriminator_optimiser, self.discriminator_clip_norm);
+        Training { optimiser, clip_norm, clip_weights: self.clip_weights }
     }
 }
 
@@ -187,6 +282,14 @@ pub(crate) struct Form {
     loss: Loss,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     real_target: f64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    penalties: Vec<Penalty>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    auxiliary: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    augment: Option<Augment>,
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    discriminator_steps: u64,
     #[serde(default)]
     schedule: Schedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +311,10 @@ struct Network {
     optimiser: Optimiser,
     #[serde(default = "glorot")]
     initialiser: Initialiser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_norm: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_weights: Option<f64>,
     layers: Vec<Entry>,
 }
 
@@ -224,6 +331,20 @@ fn is_one(x: &f64) -> bool {
     *x == 1.0
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
+}
+
+fn once() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_once(x: &u64) -> bool {
+    *x == 1
+}
+
 fn forty_two() -> u64 {
     42
 }
@@ -233,20 +354,22 @@ fn glorot() -> Initialiser {
 }
 
 impl Network {
-    fn of(model: &Sequential, optimiser: Optimiser) -> Network {
+    fn of(model: &Sequential, training: &Training<'_>) -> Network {
         Network {
             input: model.input.clone(),
-            optimiser,
+            optimiser: *training.optimiser,
+            clip_norm: training.clip_norm,
+            clip_weights: training.clip_weights,
             initialiser: model.initialiser,
             layers: model.layers.iter().cloned().map(Entry).collect(),
         }
     }
 
-    fn named(self, name: &str) -> Sequential {
+    fn named(&self, name: &str) -> Sequential {
         Sequential {
             name: name.into(),
-            input: self.input,
-            layers: self.layers.into_iter().map(|entry| entry.0).collect(),
+            input: self.input.clone(),
+            layers: self.layers.iter().map(|entry| entry.0.clone()).collect(),
             initialiser: self.initialiser,
         }
     }
@@ -260,12 +383,16 @@ impl From<&GanConfig> for Form {
             batch_size: config.batch_size,
             loss: config.loss,
             real_target: config.real_target,
+            penalties: config.penalties.clone(),
+            auxiliary: config.auxiliary,
+            augment: config.augment,
+            discriminator_steps: config.discriminator_steps,
             schedule: config.schedule,
             steps: config.steps,
             ema: config.ema,
             seed: config.seed,
-            generator: Network::of(&config.generator, config.generator_optimiser),
-            discriminator: Network::of(&config.discriminator, config.discriminator_optimiser),
+            generator: Network::of(&config.generator, &config.generator_training()),
+            discriminator: Network::of(&config.discriminator, &config.discriminator_training()),
         }
     }
 }
@@ -281,6 +408,13 @@ impl From<Form> for GanConfig {
             discriminator: form.discriminator.named("discriminator"),
             loss: form.loss,
             real_target: form.real_target,
+            penalties: form.penalties,
+            auxiliary: form.auxiliary,
+            augment: form.augment,
+            discriminator_steps: form.discriminator_steps,
+            generator_clip_norm: form.generator.clip_norm,
+            discriminator_clip_norm: form.discriminator.clip_norm,
+            clip_weights: form.discriminator.clip_weights,
             batch_size: form.batch_size,
             schedule: form.schedule,
             steps: form.steps,

@@ -1,5 +1,8 @@
 //! A GAN on a device: training, sampling, its weights by name.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 
 use crate::checkpoint::{Slot, slots};
@@ -7,7 +10,7 @@ use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::random::Stream;
-use crate::step::{self, names};
+use crate::step::{self, Parts, names};
 
 /// Images made at a time.
 const CHUNK: usize = 64;
@@ -43,7 +46,12 @@ pub struct Gan<B: Backend> {
     variables: Variables<B>,
     slots: Vec<Slot>,
     step: u64,
-    training: Option<Program<B>>,
+    /// A program for each kind of step: with and without lazy penalties, with and without the generator.
+    training: BTreeMap<Parts, Program<B>>,
+    last: Option<Parts>,
+    last_with_generator: Option<Parts>,
+    /// The generator's last loss before the run was saved that this one goes on from.
+    earlier_generator_loss: Option<f64>,
     sampling: Option<Program<B>>,
 }
 
@@ -93,7 +101,10 @@ impl<B: Backend> Gan<B> {
             variables,
             slots,
             step: 0,
-            training: None,
+            training: BTreeMap::new(),
+            last: None,
+            last_with_generator: None,
+            earlier_generator_loss: None,
             sampling: None,
         })
     }
@@ -125,7 +136,7 @@ impl<B: Backend> Gan<B> {
 
     /// The number of classes of a conditional model.
     pub fn classes(&self) -> Option<usize> {
-        self.generator.classes().or(self.discriminator.classes())
+        self.config.conditional(&self.generator, &self.discriminator)
     }
 
     /// The training steps done.
@@ -133,10 +144,11 @@ impl<B: Backend> Gan<B> {
         self.step
     }
 
-    /// Prepares the training step, which the first step otherwise does, and gives its plan (to print, or to count
+    /// Prepares the next training step, which that step otherwise does, and gives its plan (to print, or to count
     /// its operations).
     pub fn prepare(&mut self) -> Result<&Plan> {
-        Ok(self.training_program()?.plan())
+        let parts = Parts::of(&self.config, self.step);
+        Ok(self.training_program(&parts)?.plan())
     }
 
     /// Latents for `n` images, [n, z]: independent and standard normal, from a stream that `seed` fixes. The first
@@ -183,49 +195,83 @@ impl<B: Backend> Gan<B> {
     ) -> Result<()> {
         let labels = self.label_values(labels, self.classes(), self.config.batch_size)?;
         let step = self.step;
+        let parts = Parts::of(&self.config, step);
         let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
-        let optimisers = [
-            (self.generator.name().to_owned(), self.config.generator_optimiser),
-            (self.discriminator.name().to_owned(), self.config.discriminator_optimiser),
+        let (batch, seed, image) = (self.config.batch_size, self.config.seed, self.image_shape());
+        let generator_step = step / self.config.discriminator_steps;
+        let scalars = [
+            (
+                self.generator.name().to_owned(),
+                self.config.generator_optimiser.scalars(generator_step + 1, factor),
+            ),
+            (
+                self.discriminator.name().to_owned(),
+                self.config.discriminator_optimiser.scalars(step + 1, factor),
+            ),
         ];
-        let ema = self.config.ema;
-        let program = self.training_program()?;
+        let (ema, augment) = (self.config.ema, self.config.augment);
+        let program = self.training_program(&parts)?;
+        let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
         program.write(names::REAL, real)?;
         program.write(names::LATENTS, latents)?;
         write_if_read(program, names::LABELS, &labels)?;
         // A whole number that f32 holds exactly.
         write_if_read(program, names::COUNTER, &[B::Element::of((step % (1 << 24)) as f64)])?;
-        for (model, optimiser) in optimisers {
-            let scalars: Vec<B::Element> =
-                optimiser.scalars(step + 1, factor).into_iter().map(B::Element::of).collect();
-            write_if_read(program, &names::scalars(&model), &scalars)?;
+        for (model, scalars) in scalars {
+            write_if_read(program, &names::scalars(&model), &of(scalars))?;
         }
         if let Some(ema) = ema {
-            write_if_read(program, names::EMA_RATE, &[B::Element::of(ema.rate(step))])?;
+            write_if_read(program, names::EMA_RATE, &[B::Element::of(ema.rate(generator_step))])?;
+        }
+        if program.has_input(names::MIX) {
+            let mut stream = Stream::new(seed, names::MIX, step);
+            program.write(names::MIX, &of((0..batch).map(|_| stream.uniform(0.0, 1.0)).collect()))?;
+        }
+        if let Some(augment) = augment {
+            for pass in [names::FIRST_PASS, names::SECOND_PASS] {
+                let mut stream = Stream::new(seed, pass, step);
+                augment.draw(image, 2 * batch, &mut stream).write(program, pass)?;
+            }
         }
         program.run()?;
         self.step += 1;
+        if parts.generator {
+            self.last_with_generator = Some(parts.clone());
+        }
+        self.last = Some(parts);
         Ok(())
     }
 
-    /// The losses of the last training step. Errors before the first one, and when one of them is not a finite
-    /// number: training has diverged.
+    /// The losses of the last training step; the generator's are those of its last update. Errors before the first
+    /// step, and when one of them is not a finite number: training has diverged.
     pub fn losses(&mut self) -> Result<Losses> {
-        let step = self.step;
-        let Some(program) = &mut self.training else {
+        let Some(last) = self.last.clone() else {
             return Err(Error::invalid("there are no losses before the first training step"));
         };
-        let mut values = [B::Element::ZERO; 3];
-        program.read_into(names::LOSSES, &mut values)?;
-        let [d_real, d_fake, g] = values.map(B::Element::to_f64);
+        let [d_real, d_fake, ..] = self.read_losses(&last)?[..] else { unreachable!("two losses at least") };
+        let g = self.generator_loss()?.unwrap_or_default();
         let losses = Losses { d_real, d_fake, g };
-        if values.iter().all(|x| x.to_f64().is_finite()) {
+        if [d_real, d_fake, g].iter().all(|x| x.is_finite()) {
             return Ok(losses);
         }
         Err(Error::invalid(format!(
-            "training diverged: after step {step} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
-             learning rate may help"
+            "training diverged: after step {} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
+             learning rate may help",
+            self.step
         )))
+    }
+
+    /// The loss of the generator's last update, if it had one.
+    pub(crate) fn generator_loss(&mut self) -> Result<Option<f64>> {
+        match self.last_with_generator.clone() {
+            Some(parts) => Ok(self.read_losses(&parts)?.last().copied()),
+            None => Ok(self.earlier_generator_loss),
+        }
+    }
+
+    fn read_losses(&mut self, parts: &Parts) -> Result<Vec<f64>> {
+        let values = self.training_program(parts)?.read(names::LOSSES)?;
+        Ok(values.into_iter().map(B::Element::to_f64).collect())
     }
 
     /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
@@ -302,8 +348,10 @@ impl<B: Backend> Gan<B> {
         &self.variables
     }
 
-    pub(crate) fn set_step(&mut self, step: u64) {
+    /// Goes on from step `step` of a run that was saved.
+    pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;
+        self.earlier_generator_loss = generator_loss;
     }
 
     fn slot(&self, name: &str) -> Result<&Slot> {
@@ -313,13 +361,14 @@ impl<B: Backend> Gan<B> {
         })
     }
 
-    fn training_program(&mut self) -> Result<&mut Program<B>> {
-        if self.training.is_none() {
-            let plan = step::training(&self.config, &self.generator, &self.discriminator)?;
-            self.training = Some(Program::new(&self.backend, plan, &self.variables)?);
+    fn training_program(&mut self, parts: &Parts) -> Result<&mut Program<B>> {
+        match self.training.entry(parts.clone()) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let plan = step::training(&self.config, &self.generator, &self.discriminator, parts)?;
+                Ok(entry.insert(Program::new(&self.backend, plan, &self.variables)?))
+            }
         }
-        let Some(program) = &mut self.training else { unreachable!("made above") };
-        Ok(program)
     }
 
     /// Labels as the device takes them, checked; none for a model without classes.

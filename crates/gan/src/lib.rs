@@ -20,12 +20,14 @@
 //! ```
 //!
 //! - [`layers`], [`losses`], [`optimisers`], [`Schedule`] and [`Ema`]: what a GAN is made of.
+//! - [`metrics`]: how good generated images are, beside real ones.
 //! - [`presets`]: recipes that work, as model files to copy and change.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 
 #![forbid(unsafe_code)]
 
 mod activation;
+mod augment;
 mod checkpoint;
 mod config;
 mod ema;
@@ -35,8 +37,10 @@ mod initialiser;
 mod layer;
 pub mod layers;
 pub mod losses;
+pub mod metrics;
 mod model;
 pub mod optimisers;
+pub mod penalties;
 pub mod presets;
 pub mod random;
 mod schedule;
@@ -45,6 +49,7 @@ mod step;
 pub mod tensor_file;
 
 pub use activation::Activation;
+pub use augment::Augment;
 pub use config::GanConfig;
 pub use ema::Ema;
 pub use error::{Error, Result};
@@ -55,6 +60,7 @@ pub use layer::{Context, Layer, Mode, Parameter, Pass, State};
 pub use losses::Loss;
 pub use model::{ALIGNMENT, Model, ParameterSlot, Parameters, StateSlot, States};
 pub use optimisers::{Adam, EpsForm, Optimiser, Sgd};
+pub use penalties::Penalty;
 pub use random::Stream;
 pub use schedule::Schedule;
 pub use sequential::Sequential;
