@@ -1,2 +1,7 @@
 //! Trains generative adversarial networks on images from the command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gan_mnist::run(std::env::args_os())
+}

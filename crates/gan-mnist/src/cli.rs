@@ -1,0 +1,278 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use gannet::presets;
+
+/// What is trained without --preset.
+const DEFAULT_PRESET: &str = "cdcgan";
+
+/// Trains generative adversarial networks on handwritten digits.
+///
+/// Without a subcommand it trains: 60,000 digits, once, on the CPU, into runs/cdcgan-1.
+#[derive(Debug, Parser)]
+#[command(name = "gan-mnist", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; nothing means `train`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of `train`.
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a preset and write a run directory (the default)
+    Train(TrainArgs),
+    /// Draw images from a trained model
+    Generate(GenerateArgs),
+    /// Measure training steps
+    Bench(BenchArgs),
+    /// List what --device can name
+    Devices,
+}
+
+/// Where the numbers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceChoice {
+    /// The fastest there is
+    Auto,
+    /// The CPU, with all its instructions and threads
+    Cpu,
+    /// Plain loops on one thread, to compare with
+    Reference,
+}
+
+/// The flags that choose a device.
+#[derive(Debug, Clone, Args)]
+pub struct DeviceArgs {
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", default_value = "auto", ignore_case = true)]
+    pub device: DeviceChoice,
+    /// Threads of the CPU device [default: one per core]
+    #[arg(long, value_name = "T", value_parser = whole_number(1, 1024), allow_negative_numbers = true)]
+    pub threads: Option<u64>,
+}
+
+/// The flags of `train`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
+    pub preset: String,
+    /// How often to see every training image [default: 1]
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
+    pub epochs: Option<u64>,
+    /// How many training steps to take
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub steps: Option<u64>,
+    /// How many training images to see, rounded up to whole steps
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
+    pub images: Option<u64>,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    /// Adam's learning rate at the start [default: the preset's]
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// What all random numbers follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// The run directory to create [default: runs/PRESET-N, N counting up]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Steps between two sample grids [default: a tenth of the run]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub sample_every: Option<u64>,
+    /// Print the run directory and nothing else
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// The flags of `generate`.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArgs {
+    /// A model.safetensors, or the run directory that holds it
+    pub model: PathBuf,
+    /// How many images to draw [default: 100, or one for each of --latents]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
+    pub count: Option<u64>,
+    /// The class of every image [default: all classes in turn]
+    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub class: Option<u64>,
+    /// What the latents follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// A file with the tensor `latents` [N, size] f32 and perhaps `labels` `[N]` u8, instead of drawing them
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
+    pub latents: Option<PathBuf>,
+    /// What to write: a grid (.png), a folder of one PNG each (a name that ends in /), or tensors (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// The flags of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
+    pub preset: String,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// How many steps to measure
+    #[arg(long, value_name = "N", default_value = "20", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
+    pub steps: u64,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Parses whole numbers from `min` to `max`.
+fn whole_number(min: u64, max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ if max == u64::MAX => Err(format!("expected a whole number from {min} up")),
+        _ => Err(format!("expected a whole number from {min} to {max}")),
+    }
+}
+
+/// Parses a learning rate: above 0, at most 1.
+fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        _ => Err("expected a number above 0 and at most 1, such as 0.001".into()),
+    }
+}
+
+/// What parsing a command line comes to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Something to do.
+    Run(Box<Cli>),
+    /// Help or a version, to print.
+    Print(String),
+    /// One line that says what is wrong.
+    Wrong(String),
+}
+
+/// Parses a command line, program name first.
+pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Parsed {
+    let command = Cli::command();
+    let result = command.try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
+    match result {
+        Ok(cli) => Parsed::Run(Box::new(cli)),
+        Err(e) => match e.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Parsed::Print(e.render().to_string()),
+            _ => Parsed::Wrong(one_line(&e.render().to_string())),
+        },
+    }
+}
+
+/// Joins what clap spreads over several lines: what is wrong, and the tips; without usage and the pointer to
+/// --help.
+fn one_line(rendered: &str) -> String {
+    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut text = lines.next().unwrap_or_default().trim_start_matches("error: ").to_string();
+    for line in
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+    {
+        let line = line.trim_start_matches('[').trim_end_matches(']');
+        text.push_str(if text.ends_with(':') { " " } else { "; " });
+        text.push_str(line.trim_start_matches("tip: "));
+    }
+    text
+}
+
+/// A duration for people: `850 ms`, `7 s`, `4 min 05 s`, `2 h 07 min`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64().round() as u64;
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(line: &str) -> String {
+        match parse(format!("gan-mnist {line}").split_whitespace()) {
+            Parsed::Wrong(message) => message,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_subcommand_means_train() {
+        let Parsed::Run(cli) = parse(["gan-mnist", "--steps", "3", "--quiet"]) else { panic!() };
+        assert!(cli.command.is_none() && cli.train.steps == Some(3) && cli.train.quiet);
+        assert_eq!((cli.train.preset.as_str(), cli.train.seed), ("cdcgan", 42));
+    }
+
+    #[test]
+    fn mistakes_are_one_line_that_says_what_would_be_right() {
+        for (line, parts) in [
+            ("--preset cdgan", &["'cdgan'", "cdcgan", "dcgan"][..]),
+            ("--steps 0", &["--steps", "whole number from 1 to"]),
+            ("--steps -3", &["--steps", "whole number from 1 to"]),
+            ("--batch-size 1e9", &["--batch-size", "from 1 to 4096"]),
+            ("--batch-size 99999999999999999999", &["--batch-size", "from 1 to 4096"]),
+            ("--learning-rate 0", &["--learning-rate", "above 0 and at most 1"]),
+            ("--learning-rate NaN", &["--learning-rate", "above 0 and at most 1"]),
+            ("--seed -1", &["--seed", "whole number from 0 up"]),
+            ("--threads 0", &["--threads", "from 1 to 1024"]),
+            ("--device cuda", &["'cuda'", "auto, cpu, reference"]),
+            ("--steps 3 --epochs 2", &["--steps", "--epochs"]),
+            ("trian", &["trian", "train"]),
+            ("--step 3", &["--step", "--steps"]),
+            ("generate", &["--out", "MODEL"]),
+            ("generate m --out x --class -1", &["--class", "whole number from 0"]),
+            ("generate m --out x --count 0", &["--count", "from 1 to 100000"]),
+            ("bench --steps 0", &["--steps", "from 1 to"]),
+        ] {
+            let message = wrong(line);
+            assert!(!message.contains('\n') && !message.starts_with("error"), "{message}");
+            assert!(parts.iter().all(|part| message.contains(part)), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (seconds, text) in [
+            (0.25, "250 ms"),
+            (7.2, "7 s"),
+            (59.7, "1 min 00 s"),
+            (245.0, "4 min 05 s"),
+            (7620.0, "2 h 07 min"),
+        ] {
+            assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `gan-mnist generate`: images from a trained model.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gannet::tensor_file::{FileTensor, TensorFile, Values};
+use gannet::{Backend, Gan};
+
+use super::train::{classes_in_turn, columns, image_shape};
+use crate::cli::GenerateArgs;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::files::PendingFile;
+use crate::output::say;
+use crate::picture::{ImageShape, Picture};
+use crate::run_directory::MODEL;
+
+/// How many images are drawn without --count and --latents.
+const DEFAULT_COUNT: usize = 100;
+
+/// Draws what the flags ask for.
+pub fn run(args: &GenerateArgs) -> Result<()> {
+    let out = Out::of(&args.out)?;
+    let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
+    match Device::open(&args.device)? {
+        Device::Cpu(cpu) => generate(args, &out, Gan::load(&cpu, &model)?),
+        Device::Reference(reference) => generate(args, &out, Gan::load(&reference, &model)?),
+    }
+}
+
+fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: Gan<B>) -> Result<()> {
+    let (shape, classes) = (image_shape(&gan)?, gan.classes());
+    let request = Request::of(args, &gan)?;
+    let count = request.count;
+    let mut draw = || gan.generate(&request.latents, request.labels.as_deref());
+    // Each output is opened first, so that what cannot be written is known before any work.
+    match out {
+        Out::Grid(path) => {
+            let file = PendingFile::create(path)?;
+            let columns = columns(count, request.labels.as_deref(), classes);
+            Picture::grid(&draw()?, shape, columns).write_png(file)?;
+        }
+        Out::Folder(path) => {
+            fs::create_dir_all(path).map_err(|e| Error::cannot_write(path, &e))?;
+            write_singles(path, &draw()?, shape, request.labels.as_deref())?;
+        }
+        Out::Tensors(path) => {
+            let file = PendingFile::create(path)?;
+            let images = draw()?;
+            let tensors = TensorFile { description: None, tensors: request.into_tensors(images, shape) };
+            file.finish_with(&tensors.to_bytes().map_err(Error::failure)?)?;
+        }
+    }
+    say(&format!("{count} image{} in {}", if count == 1 { "" } else { "s" }, args.out.display()));
+    Ok(())
+}
+
+/// What `--out` asks for.
+#[derive(Debug)]
+enum Out {
+    Grid(PathBuf),
+    Folder(PathBuf),
+    Tensors(PathBuf),
+}
+
+impl Out {
+    fn of(path: &Path) -> Result<Self> {
+        // A trailing separator is not part of a path's components.
+        let text = path.to_string_lossy();
+        if text.ends_with(std::path::is_separator) {
+            return Ok(Out::Folder(path.to_path_buf()));
+        }
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => Ok(Out::Grid(path.to_path_buf())),
+            Some("safetensors") => Ok(Out::Tensors(path.to_path_buf())),
+            _ => Err(Error::usage(format!(
+                "--out {text} does not say what to write: a name ending in .png for a grid, in / for a folder of \
+                 one PNG each, in .safetensors for tensors"
+            ))),
+        }
+    }
+}
+
+/// What is to be drawn.
+struct Request {
+    count: usize,
+    /// [count, z].
+    latents: Vec<f32>,
+    /// `[count]`, below the model's number of classes; none for a model without classes.
+    labels: Option<Vec<u32>>,
+}
+
+impl Request {
+    fn of<B: Backend<Element = f32>>(args: &GenerateArgs, gan: &Gan<B>) -> Result<Self> {
+        let class = check_class(args.class, gan.classes())?;
+        let z = gan.generator().input().len();
+        let (latents, mut labels) = match &args.latents {
+            Some(path) => read_latents(path, z, gan.classes())?,
+            None => (gan.latents(args.count.map_or(DEFAULT_COUNT, |n| n as usize), args.seed), None),
+        };
+        let count = latents.len() / z;
+        if let (Some(path), Some(asked)) = (&args.latents, args.count)
+            && asked != count as u64
+        {
+            let path = path.display();
+            return Err(Error::usage(format!(
+                "--count {asked} does not fit: {path} has latents for {count} images"
+            )));
+        }
+        if let Some(class) = class {
+            labels = Some(vec![class; count]);
+        }
+        let labels = gan.classes().map(|classes| labels.unwrap_or_else(|| classes_in_turn(count, classes)));
+        Ok(Request { count, latents, labels })
+    }
+
+    /// The tensors of a file: `images` [N, H, W, C], `latents` [N, z], and `labels` `[N]` where there are classes.
+    fn into_tensors(self, images: Vec<f32>, shape: ImageShape) -> Vec<FileTensor> {
+        let n = self.count;
+        let tensor = |name: &str, shape: Vec<usize>, values| FileTensor { name: name.into(), shape, values };
+        let z = self.latents.len() / n;
+        let mut tensors = vec![
+            tensor("images", vec![n, shape.height, shape.width, shape.channels], Values::F32(images)),
+            tensor("latents", vec![n, z], Values::F32(self.latents)),
+        ];
+        if let Some(labels) = self.labels {
+            // `check_class` has seen to it that they fit.
+            tensors.push(tensor(
+                "labels",
+                vec![n],
+                Values::U8(labels.into_iter().map(|l| l as u8).collect()),
+            ));
+        }
+        tensors
+    }
+}
+
+/// The class asked for, if the model has it.
+fn check_class(class: Option<u64>, classes: Option<usize>) -> Result<Option<u32>> {
+    if classes.is_some_and(|classes| classes > 256) {
+        return Err(Error::failure(
+            "the model has more than 256 classes, which no label of a byte can tell apart",
+        ));
+    }
+    match (class, classes) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Error::usage("--class does not fit: the model has no classes, leave it out")),
+        (Some(class), Some(classes)) if class < classes as u64 => Ok(Some(class as u32)),
+        (Some(class), Some(classes)) => Err(Error::usage(format!(
+            "--class {class} does not exist: the model has classes 0 to {}",
+            classes - 1
+        ))),
+    }
+}
+
+/// Reads `latents` [N, z] and, for a model with classes, `labels` `[N]` if they are there.
+fn read_latents(path: &Path, z: usize, classes: Option<usize>) -> Result<(Vec<f32>, Option<Vec<u32>>)> {
+    let wrong = |what: String| Error::failure(format!("{}: {what}", path.display()));
+    let file = TensorFile::read(path)?;
+    let Some(latents) = file.tensor("latents") else {
+        return Err(wrong(format!("has no tensor `latents`, expected one of shape [N, {z}]")));
+    };
+    let count = match latents.shape[..] {
+        [count, columns] if count > 0 && columns == z => count,
+        _ => {
+            return Err(wrong(format!(
+                "`latents` has the shape {:?}, the model needs [N, {z}]",
+                latents.shape
+            )));
+        }
+    };
+    let Values::F32(values) = &latents.values else {
+        return Err(wrong(format!("`latents` has the type {}, expected F32", kind(&latents.values))));
+    };
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        return Err(wrong(format!(
+            "`latents` holds {} at [{}, {}], not a finite number",
+            values[at],
+            at / z,
+            at % z
+        )));
+    }
+    let labels = match (classes, file.tensor("labels")) {
+        (Some(classes), Some(labels)) => {
+            if labels.shape != [count] {
+                return Err(wrong(format!("`labels` has the shape {:?}, expected [{count}]", labels.shape)));
+            }
+            let Values::U8(values) = &labels.values else {
+                return Err(wrong(format!("`labels` has the type {}, expected U8", kind(&labels.values))));
+            };
+            if let Some(label) = values.iter().find(|&&label| usize::from(label) >= classes) {
+                let last = classes - 1;
+                return Err(wrong(format!("`labels` holds {label}: the model has classes 0 to {last}")));
+            }
+            Some(values.iter().map(|&label| u32::from(label)).collect())
+        }
+        _ => None,
+    };
+    Ok((values.clone(), labels))
+}
+
+/// The name of a type in a safetensors file.
+fn kind(values: &Values) -> &'static str {
+    match values {
+        Values::F32(_) => "F32",
+        Values::F64(_) => "F64",
+        Values::U8(_) => "U8",
+    }
+}
+
+/// One PNG for each image: 000000.png, or 000000-class-7.png where there are classes.
+fn write_singles(folder: &Path, images: &[f32], shape: ImageShape, labels: Option<&[u32]>) -> Result<()> {
+    for (n, image) in images.chunks_exact(shape.len()).enumerate() {
+        let name = match labels {
+            Some(labels) => format!("{n:06}-class-{}.png", labels[n]),
+            None => format!("{n:06}.png"),
+        };
+        Picture::single(image, shape).save_png(&folder.join(name))?;
+    }
+    Ok(())
+}

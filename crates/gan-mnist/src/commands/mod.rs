@@ -1,0 +1,6 @@
+//! What the program can do, one file each.
+
+pub mod bench;
+pub mod devices;
+pub mod generate;
+pub mod train;

@@ -1,0 +1,82 @@
+//! The MNIST database of handwritten digits, embedded in the program.
+//!
+//! Y. LeCun, C. Cortes, C. J. C. Burges; Creative Commons Attribution-ShareAlike 3.0. See
+//! `data/mnist/README.md`.
+
+use flate2::read::GzDecoder;
+
+use super::LabelledImages;
+use super::idx::read_idx;
+use crate::error::{Error, Result};
+
+/// One of the two parts of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// 60,000 images to train on.
+    Train,
+    /// 10,000 images that no training sees.
+    Test,
+}
+
+/// How many images [`Split::Train`] has.
+pub const TRAIN_IMAGES: u64 = 60_000;
+
+/// The name and the packed bytes of an embedded file.
+type Embedded = (&'static str, &'static [u8]);
+
+macro_rules! embedded {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("../../data/mnist/", $name)))
+    };
+}
+
+const TRAIN_IMAGE_FILE: Embedded = embedded!("train-images-idx3-ubyte.gz");
+const TRAIN_LABEL_FILE: Embedded = embedded!("train-labels-idx1-ubyte.gz");
+const TEST_IMAGE_FILE: Embedded = embedded!("t10k-images-idx3-ubyte.gz");
+const TEST_LABEL_FILE: Embedded = embedded!("t10k-labels-idx1-ubyte.gz");
+
+/// Unpacks one part of MNIST: 28 by 28 pixels, one channel, ten classes.
+pub fn load(split: Split) -> Result<LabelledImages> {
+    let (images, labels) = match split {
+        Split::Train => (TRAIN_IMAGE_FILE, TRAIN_LABEL_FILE),
+        Split::Test => (TEST_IMAGE_FILE, TEST_LABEL_FILE),
+    };
+    let read = |(name, packed): Embedded| read_idx(name, GzDecoder::new(packed)).map_err(Error::failure);
+    LabelledImages::from_idx((images.0, read(images)?), (labels.0, read(labels)?), 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    const SHA256SUMS: &str = include_str!("../../data/mnist/SHA256SUMS");
+
+    #[test]
+    fn the_embedded_files_have_their_checksums() {
+        let files = [TRAIN_IMAGE_FILE, TRAIN_LABEL_FILE, TEST_IMAGE_FILE, TEST_LABEL_FILE];
+        assert_eq!(SHA256SUMS.lines().count(), files.len());
+        for (name, bytes) in files {
+            let sum: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let line = format!("{sum}  {name}");
+            assert!(SHA256SUMS.lines().any(|l| l == line), "{line} does not stand in SHA256SUMS");
+        }
+    }
+
+    #[test]
+    fn both_parts_have_their_sizes_and_classes() {
+        // Images per class, as counted with independent tools.
+        let train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
+        let test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
+        assert_eq!(train.iter().sum::<u64>(), TRAIN_IMAGES);
+        for (split, counts) in [(Split::Train, train), (Split::Test, test)] {
+            let set = load(split).unwrap();
+            assert_eq!((set.shape().height, set.shape().width, set.shape().channels), (28, 28, 1));
+            let mut found = [0u64; 10];
+            set.labels().iter().for_each(|&label| found[usize::from(label)] += 1);
+            assert_eq!(found, counts);
+            assert_eq!(set.len() as u64, counts.iter().sum::<u64>());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What can go wrong in the program, in one line.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The program's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One line that says what was wrong and what would be right, and how the program ends because of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The command line asks for something that cannot be: exit code 2.
+    Usage(String),
+    /// The command line was right, and carrying it out failed: exit code 1.
+    Failure(String),
+}
+
+impl Error {
+    /// A failure with this message.
+    pub fn failure(message: impl fmt::Display) -> Self {
+        Error::Failure(message.to_string())
+    }
+
+    /// A usage error with this message.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Error::Usage(message.to_string())
+    }
+
+    /// `path` could not be written.
+    pub fn cannot_write(path: &Path, error: &io::Error) -> Self {
+        Error::Failure(format!("cannot write {}: {error}", path.display()))
+    }
+
+    /// `path` could not be read.
+    pub fn cannot_read(path: &Path, error: &io::Error) -> Self {
+        Error::Failure(format!("cannot read {}: {error}", path.display()))
+    }
+
+    /// The exit code: 2 for usage, 1 for failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) => 2,
+            Error::Failure(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(message) | Error::Failure(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What the engine says: a failure.
+impl From<gannet::Error> for Error {
+    fn from(error: gannet::Error) -> Self {
+        Error::failure(error)
+    }
+}

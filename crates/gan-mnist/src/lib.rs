@@ -1,0 +1,56 @@
+//! The program `gan-mnist` as a library: command line, data, runs.
+//!
+//! [`run`] is the whole program; the modules are public for its tests and for those who read it.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod files;
+pub mod memory;
+pub mod output;
+pub mod picture;
+pub mod progress;
+pub mod run_directory;
+pub mod time_left;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::cli::{Command, Parsed};
+
+/// Runs the program with these arguments, its name first. Results go to stdout, progress and errors to stderr,
+/// an error as one line; the exit code is 0, 1 for a failure, or 2 for a wrong command line.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::parse(arguments) {
+        Parsed::Run(cli) => cli,
+        Parsed::Print(text) => {
+            // Whoever closed the pipe does not want the rest.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Parsed::Wrong(message) => return complain(&error::Error::Usage(message)),
+    };
+    let result = match cli.command {
+        None => commands::train::run(&cli.train),
+        Some(Command::Train(args)) => commands::train::run(&args),
+        Some(Command::Generate(args)) => commands::generate::run(&args),
+        Some(Command::Bench(args)) => commands::bench::run(&args),
+        Some(Command::Devices) => commands::devices::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(error: &error::Error) -> ExitCode {
+    // Messages from elsewhere may have line breaks; ours is one line.
+    let line = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    output::note(&format!("error: {line}"));
+    ExitCode::from(error.exit_code())
+}

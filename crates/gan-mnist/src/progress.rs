@@ -1,0 +1,124 @@
+//! What is said while a run goes on.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use gannet::Losses;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::duration;
+use crate::output::note;
+use crate::time_left::TimeLeft;
+
+/// How often a bar is redrawn, and how often a plain line is printed.
+const REDRAW: Duration = Duration::from_millis(100);
+const LINE: Duration = Duration::from_secs(10);
+
+/// A bar on a terminal, a line every ten seconds elsewhere, or nothing; on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    out: Out,
+    total: u64,
+    sample_every: u64,
+    step: u64,
+    left: TimeLeft,
+    last_said: Instant,
+}
+
+#[derive(Debug)]
+enum Out {
+    Bar(ProgressBar),
+    Lines,
+    Silence,
+}
+
+impl Progress {
+    /// For a run of `total` steps with a sample grid every `sample_every` and at the end.
+    pub fn new(total: u64, sample_every: u64, quiet: bool) -> Self {
+        let out = if quiet {
+            Out::Silence
+        } else if std::io::stderr().is_terminal() {
+            let target = ProgressDrawTarget::stderr_with_hz(10);
+            let bar = ProgressBar::with_draw_target(Some(total), target);
+            // The template is a literal that the first test builds.
+            bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("a valid template"));
+            Out::Bar(bar)
+        } else {
+            Out::Lines
+        };
+        Progress { out, total, sample_every, step: 0, left: TimeLeft::default(), last_said: Instant::now() }
+    }
+
+    /// A step is done.
+    pub fn stepped(&mut self, took: Duration, losses: Losses) {
+        self.step += 1;
+        self.left.steps.push(took);
+        let interval = match self.out {
+            Out::Bar(_) => REDRAW,
+            Out::Lines => LINE,
+            Out::Silence => return,
+        };
+        if self.step > 1 && self.step < self.total && self.last_said.elapsed() < interval {
+            return;
+        }
+        self.last_said = Instant::now();
+        let text = self.text(losses);
+        match &self.out {
+            Out::Bar(bar) => {
+                bar.set_position(self.step);
+                bar.set_message(text);
+            }
+            _ => note(&format!("step {}/{}  {text}", self.step, self.total)),
+        }
+    }
+
+    /// A sample grid is done.
+    pub fn sampled(&mut self, took: Duration) {
+        self.left.samples.push(took);
+    }
+
+    /// Leaves the bar where it stands; what is printed next goes below it.
+    pub fn finish(self) {
+        if let Out::Bar(bar) = self.out {
+            bar.abandon();
+        }
+    }
+
+    fn text(&self, losses: Losses) -> String {
+        let Losses { d_real, d_fake, g } = losses;
+        let rate = self.left.steps_per_second().unwrap_or(0.0);
+        let mut text = format!("{rate:.1} steps/s  d_real {d_real:.3}  d_fake {d_fake:.3}  g {g:.3}");
+        let samples = self.total.div_ceil(self.sample_every) - self.step / self.sample_every;
+        if let Some(left) = self.left.estimate(self.total - self.step, samples)
+            && self.step < self.total
+        {
+            text.push_str(&format!("  {} left", duration(left)));
+        }
+        text
+    }
+}
+
+const TEMPLATE: &str = "{wide_bar} {pos}/{len}  {msg}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_valid() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+
+    #[test]
+    fn the_text_counts_steps_and_samples_that_are_left() {
+        let mut progress = Progress::new(20, 10, true);
+        let losses = Losses { d_real: 0.5, d_fake: 0.25, g: 1.0 };
+        for _ in 0..10 {
+            progress.stepped(Duration::from_millis(500), losses);
+        }
+        progress.sampled(Duration::from_secs(2));
+        // Ten steps of half a second and the grid at the end.
+        let text = progress.text(losses);
+        assert_eq!(text, "2.0 steps/s  d_real 0.500  d_fake 0.250  g 1.000  7 s left");
+    }
+}

@@ -1,0 +1,55 @@
+//! Measurements, and what there is to measure on.
+
+use serde_json::Value;
+
+use crate::program::{folder, run};
+
+#[test]
+fn json_has_every_field() {
+    let folder = folder();
+    let line = "bench --preset dcgan --batch-size 2 --device cpu --threads 2 --steps 2 --json";
+    let outcome = run(folder.path(), line).success();
+    assert_eq!(outcome.stdout.lines().count(), 1, "{}", outcome.stdout);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(report["preset"], "dcgan");
+    assert_eq!(report["batch_size"], 2);
+    assert_eq!(report["device"], "cpu");
+    assert_eq!(report["threads"], 2);
+    assert!(report["isa"].is_string(), "{report}");
+    let number =
+        |value: &Value| value.as_f64().unwrap_or_else(|| panic!("not a number: {value} in {report}"));
+    let (min, median) = (number(&report["step_ms"]["min"]), number(&report["step_ms"]["median"]));
+    assert!(0.0 < min && min <= median, "{report}");
+    assert!((number(&report["images_per_s"]) - 2000.0 / median).abs() < 1.0, "{report}");
+    assert!(number(&report["gflops"]) > 0.0 && number(&report["fma_peak_gflops"]) > 0.0, "{report}");
+    #[cfg(target_os = "linux")]
+    assert!(number(&report["peak_rss_mb"]) > 10.0, "{report}");
+}
+
+#[test]
+fn the_reference_is_measured_too() {
+    let folder = folder();
+    let outcome = run(folder.path(), "bench --batch-size 1 --device reference --steps 1").success();
+    for part in ["cdcgan", "reference", "ms", "GFLOP/s", "images/s", "MB"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+}
+
+#[test]
+fn devices_lists_them() {
+    let folder = folder();
+    let outcome = run(folder.path(), "devices").success();
+    for part in ["auto", "cpu", "reference", "threads"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let folder = folder();
+    let help = run(folder.path(), "--help").success().stdout;
+    for part in ["train", "generate", "bench", "devices", "--preset", "--sample-every"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    assert!(run(folder.path(), "--version").success().stdout.starts_with("gan-mnist 0."));
+}

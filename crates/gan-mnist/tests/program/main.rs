@@ -1,0 +1,8 @@
+//! The program as its users meet it: what it prints, what it writes, how it ends.
+
+mod bad_input;
+mod bench;
+mod generate;
+mod program;
+mod readme;
+mod train;

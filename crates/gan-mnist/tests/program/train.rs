@@ -1,0 +1,115 @@
+//! Runs of a few steps.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program::{folder, names, run, trained};
+
+#[test]
+fn a_run_leaves_everything_it_promises() {
+    let folder = folder();
+    let line = "--steps 3 --batch-size 4 --sample-every 2 --seed 7";
+    let outcome = run(folder.path(), line).success();
+    let at = folder.path().join("runs/cdcgan-1");
+    assert_eq!(names(&at), ["config.toml", "losses.csv", "model.safetensors", "samples", "samples.png"]);
+    assert_eq!(names(&at.join("samples")), ["step-000002.png", "step-000003.png"]);
+    assert_eq!(
+        fs::read(at.join("samples.png")).unwrap(),
+        fs::read(at.join("samples/step-000003.png")).unwrap()
+    );
+
+    let config: toml::Table = fs::read_to_string(at.join("config.toml")).unwrap().parse().unwrap();
+    for (key, value) in [
+        ("preset", toml::Value::from("cdcgan")),
+        ("steps", 3.into()),
+        ("images", 12.into()),
+        ("batch_size", 4.into()),
+        ("learning_rate", 0.001.into()),
+        ("sample_every", 2.into()),
+        ("seed", 7.into()),
+        ("device", "cpu".into()),
+    ] {
+        assert_eq!(config.get(key), Some(&value), "{key}");
+    }
+
+    let losses = fs::read_to_string(at.join("losses.csv")).unwrap();
+    let rows: Vec<_> = losses.lines().collect();
+    assert_eq!((rows.len(), rows[0]), (4, "step,d_real,d_fake,g"));
+    for (step, row) in rows[1..].iter().enumerate() {
+        let numbers: Vec<f32> = row.split(',').map(|n| n.parse().unwrap()).collect();
+        assert_eq!((numbers.len(), numbers[0]), (4, (step + 1) as f32));
+        assert!(numbers.iter().all(|n| n.is_finite()), "{row}");
+    }
+
+    // The last lines say where everything is and what to type next.
+    for part in ["runs/cdcgan-1", "samples.png", "model.safetensors", "generate runs/cdcgan-1"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    assert!(outcome.stderr.contains("step 1/3") && outcome.stderr.contains("steps/s"), "{}", outcome.stderr);
+
+    // The next run gets the next number; both stay.
+    run(folder.path(), line).success();
+    assert_eq!(names(&folder.path().join("runs")), ["cdcgan-1", "cdcgan-2"]);
+}
+
+#[test]
+fn a_quiet_run_prints_its_directory_alone() {
+    let folder = folder();
+    let outcome = run(folder.path(), "train --preset dcgan --images 5 --batch-size 4 --quiet").success();
+    assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("runs/dcgan-1\n", ""));
+    // Five images are two steps of four.
+    assert_eq!(fs::read_to_string(folder.path().join("runs/dcgan-1/losses.csv")).unwrap().lines().count(), 3);
+}
+
+/// What has to be the same of two runs.
+fn results(run: &Path) -> [Vec<u8>; 3] {
+    ["losses.csv", "model.safetensors", "samples.png"].map(|name| fs::read(run.join(name)).unwrap())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
+    let folder = folder();
+    let train = |out: &str, flags: &str| {
+        let line = format!("train --steps 3 --batch-size 8 --out {out} {flags}");
+        run(folder.path(), &line).success();
+        results(&folder.path().join(out))
+    };
+    let first = train("first", "--threads 1");
+    assert!(first == train("again", "--threads 1"), "two runs differ");
+    assert!(first == train("two", "--threads 2"), "one and two threads differ");
+    assert!(first == train("three", "--threads 3"), "one and three threads differ");
+    let other = train("other", "--threads 1 --seed 43");
+    assert!(first[0] != other[0] && first[1] != other[1], "the seed changes nothing");
+}
+
+#[test]
+fn the_reference_agrees_with_the_cpu() {
+    let folder = folder();
+    let losses = |device: &str| {
+        let line = format!("train --steps 1 --batch-size 1 --device {device} --out {device}");
+        run(folder.path(), &line).success();
+        let text = fs::read_to_string(folder.path().join(device).join("losses.csv")).unwrap();
+        let row = text.lines().nth(1).unwrap();
+        row.split(',').map(|n| n.parse::<f64>().unwrap()).collect::<Vec<_>>()
+    };
+    for (cpu, reference) in losses("cpu").into_iter().zip(losses("reference")) {
+        assert!((cpu - reference).abs() <= 1e-4 * reference.abs(), "{cpu} {reference}");
+    }
+}
+
+#[test]
+fn flags_reach_the_training() {
+    let folder = folder();
+    let first = fs::read(trained("cdcgan").join("losses.csv")).unwrap();
+    let train = |flags: &str| {
+        run(folder.path(), &format!("train --steps 2 --out run {flags}")).success();
+        let losses = fs::read(folder.path().join("run/losses.csv")).unwrap();
+        fs::remove_dir_all(folder.path().join("run")).unwrap();
+        losses
+    };
+    assert_eq!(train("--batch-size 4"), first);
+    for flags in ["--batch-size 5", "--batch-size 4 --learning-rate 0.0001", "--batch-size 4 --preset dcgan"]
+    {
+        assert_ne!(train(flags), first, "{flags}");
+    }
+}
