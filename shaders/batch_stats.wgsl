@@ -1,6 +1,7 @@
-// Mean and biased variance per group and channel. Each invocation sums deviations from its first element, so that
-// a large mean costs no digits; invocations merge in a tree. With one chunk per group `final` writes mean and
-// variance; `partial` writes count-free moments (mean, m2) per chunk for batch_stats_merge.
+// Mean and biased variance per group and channel. Each invocation sums deviations from its first element, and
+// means are kept relative to the group's first element until the end, so that a large mean costs no digits;
+// invocations merge in a tree. With one chunk per group `final` writes mean and variance; `partial` writes the
+// relative mean and the sum of squared deviations of each chunk, for batch_stats_merge.
 #axis level final
 #axis level partial
 
@@ -25,6 +26,10 @@ fn main(
     let number = folded(group, groups);
     let part = part_of(number, group.z, lane);
     var moments = Moments(0.0, 0.0, 0.0);
+    var origin = 0.0;
+    if part.channel < params.channels {
+        origin = x[group.z * params.rows * params.channels + part.channel];
+    }
     if part.channel < params.channels && part.begin < part.end {
         let shift = x[part.begin * params.channels + part.channel];
         var count = 0.0;
@@ -36,7 +41,7 @@ fn main(
             sum += deviation;
             squares = fma(deviation, deviation, squares);
         }
-        moments = Moments(count, shift + sum / count, max(fma(-sum / count, sum, squares), 0.0));
+        moments = Moments(count, (shift - origin) + sum / count, max(fma(-sum / count, sum, squares), 0.0));
     }
     counts[lane] = moments.count;
     means[lane] = moments.mean;
@@ -57,10 +62,11 @@ fn main(
     }
     if lane < params.width && part.channel < params.channels && part.chunk < params.chunks {
         let at = (group.z * params.chunks + part.chunk) * 2u * params.channels + part.channel;
-        out[at] = means[lane];
 #if level final
+        out[at] = origin + means[lane];
         out[at + params.channels] = m2s[lane] / counts[lane];
 #else
+        out[at] = means[lane];
         out[at + params.channels] = m2s[lane];
 #endif
     }

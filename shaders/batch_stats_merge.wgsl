@@ -6,6 +6,7 @@
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 // [groups, 2, channels]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -21,6 +22,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         moments = merge_moments(moments, Moments(count, partial[at], partial[at + params.channels]));
     }
     let at = group.z * 2u * params.channels + channel;
-    out[at] = moments.mean;
+    out[at] = x[group.z * params.rows * params.channels + channel] + moments.mean;
     out[at + params.channels] = moments.m2 / moments.count;
 }

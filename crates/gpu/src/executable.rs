@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use gannet_shaders::{Access, Argument, Dispatch, STRIDED_COPY, Shader, StridedCopyParams, grid_1d};
-use gannet_tensor::{BufferKind, Error, Plan, Result, Shape, View};
+use gannet_shaders::{Access, Argument, Dispatch, Launch, STRIDED_COPY, Shader, StridedCopyParams, grid_1d};
+use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
 
 use crate::buffer::{Buffer, Storage};
 use crate::device::Gpu;
@@ -94,23 +94,9 @@ impl Executable {
             drafts: Vec::new(),
             scratch: Vec::new(),
         };
-        for (number, instruction) in plan.instructions().iter().enumerate() {
-            let shapes: Vec<Shape> = instruction.inputs.iter().map(|view| view.shape).collect();
-            let output = instruction.output;
-            if output.shape.len() == 0 {
-                continue;
-            }
-            if let Some(empty) = shapes.iter().find(|shape| shape.len() == 0) {
-                let name = instruction.op.name();
-                return Err(Error::new(format!("{name}: an input of shape {empty} has no elements to read")));
-            }
-            let in_place =
-                instruction.inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
-            let launch = instruction.op.launch(&shapes, output.shape, in_place).ok_or_else(|| {
-                Error::new(format!("the operation '{}' has no shader", instruction.op.name()))
-            })?;
+        for (number, (instruction, launch)) in plan.instructions().iter().zip(launches(&plan)?).enumerate() {
             for dispatch in launch.dispatches {
-                drafts.add(number, dispatch, &instruction.inputs, output, &launch.scratch);
+                drafts.add(number, dispatch, &instruction.inputs, instruction.output, &launch.scratch);
             }
         }
         let Drafts { drafts, scratch, .. } = drafts;
@@ -266,7 +252,7 @@ impl Executable {
             for &index in &pending.outputs {
                 let mut numbers = vec![0.0; self.plan.output_view(index).shape.len()];
                 pending.staging.take(at, &mut numbers)?;
-                at += numbers.len() as u64 * 4;
+                at += staged(numbers.len());
                 values.push((index, numbers));
             }
             pending.staging.unmap();
@@ -280,8 +266,7 @@ impl Executable {
             return Ok(None);
         }
         let outputs = std::mem::take(&mut self.requested);
-        let sizes = outputs.iter().map(|&index| self.plan.output_view(index).shape.len());
-        let bytes = sizes.sum::<usize>() as u64 * 4;
+        let bytes = outputs.iter().map(|&index| staged(self.plan.output_view(index).shape.len())).sum();
         let staging = match self.idle.iter().position(|staging| staging.bytes() >= bytes) {
             Some(position) => self.idle.swap_remove(position),
             None => Staging::new(&self.gpu, bytes)?,
@@ -291,7 +276,7 @@ impl Executable {
             let (buffer, offset) = self.output(index);
             let elements = self.plan.output_view(index).shape.len();
             staging.record(encoder, &buffer, offset, elements, at);
-            at += elements as u64 * 4;
+            at += staged(elements);
         }
         Ok(Some(Pending { outputs, staging }))
     }
@@ -301,6 +286,33 @@ impl Executable {
         let place = &self.places[view.buffer];
         (place.buffer.clone(), place.base + view.offset)
     }
+}
+
+/// Bytes of a staging buffer that numbers take, one output after another: mapped ranges start at multiples of 8.
+fn staged(elements: usize) -> u64 {
+    (elements as u64 * 4).next_multiple_of(8)
+}
+
+/// The dispatches of each instruction of `plan`, as data. Nothing is opened or run.
+///
+/// # Errors
+/// When an operation has no shader, or reads a tensor without elements.
+pub fn launches(plan: &Plan) -> Result<Vec<Launch>> {
+    let launch = |instruction: &Instruction| {
+        let shapes: Vec<Shape> = instruction.inputs.iter().map(|view| view.shape).collect();
+        let (name, output) = (instruction.op.name(), instruction.output);
+        if output.shape.len() == 0 {
+            return Ok(Launch::default());
+        }
+        if let Some(empty) = shapes.iter().find(|shape| shape.len() == 0) {
+            return Err(Error::new(format!("{name}: an input of shape {empty} has no elements to read")));
+        }
+        let in_place =
+            instruction.inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
+        let launch = instruction.op.launch(&shapes, output.shape, in_place);
+        launch.ok_or_else(|| Error::new(format!("the operation '{name}' has no shader")))
+    };
+    plan.instructions().iter().map(launch).collect()
 }
 
 /// The buffers of the plan, and the buffer that small inputs share.

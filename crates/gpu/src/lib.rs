@@ -15,5 +15,5 @@ mod readback;
 pub use adapter::{AdapterDescription, adapters, has_gpu};
 pub use buffer::Storage;
 pub use device::{Counters, Options, Progress, Wgpu};
-pub use executable::Executable;
+pub use executable::{Executable, launches};
 pub use profile::DispatchTime;

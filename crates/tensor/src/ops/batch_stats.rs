@@ -42,7 +42,7 @@ impl Operation for BatchStats {
         let groups = size(self.groups);
         let partial = Dispatch::new(shaders::BATCH_STATS_PARTIAL, &params, grid, &[Input(0), Scratch(0)]);
         let grid = [params.channels.div_ceil(64), 1, groups];
-        let merge = Dispatch::new(shaders::BATCH_STATS_MERGE, &params, grid, &[Scratch(0), Output]);
+        let merge = Dispatch::new(shaders::BATCH_STATS_MERGE, &params, grid, &[Scratch(0), Output, Input(0)]);
         let scratch = vec![(groups * params.chunks * 2 * params.channels) as usize];
         Some(Launch { dispatches: vec![partial, merge], scratch })
     }
