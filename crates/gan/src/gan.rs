@@ -9,6 +9,7 @@ use crate::checkpoint::{Slot, slots};
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::optimisers::Optimiser;
 use crate::random::Stream;
 use crate::step::{self, Parts, names};
 
@@ -67,30 +68,11 @@ impl<B: Backend> Gan<B> {
     pub fn new(backend: &B, config: GanConfig) -> Result<Gan<B>> {
         let (generator, discriminator) = config.build()?;
         let mut variables = Variables::new();
-        let mut insert = |name: &str, shape: Shape, values: Vec<f64>| {
-            let values: Vec<B::Element> = values.into_iter().map(B::Element::of).collect();
-            variables.insert(backend, name, shape, &values)
-        };
-        let models =
-            [(&generator, &config.generator_optimiser), (&discriminator, &config.discriminator_optimiser)];
-        for (model, optimiser) in models {
-            let rows = 1 + optimiser.moments().len();
+        for (model, training) in
+            [(&generator, config.generator_training()), (&discriminator, config.discriminator_training())]
+        {
             let averaged = config.ema.is_some() && model.name() == generator.name();
-            let name = names::state(model.name());
-            let mut state = model.initial_vector(config.seed);
-            if averaged {
-                insert(&names::average(&name), Shape::from([model.vector_len()]), state.clone())?;
-            }
-            state.resize(rows * model.vector_len(), 0.0);
-            insert(&name, Shape::from([rows, model.vector_len()]), state)?;
-            for slot in model.states() {
-                let name = names::kept(model.name(), &slot.name);
-                let values = model.initial_state(slot, config.seed);
-                if averaged {
-                    insert(&names::average(&name), slot.shape(), values.clone())?;
-                }
-                insert(&name, slot.shape(), values)?;
-            }
+            insert_model(backend, &mut variables, model, training.optimiser, config.seed, averaged)?;
         }
         let slots = slots(&config, &generator, &discriminator);
         Ok(Gan {
@@ -401,14 +383,50 @@ impl<B: Backend> Gan<B> {
     }
 }
 
+/// Adds the fresh variables of a model: parameters and moments, states, and the averages of both if asked for.
+pub(crate) fn insert_model<B: Backend>(
+    backend: &B,
+    variables: &mut Variables<B>,
+    model: &Model,
+    optimiser: &Optimiser,
+    seed: u64,
+    averaged: bool,
+) -> Result<()> {
+    let mut insert = |name: &str, shape: Shape, values: Vec<f64>| {
+        let values: Vec<B::Element> = values.into_iter().map(B::Element::of).collect();
+        variables.insert(backend, name, shape, &values)
+    };
+    let rows = 1 + optimiser.moments().len();
+    let name = names::state(model.name());
+    let mut state = model.initial_vector(seed);
+    if averaged {
+        insert(&names::average(&name), Shape::from([model.vector_len()]), state.clone())?;
+    }
+    state.resize(rows * model.vector_len(), 0.0);
+    insert(&name, Shape::from([rows, model.vector_len()]), state)?;
+    for slot in model.states() {
+        let name = names::kept(model.name(), &slot.name);
+        let values = model.initial_state(slot, seed);
+        if averaged {
+            insert(&names::average(&name), slot.shape(), values.clone())?;
+        }
+        insert(&name, slot.shape(), values)?;
+    }
+    Ok(())
+}
+
 /// Writes an input if the program reads it at all: what no layer needs is not part of a plan.
-fn write_if_read<B: Backend>(program: &mut Program<B>, name: &str, values: &[B::Element]) -> Result<()> {
+pub(crate) fn write_if_read<B: Backend>(
+    program: &mut Program<B>,
+    name: &str,
+    values: &[B::Element],
+) -> Result<()> {
     if program.has_input(name) {
         program.write(name, values)?;
     }
     Ok(())
 }
 
-fn normal<E: Element>(n: usize, stream: &mut Stream) -> Vec<E> {
+pub(crate) fn normal<E: Element>(n: usize, stream: &mut Stream) -> Vec<E> {
     (0..n).map(|_| E::of(stream.normal())).collect()
 }

@@ -115,15 +115,16 @@ impl Model {
                 initialiser.check().map_err(here)?;
                 check_size(parameter.shape).map_err(|e| here(e.to_string()))?;
             }
-            if let Some(classes) = layer.classes() {
-                if *model.classes.get_or_insert(classes) != classes {
-                    return Err(Error::invalid(format!(
-                        "{}: {classes} classes, but a layer before it has {}",
-                        place(),
-                        model.classes.unwrap_or_default()
-                    )));
-                }
+            if let Some(classes) = layer.classes()
+                && model.classes.is_some_and(|others| others != classes)
+            {
+                return Err(Error::invalid(format!(
+                    "{}: {classes} classes, but a layer before it has {}",
+                    place(),
+                    model.classes.unwrap_or_default()
+                )));
             }
+            model.classes = model.classes.or(layer.classes());
             let layer_name = format!("{index}.{}", layer.kind());
             model.layers.push(Placed {
                 name: layer_name.clone(),
@@ -330,7 +331,7 @@ fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,6 +1,6 @@
 //! The graph of a training step, and that of sampling.
 
-use gannet_tensor::{Graph, Plan, Shape, Var, grad};
+use gannet_tensor::{Graph, Plan, PlanBuilder, Shape, Var, grad};
 
 use crate::config::GanConfig;
 use crate::error::Result;
@@ -47,14 +47,14 @@ pub(crate) mod names {
 }
 
 /// A model's variables in a graph.
-struct Traced<'g> {
+pub(crate) struct Traced<'g> {
     state: Var<'g>,
-    parameters: Parameters<'g>,
-    states: States<'g>,
+    pub(crate) parameters: Parameters<'g>,
+    pub(crate) states: States<'g>,
 }
 
 impl<'g> Traced<'g> {
-    fn new(graph: &'g Graph, model: &Model, optimiser: &Optimiser) -> Traced<'g> {
+    pub(crate) fn new(graph: &'g Graph, model: &Model, optimiser: &Optimiser) -> Traced<'g> {
         let rows = 1 + optimiser.moments().len();
         let state = graph.variable(&names::state(model.name()), [rows, model.vector_len()]);
         let parameters = model.views(first_row(state));
@@ -69,7 +69,7 @@ impl<'g> Traced<'g> {
     }
 
     /// One update against `loss`. The parameters are the new ones afterwards.
-    fn update(&mut self, model: &Model, training: &Training<'_>, loss: Var<'g>) -> Result<()> {
+    pub(crate) fn update(&mut self, model: &Model, training: &Training<'_>, loss: Var<'g>) -> Result<()> {
         let graph = loss.graph();
         let ordered: Vec<Var<'g>> =
             model.parameters().iter().map(|slot| self.parameters[&slot.name]).collect();
@@ -89,6 +89,24 @@ impl<'g> Traced<'g> {
         // To what comes next the new parameters are constants: nothing is differentiated through an update.
         self.parameters = model.views(first_row(self.state.stop_gradient()));
         Ok(())
+    }
+}
+
+impl<'g> Traced<'g> {
+    /// Assigns what has changed to the model's variables.
+    pub(crate) fn assign(&self, model: &Model, mut plan: PlanBuilder<'g>) -> PlanBuilder<'g> {
+        let graph = self.state.graph();
+        let state = graph.variable(&names::state(model.name()), self.state.shape());
+        if state != self.state {
+            plan = plan.assign(state, self.state);
+        }
+        for slot in model.states() {
+            let variable = graph.variable(&names::kept(model.name(), &slot.name), slot.shape());
+            if variable != self.states[&slot.name] {
+                plan = plan.assign(variable, self.states[&slot.name]);
+            }
+        }
+        plan
     }
 }
 
@@ -299,18 +317,7 @@ pub(crate) fn training(
 
     let offsets: Vec<usize> = (0..losses.len()).collect();
     let mut plan = graph.plan().output(names::LOSSES, Var::pack(&losses, &offsets, losses.len()));
-    for (model, traced) in [(generator, &g), (discriminator, &d.traced)] {
-        let state = graph.variable(&names::state(model.name()), traced.state.shape());
-        if state != traced.state {
-            plan = plan.assign(state, traced.state);
-        }
-        for slot in model.states() {
-            let variable = graph.variable(&names::kept(model.name(), &slot.name), slot.shape());
-            if variable != traced.states[&slot.name] {
-                plan = plan.assign(variable, traced.states[&slot.name]);
-            }
-        }
-    }
+    plan = d.traced.assign(discriminator, g.assign(generator, plan));
     if config.ema.is_some() && parts.generator {
         let rate = graph.input(names::EMA_RATE, [1]);
         let weights = first_row(g.state);

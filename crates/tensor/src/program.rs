@@ -38,6 +38,16 @@ impl<B: Backend> Variables<B> {
         self.write(backend, name, values)
     }
 
+    /// Adds the variables of `other`, which from then on both share: a change through one is seen through the
+    /// other. Errors, and adds none, when there is one of the same name already.
+    pub fn share(&mut self, other: &Variables<B>) -> Result<()> {
+        if let Some(name) = other.entries.keys().find(|name| self.entries.contains_key(*name)) {
+            return Err(Error::new(format!("there is a variable '{name}' already")));
+        }
+        self.entries.extend(other.entries.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+        Ok(())
+    }
+
     /// Overwrites a variable.
     pub fn write(&self, backend: &B, name: &str, values: &[B::Element]) -> Result<()> {
         let (shape, storage) = self.entry(name)?;
