@@ -36,11 +36,6 @@ impl<I: Iterator<Item = *const f32> + Clone> Job for OfRows<I> {
 impl<I: Iterator<Item = *const f32> + Clone> OfRows<I> {
     #[inline(always)]
     fn chunk<V: Simd, const N: usize>(&self, column: usize, lanes: usize) {
-        // SAFETY: the rows have `columns` elements; a partial vector comes alone.
-        let load = |row: *const f32, v: usize| unsafe {
-            let p = row.wrapping_add(column + v * V::LANES);
-            if lanes == V::LANES { V::load(p) } else { V::load_lanes(p, 0, lanes) }
-        };
         let zero = V::splat(0.0);
         let mut shift = [zero; N];
         let mut sum = [zero; N];
@@ -48,7 +43,8 @@ impl<I: Iterator<Item = *const f32> + Clone> OfRows<I> {
         let mut count = 0;
         for row in self.rows.clone() {
             for v in 0..N {
-                let x = load(row, v);
+                // SAFETY: the rows have `columns` elements; a partial vector comes alone.
+                let x = unsafe { V::load_first(row.wrapping_add(column + v * V::LANES), lanes) };
                 if count == 0 {
                     shift[v] = x;
                 }

@@ -82,13 +82,12 @@ pub(crate) struct Epilogue {
     pub(crate) grad: Option<(isize, Activation)>,
 }
 
+// SAFETY: the bias is only read, while the kernel that was given it runs.
+unsafe impl Sync for Epilogue {}
+
 impl Epilogue {
     pub(crate) const NONE: Epilogue =
         Epilogue { bias: std::ptr::null(), activation: Activation::Identity, grad: None };
-
-    fn is_none(&self) -> bool {
-        self.bias.is_null() && self.activation == Activation::Identity && self.grad.is_none()
-    }
 
     /// What becomes of the sums of some columns from `column` on, to be stored at p.
     ///
@@ -96,16 +95,47 @@ impl Epilogue {
     /// The bias must be readable at these columns, and what `grad` points to at these elements.
     #[inline(always)]
     pub(crate) unsafe fn apply<V: Simd>(&self, sum: V, column: usize, p: *const f32, lanes: usize) -> V {
-        let mut sum = sum;
-        // SAFETY: the caller vouches for both.
-        unsafe {
-            if !self.bias.is_null() {
-                sum = sum.add(V::load_lanes(self.bias.wrapping_add(column), 0, lanes));
-            }
-            if let Some((distance, activation)) = self.grad {
-                sum = activation.grad(V::load_lanes(p.wrapping_offset(distance), 0, lanes), sum);
-            }
+        if self.bias.is_null() {
+            // SAFETY: the caller vouches for the mask.
+            return unsafe { self.activate(sum, p, lanes) };
         }
+        // SAFETY: the caller vouches for bias and mask.
+        unsafe {
+            let bias = V::load_first(self.bias.wrapping_add(column), lanes);
+            self.activate(sum.add(bias), p, lanes)
+        }
+    }
+
+    /// The same where all lanes are sums of one column.
+    ///
+    /// # Safety
+    /// As for [`Epilogue::apply`].
+    #[inline(always)]
+    pub(crate) unsafe fn apply_to_column<V: Simd>(
+        &self,
+        sum: V,
+        column: usize,
+        p: *const f32,
+        lanes: usize,
+    ) -> V {
+        // SAFETY: the caller vouches for bias and mask.
+        unsafe {
+            let bias = if self.bias.is_null() { 0.0 } else { *self.bias.add(column) };
+            self.activate(sum.add(V::splat(bias)), p, lanes)
+        }
+    }
+
+    /// # Safety
+    /// What `grad` points to must be readable at these elements.
+    #[inline(always)]
+    pub(crate) unsafe fn activate<V: Simd>(&self, sum: V, p: *const f32, lanes: usize) -> V {
+        let sum = match self.grad {
+            // SAFETY: the caller vouches for it.
+            Some((distance, activation)) => unsafe {
+                activation.grad(V::load_first(p.wrapping_offset(distance), lanes), sum)
+            },
+            None => sum,
+        };
         self.activation.apply(sum)
     }
 }
@@ -129,14 +159,18 @@ pub(crate) struct Block<'a> {
     pub(crate) epilogue: Option<Epilogue>,
 }
 
-/// The tiles that `rows` rows are cut into: as few as `mr` allows, of heights that differ by one at most,
-/// so that no tile is mostly padding.
-pub(crate) fn tiles(rows: usize, mr: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let count = rows.div_ceil(mr).max(1);
-    let (height, extra) = (rows / count, rows % count);
-    (0..count).map(move |t| {
-        let start = t * height + t.min(extra);
-        start..start + height + usize::from(t < extra)
+/// `total` in ranges of `size`, the last of which takes what is left. No range for nothing.
+pub(crate) fn steps(total: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..total).step_by(size).map(move |start| start..(start + size).min(total))
+}
+
+/// `total` in as few ranges as `size` allows, of lengths that differ by one at most. At least one range.
+pub(crate) fn even_parts(total: usize, size: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = total.div_ceil(size).max(1);
+    let (length, extra) = (total / count, total % count);
+    (0..count).map(move |i| {
+        let start = i * length + i.min(extra);
+        start..start + length + usize::from(i < extra)
     })
 }
 
@@ -150,7 +184,7 @@ impl Job for Block<'_> {
         for (panel, column) in (0..self.columns).step_by(V::NR).enumerate() {
             let b = self.b.wrapping_add(panel * self.panel_stride);
             let width = (self.columns - column).min(V::NR);
-            for (t, tile) in tiles(self.rows.len(), V::MR).enumerate() {
+            for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
                 let a = match self.layout {
                     TileLayout::RowMajor => self.a.wrapping_add(tile.start * ROW_STRIDE),
                     TileLayout::ColumnMajor => self.a.wrapping_add(t * self.kc * V::MR),
@@ -175,11 +209,13 @@ struct Place<'a> {
 /// Elements of the largest tile of any instruction set: 14 rows of 32.
 const LARGEST_TILE: usize = 14 * 32;
 
-/// Calls the microkernel of the height in hand. Heights that an instruction set does not use are not compiled.
+/// Calls the microkernel of an even height that holds the rows in hand: only the last tile of a block is
+/// lower than the others, and half the heights are half the code. Heights that an instruction set does not
+/// use are not compiled.
 macro_rules! by_height {
     ($self:ident, $V:ident, $vectors:literal, $a:ident, $b:ident, $place:ident, $sums:ident:
      $($height:literal)*) => {
-        match $place.rows.len() {
+        match $place.rows.len().next_multiple_of(2) {
             $($height => {
                 if const { $height <= $V::MR && $vectors <= $V::NV } {
                     $self.finish::<$V, $height, $vectors>($a, $b, $place, $sums)
@@ -199,9 +235,9 @@ impl Block<'_> {
     #[inline(always)]
     fn tile<V: Simd>(&self, a: *const f32, b: *const f32, place: Place<'_>, sums: *mut f32) -> bool {
         match place.width.div_ceil(V::LANES) {
-            1 => by_height!(self, V, 1, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-            2 => by_height!(self, V, 2, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-            _ => by_height!(self, V, 3, a, b, place, sums: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            1 => by_height!(self, V, 1, a, b, place, sums: 2 4 6 8 10 12 14),
+            2 => by_height!(self, V, 2, a, b, place, sums: 2 4 6 8 10 12 14),
+            _ => by_height!(self, V, 3, a, b, place, sums: 2 4 6 8 10 12 14),
         }
     }
 
@@ -221,15 +257,53 @@ impl Block<'_> {
                 TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b),
             }
         };
-        if place.width == N * V::LANES && self.epilogue.is_none_or(|epilogue| epilogue.is_none()) {
-            for (row, sums) in place.rows.iter().zip(sums) {
-                for (v, sum) in sums.into_iter().enumerate() {
-                    let p = row.wrapping_add(place.column + v * V::LANES);
-                    // SAFETY: the row of the result has `width` elements from the column on.
-                    unsafe { if self.accumulate { sum.add(V::load(p)) } else { sum }.store(p) };
+        if place.width == N * V::LANES {
+            // What training spends its time on stays in registers.
+            // SAFETY: the rows of the result have `width` elements from the column on, and so have the bias
+            // and the activation's output.
+            unsafe {
+                match self.epilogue.unwrap_or(Epilogue::NONE) {
+                    Epilogue { bias, activation: Activation::Identity, grad: None } if bias.is_null() => {
+                        self.store::<V, H, N>(
+                            sums,
+                            place,
+                            #[inline(always)]
+                            |sum, _, _| sum,
+                        );
+                        return true;
+                    }
+                    Epilogue { bias, activation: Activation::LeakyRelu { slope }, grad: None }
+                        if N == V::NV && !bias.is_null() =>
+                    {
+                        let (zero, slope) = (V::splat(0.0), V::splat(slope));
+                        self.store::<V, H, N>(
+                            sums,
+                            place,
+                            #[inline(always)]
+                            |sum, _, column| {
+                                let sum = sum.add(V::load(bias.wrapping_add(column)));
+                                sum.select_gt(zero, sum, sum.mul(slope))
+                            },
+                        );
+                        return true;
+                    }
+                    Epilogue { grad: Some((distance, Activation::LeakyRelu { slope })), .. }
+                        if N == V::NV =>
+                    {
+                        let (zero, slope) = (V::splat(0.0), V::splat(slope));
+                        self.store::<V, H, N>(
+                            sums,
+                            place,
+                            #[inline(always)]
+                            |sum, p, _| {
+                                V::load(p.wrapping_offset(distance)).select_gt(zero, sum, sum.mul(slope))
+                            },
+                        );
+                        return true;
+                    }
+                    _ => {}
                 }
             }
-            return true;
         }
         // Everything else is done in one place for all shapes of tiles: to write it for each would multiply
         // the code by the number of shapes.
@@ -240,6 +314,30 @@ impl Block<'_> {
             }
         }
         false
+    }
+
+    /// Stores a full tile, each vector through `f(sum, its place, its column)`.
+    ///
+    /// # Safety
+    /// The rows of the result must be writable for N vectors from the place's column on.
+    #[inline(always)]
+    unsafe fn store<V: Simd, const H: usize, const N: usize>(
+        &self,
+        sums: [[V; N]; H],
+        place: Place<'_>,
+        f: impl Fn(V, *mut f32, usize) -> V,
+    ) {
+        for (row, sums) in place.rows.iter().zip(sums) {
+            for (v, sum) in sums.into_iter().enumerate() {
+                let column = place.column + v * V::LANES;
+                let p = row.wrapping_add(column);
+                // SAFETY: the caller vouches for the row.
+                unsafe {
+                    let sum = if self.accumulate { sum.add(V::load(p)) } else { sum };
+                    f(sum, p, column).store(p);
+                }
+            }
+        }
     }
 
     /// Stores a tile of rows of NR sums with its epilogue, or one that is narrower than its vectors.
@@ -257,7 +355,7 @@ impl Block<'_> {
                 unsafe {
                     let mut sum = V::load(sums.add(i * V::NR + start));
                     if self.accumulate {
-                        sum = sum.add(V::load_lanes(p, 0, lanes));
+                        sum = sum.add(V::load_first(p, lanes));
                     }
                     epilogue.apply(sum, column, p, lanes).store_first(p, lanes);
                 }
@@ -279,29 +377,36 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
     mut b: *const f32,
 ) -> [[V; N]; H] {
     let mut sums = [[V::splat(0.0); N]; H];
-    let mut rank_one_update = |a: *const f32, b: *const f32| {
-        let mut columns = [V::splat(0.0); N];
-        for (v, column) in columns.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for N vectors at b.
-            *column = unsafe { V::load(b.add(v * V::LANES)) };
-        }
-        for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for H rows at a.
-            let element = V::splat(unsafe { *a.add(i * ROW) });
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = element.mul_add(column, *sum);
-            }
-        }
-    };
-    // Two steps a round halve the cost of the loop, which shows on cores that issue four a cycle.
-    for _ in 0..kc / 2 {
-        rank_one_update(a, b);
-        rank_one_update(a.wrapping_add(step), b.wrapping_add(V::NR));
-        a = a.wrapping_add(2 * step);
-        b = b.wrapping_add(2 * V::NR);
-    }
-    if kc % 2 == 1 {
-        rank_one_update(a, b);
+    for _ in 0..kc {
+        // SAFETY: the caller vouches for kc steps.
+        unsafe { rank_one_update::<V, H, N, ROW>(&mut sums, a, b) };
+        a = a.wrapping_add(step);
+        b = b.wrapping_add(V::NR);
     }
     sums
+}
+
+/// Adds A[row, k] * B[k, :] for one k. A function and not a closure: closures are not always inlined, and
+/// on its own this would lack the features of the instruction set.
+///
+/// # Safety
+/// As for [`microkernel`].
+#[inline(always)]
+unsafe fn rank_one_update<V: Simd, const H: usize, const N: usize, const ROW: usize>(
+    sums: &mut [[V; N]; H],
+    a: *const f32,
+    b: *const f32,
+) {
+    let mut columns = [V::splat(0.0); N];
+    for (v, column) in columns.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for N vectors at b.
+        *column = unsafe { V::load(b.add(v * V::LANES)) };
+    }
+    for (i, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for H rows at a.
+        let element = V::splat(unsafe { *a.add(i * ROW) });
+        for (sum, column) in sums.iter_mut().zip(columns) {
+            *sum = element.mul_add(column, *sum);
+        }
+    }
 }

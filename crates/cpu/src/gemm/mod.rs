@@ -8,7 +8,7 @@ use crate::context::{Context, Shared, Workspace};
 use crate::isa::Isa;
 use crate::moments;
 use crate::simd::{Job, Simd};
-use microkernel::{Block, Epilogue, KC, tiles};
+use microkernel::{Block, Epilogue, KC, even_parts, steps};
 use pack::{Left, Right};
 use std::ops::Range;
 
@@ -22,16 +22,29 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    fn offset(&self, row: usize) -> usize {
-        match self {
-            Target::Rows { stride } => row * stride,
-            Target::Pixels { image: [height, width, channels], windows, start, stride } => {
-                let (line, j) = (row / windows[1], row % windows[1]);
-                let (n, i) = (line / windows[0], line % windows[0]);
-                let (y, x) = (start[0] + i * stride[0], start[1] + j * stride[1]);
-                ((n * height + y) * width + x) * channels
+    /// Where some rows start.
+    fn offsets(&self, rows: Range<usize>) -> impl Iterator<Item = usize> + Clone {
+        let (image, windows, start, stride) = match *self {
+            // One line of pixels, as it were.
+            Target::Rows { stride } => ([1, 0, stride], [1, usize::MAX], [0, 0], [1, 1]),
+            Target::Pixels { image, windows, start, stride } => (image, windows, start, stride),
+        };
+        let [height, width, channels] = image;
+        // Divisions once; then from pixel to pixel.
+        let (line, mut j) = (rows.start / windows[1].max(1), rows.start % windows[1].max(1));
+        let (mut n, mut i) = (line / windows[0].max(1), line % windows[0].max(1));
+        rows.map(move |_| {
+            let (y, x) = (start[0] + i * stride[0], start[1] + j * stride[1]);
+            let offset = ((n * height + y) * width + x) * channels;
+            j += 1;
+            if j == windows[1] {
+                (i, j) = (i + 1, 0);
             }
-        }
+            if i == windows[0] {
+                (n, i) = (n + 1, 0);
+            }
+            offset
+        })
     }
 }
 
@@ -107,16 +120,12 @@ const BLOCK_BYTES: usize = 128 * 1024;
 const TASKS: usize = 24;
 
 /// The ranges of at most KC that k is cut into.
-fn k_ranges(ks: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    tiles(ks.len(), KC).map(move |r| ks.start + r.start..ks.start + r.end)
+pub(crate) fn k_ranges(ks: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    even_parts(ks.len(), KC).map(move |r| ks.start + r.start..ks.start + r.end)
 }
 
-/// `total` in parts of at most `size`, of equal length as far as possible.
-fn cut(total: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    tiles(total, size.max(1))
-}
-
-struct Sizes;
+/// Rows and columns of the microkernel.
+pub(crate) struct Sizes;
 
 impl Job for Sizes {
     type Output = (usize, usize);
@@ -143,9 +152,10 @@ impl Gemm {
         {
             // Few blocks of the result: several parts of k for each.
             let blocks = rows.div_ceil(4 * block_rows) * columns.div_ceil(16 * nr);
-            let splits = (TASKS / blocks).clamp(1, k / (2 * KC));
-            for (part, ks) in cut(k, k.div_ceil(splits)).enumerate() {
-                for rows in cut(rows, 4 * block_rows) {
+            let height = rows.div_ceil(rows.div_ceil(4 * block_rows)).next_multiple_of(mr);
+            let splits = (TASKS / 2).div_ceil(blocks).clamp(1, k / (2 * KC));
+            for (part, ks) in even_parts(k, k.div_ceil(splits)).enumerate() {
+                for rows in steps(rows, height) {
                     for columns in columns_of(columns, 16 * nr, nr) {
                         tasks.push(Task { product: 0, rows: rows.clone(), columns, ks: ks.clone(), part });
                     }
@@ -163,7 +173,7 @@ impl Gemm {
             let mut start = 0;
             let width = if groups > 0 { columns.next_multiple_of(nr) } else { 16 * nr };
             // Statistics are taken per task: the tasks of small products should not be too small.
-            let height = block_rows.min((rows * columns.div_ceil(width) / TASKS).max(mr));
+            let height = (rows * columns.div_ceil(width) / TASKS).next_multiple_of(mr).clamp(mr, block_rows);
             for (product, p) in products.iter().enumerate() {
                 for ks in k_ranges(0..p.k) {
                     panels.push(SharedPanels { product, ks: ks.clone(), start });
@@ -172,7 +182,7 @@ impl Gemm {
                 for columns in columns_of(columns, width, nr) {
                     for part in 0..groups.max(1) {
                         let size = p.rows / groups.max(1);
-                        for rows in cut(size, height) {
+                        for rows in steps(size, height) {
                             let rows = part * size + rows.start..part * size + rows.end;
                             tasks.push(Task { product, rows, columns: columns.clone(), ks: 0..p.k, part });
                         }
@@ -341,12 +351,12 @@ impl Gemm {
             }
             epilogue
         });
-        for rows in cut(task.rows.len(), block_rows) {
+        for rows in steps(task.rows.len(), block_rows) {
             let rows = task.rows.start + rows.start..task.rows.start + rows.end;
             // SAFETY: run's contract; the workspace holds block_rows packed rows.
             unsafe { product.left.pack(isa, operands.a, rows.clone(), ks.clone(), packed_a) };
-            for (pointer, row) in pointers.iter_mut().zip(rows.clone()) {
-                *pointer = operands.c.wrapping_add(product.target.offset(row) + task.columns.start);
+            for (pointer, offset) in pointers.iter_mut().zip(product.target.offsets(rows.clone())) {
+                *pointer = operands.c.wrapping_add(offset + task.columns.start);
             }
             isa.run(Block {
                 a: packed_a,
@@ -369,7 +379,7 @@ impl Gemm {
     unsafe fn take_moments(&self, isa: Isa, i: usize, c: *const f32, moments: Shared<f32>) {
         let task = &self.tasks[i];
         let target = &self.products[task.product].target;
-        let rows = task.rows.clone().map(|row| c.wrapping_add(target.offset(row)));
+        let rows = target.offsets(task.rows.clone()).map(|offset| c.wrapping_add(offset));
         // SAFETY: the rows have `columns` elements; each task has its own two rows of moments.
         unsafe { moments::of_rows(isa, self.columns, rows, moments.at(i * 2 * self.columns)) };
     }
@@ -395,7 +405,7 @@ impl Gemm {
 /// Parts of at most `size` columns that start on panels.
 fn columns_of(columns: usize, size: usize, nr: usize) -> impl Iterator<Item = Range<usize>> {
     let panels = columns.div_ceil(nr);
-    cut(panels, (size / nr).max(1)).map(move |p| p.start * nr..(p.end * nr).min(columns))
+    even_parts(panels, (size / nr).max(1)).map(move |p| p.start * nr..(p.end * nr).min(columns))
 }
 
 struct AddParts {
@@ -419,10 +429,10 @@ impl Job for AddParts {
                 let i = row * self.columns + column;
                 // SAFETY: the row lies within each part and the result.
                 unsafe {
-                    let mut sum = V::load_lanes(self.partials.wrapping_add(i), 0, lanes);
+                    let mut sum = V::load_first(self.partials.wrapping_add(i), lanes);
                     for part in 1..self.splits {
                         let p = self.partials.wrapping_add(part * self.len + i);
-                        sum = sum.add(V::load_lanes(p, 0, lanes));
+                        sum = sum.add(V::load_first(p, lanes));
                     }
                     let p = self.c.wrapping_add(i);
                     self.epilogue.apply(sum, column, p, lanes).store_first(p, lanes);

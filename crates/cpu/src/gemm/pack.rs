@@ -1,7 +1,7 @@
 //! Where the operands of a product come from: each source copies a block of itself into the layout that
 //! the microkernel reads. Transposes, strides, padding and the taps of a convolution end here.
 
-use super::microkernel::{KC, ROW_STRIDE, TileLayout, tiles};
+use super::microkernel::{KC, ROW_STRIDE, TileLayout, steps};
 use crate::isa::Isa;
 use crate::simd::{Job, Simd};
 use std::ops::Range;
@@ -54,8 +54,9 @@ impl Left {
 
     /// The elements of a buffer that holds `rows` packed rows, whatever the layout.
     pub(crate) fn packed_len(rows: usize, mr: usize) -> usize {
-        // Column-major tiles have mr columns each, the last is written a vector too far.
-        (rows * ROW_STRIDE).max(rows.div_ceil(mr) * mr * KC) + 16
+        // Heights are rounded up to even ones: a row more is read, though not used. Column-major tiles have
+        // mr columns each, the last is written a vector too far.
+        ((rows + 1) * ROW_STRIDE).max(rows.div_ceil(mr) * mr * KC) + 16
     }
 
     /// Packs rows x ks of the tensor at `source` into `target`.
@@ -106,7 +107,7 @@ impl Job for PackColumns {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
-        for (t, tile) in tiles(self.rows.len(), V::MR).enumerate() {
+        for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
             let mut target = self.target.wrapping_add(t * self.ks.len() * V::MR);
             let source = self.source.wrapping_add(self.rows.start + tile.start);
             for k in self.ks.clone() {
@@ -256,15 +257,25 @@ impl Job for PackWindows<'_> {
     #[inline(always)]
     fn run<V: Simd>(self) {
         let windows = self.windows;
-        windows.rows(&self.rows, |first, image, i, js| {
-            // In this order, what a run writes too much is overwritten by the next.
-            windows.pieces(&self.ks, |run, part, place| {
-                let target = self.target.wrapping_add(first * ROW_STRIDE + place);
-                let line = windows.line(image, i, run);
-                // SAFETY: Left::pack's contract; ROW_STRIDE leaves a vector to spare.
-                unsafe { windows.copy::<V>(self.source, line, run, &part, js.clone(), target, ROW_STRIDE) };
-            });
-        });
+        windows.rows(
+            &self.rows,
+            #[inline(always)]
+            |first, image, i, js| {
+                // In this order, what a run writes too much is overwritten by the next.
+                windows.pieces(
+                    &self.ks,
+                    #[inline(always)]
+                    |run, part, place| {
+                        let target = self.target.wrapping_add(first * ROW_STRIDE + place);
+                        let line = windows.line(image, i, run);
+                        // SAFETY: Left::pack's contract; ROW_STRIDE leaves a vector to spare.
+                        unsafe {
+                            windows.copy::<V>(self.source, line, run, &part, js.clone(), target, ROW_STRIDE)
+                        };
+                    },
+                );
+            },
+        );
     }
 }
 
@@ -282,37 +293,73 @@ impl Job for PackWindowsTransposed<'_> {
     #[inline(always)]
     fn run<V: Simd>(self) {
         let windows = self.windows;
-        for (t, tile) in tiles(self.rows.len(), V::MR).enumerate() {
+        for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
             let elements = self.rows.start + tile.start..self.rows.start + tile.end;
             let target = self.target.wrapping_add(t * self.ks.len() * V::MR);
             let mut single = true;
-            windows.pieces(&elements, |_, part, _| single = part.len() == elements.len());
+            windows.pieces(
+                &elements,
+                #[inline(always)]
+                |_, part, _| single = part.len() == elements.len(),
+            );
             if single {
-                windows.rows(&self.ks, |first, image, i, js| {
-                    windows.pieces(&elements, |run, part, _| {
-                        let target = target.wrapping_add(first * V::MR);
-                        let line = windows.line(image, i, run);
-                        // SAFETY: Left::pack's contract; the next column overwrites what is written too much.
-                        unsafe {
-                            windows.copy::<V>(self.source, line, run, &part, js.clone(), target, V::MR)
-                        };
-                    });
-                });
+                windows.rows(
+                    &self.ks,
+                    #[inline(always)]
+                    |first, image, i, js| {
+                        windows.pieces(
+                            &elements,
+                            #[inline(always)]
+                            |run, part, _| {
+                                let target = target.wrapping_add(first * V::MR);
+                                let line = windows.line(image, i, run);
+                                // SAFETY: Left::pack's contract; the next column overwrites what is written too much.
+                                unsafe {
+                                    windows.copy::<V>(
+                                        self.source,
+                                        line,
+                                        run,
+                                        &part,
+                                        js.clone(),
+                                        target,
+                                        V::MR,
+                                    )
+                                };
+                            },
+                        );
+                    },
+                );
             } else {
                 // Pieces of several runs in one column: window by window, so that each piece overwrites
                 // what the one before wrote too much.
-                windows.rows(&self.ks, |first, image, i, js| {
-                    for (n, j) in js.enumerate() {
-                        windows.pieces(&elements, |run, part, place| {
-                            let target = target.wrapping_add((first + n) * V::MR + place);
-                            let line = windows.line(image, i, run);
-                            // SAFETY: as above.
-                            unsafe {
-                                windows.copy::<V>(self.source, line, run, &part, j..j + 1, target, V::MR)
-                            };
-                        });
-                    }
-                });
+                windows.rows(
+                    &self.ks,
+                    #[inline(always)]
+                    |first, image, i, js| {
+                        for (n, j) in js.enumerate() {
+                            windows.pieces(
+                                &elements,
+                                #[inline(always)]
+                                |run, part, place| {
+                                    let target = target.wrapping_add((first + n) * V::MR + place);
+                                    let line = windows.line(image, i, run);
+                                    // SAFETY: as above.
+                                    unsafe {
+                                        windows.copy::<V>(
+                                            self.source,
+                                            line,
+                                            run,
+                                            &part,
+                                            j..j + 1,
+                                            target,
+                                            V::MR,
+                                        )
+                                    };
+                                },
+                            );
+                        }
+                    },
+                );
             }
         }
     }

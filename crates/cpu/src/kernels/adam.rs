@@ -45,26 +45,22 @@ impl Job for AdamJob<'_> {
         // SAFETY: the scalars are two elements.
         let (step, eps) = unsafe { (*self.tensors.input(2), *self.tensors.input(2).add(1)) };
         let (step, eps) = (V::splat(step), V::splat(eps));
-        let [beta1, rest1, beta2, rest2] = self.adam.decays.map(V::splat);
+        let [beta1, rest1, beta2, rest2] = self.adam.decays;
+        let (beta1, rest1) = (V::splat(beta1), V::splat(rest1));
+        let (beta2, rest2) = (V::splat(beta2), V::splat(rest2));
         let n = self.adam.n;
         let mut i = self.range.start;
         while i < self.range.end {
             let lanes = V::LANES.min(self.range.end - i);
             // SAFETY: i + lanes <= n; a state has 3 n elements, and is read before it is written.
             unsafe {
-                let load = |p: *const f32| {
-                    if lanes == V::LANES { V::load(p) } else { V::load_lanes(p, 0, lanes) }
-                };
-                let store = |x: V, p: *mut f32| {
-                    if lanes == V::LANES { x.store(p) } else { x.store_first(p, lanes) }
-                };
-                let g = load(g.add(i));
-                let m = load(state.add(n + i)).mul_add(beta1, g.mul(rest1));
-                let v = load(state.add(2 * n + i)).mul_add(beta2, g.mul(g).mul(rest2));
-                let p = load(state.add(i)).sub(step.mul(m).div(v.sqrt().add(eps)));
-                store(p, new.add(i));
-                store(m, new.add(n + i));
-                store(v, new.add(2 * n + i));
+                let g = V::load_first(g.add(i), lanes);
+                let m = V::load_first(state.add(n + i), lanes).mul_add(beta1, g.mul(rest1));
+                let v = V::load_first(state.add(2 * n + i), lanes).mul_add(beta2, g.mul(g).mul(rest2));
+                let p = V::load_first(state.add(i), lanes).sub(step.mul(m).div(v.sqrt().add(eps)));
+                p.store_first(new.add(i), lanes);
+                m.store_first(new.add(n + i), lanes);
+                v.store_first(new.add(2 * n + i), lanes);
             }
             i += lanes;
         }
@@ -105,9 +101,9 @@ impl Job for SgdJob<'_> {
             let lanes = V::LANES.min(self.range.end - i);
             // SAFETY: i + lanes <= n; a state has 2 n elements, and is read before it is written.
             unsafe {
-                let load = |p: *const f32| V::load_lanes(p, 0, lanes);
-                let velocity = load(state.add(n + i)).mul_add(momentum, load(g.add(i)));
-                load(state.add(i)).sub(lr.mul(velocity)).store_first(new.add(i), lanes);
+                let velocity =
+                    V::load_first(state.add(n + i), lanes).mul_add(momentum, V::load_first(g.add(i), lanes));
+                V::load_first(state.add(i), lanes).sub(lr.mul(velocity)).store_first(new.add(i), lanes);
                 velocity.store_first(new.add(n + i), lanes);
             }
             i += lanes;

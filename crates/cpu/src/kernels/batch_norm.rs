@@ -5,7 +5,7 @@
 //! per tile, merged in the order of the tiles.
 
 use crate::context::{Context, Workspace};
-use crate::gemm::microkernel::{Activation, tiles};
+use crate::gemm::microkernel::{Activation, even_parts};
 use crate::kernel::{Kernel, Tensors};
 use crate::moments;
 use crate::simd::{Job, Simd};
@@ -42,9 +42,9 @@ impl Layout {
         let mut all = Vec::new();
         let mut stacks = Vec::new();
         for group in 0..groups {
-            for columns in tiles(channels, COLUMNS) {
+            for columns in even_parts(channels, COLUMNS) {
                 let first = all.len();
-                for part in tiles(rows, (TILE / columns.len()).max(1)) {
+                for part in even_parts(rows, (TILE / columns.len()).max(1)) {
                     let rows = group * rows + part.start..group * rows + part.end;
                     all.push(Tile { group, rows, columns: columns.clone() });
                 }
@@ -134,9 +134,8 @@ impl<V: Simd> Channels<V> {
     ) -> Self {
         let mean = stats.wrapping_add(group * 2 * layout.channels + column);
         // SAFETY: the caller vouches for the statistics.
-        let (mean, variance) = unsafe {
-            (V::load_lanes(mean, 0, lanes), V::load_lanes(mean.wrapping_add(layout.channels), 0, lanes))
-        };
+        let (mean, variance) =
+            unsafe { (V::load_first(mean, lanes), V::load_first(mean.wrapping_add(layout.channels), lanes)) };
         Channels { mean, rstd: V::splat(1.0).div(variance.add(V::splat(eps)).sqrt()) }
     }
 }
@@ -155,13 +154,13 @@ fn vectors<V: Simd>(columns: &Range<usize>, mut body: impl FnMut(usize, usize)) 
 #[inline(always)]
 unsafe fn load<V: Simd>(p: *const f32, lanes: usize) -> V {
     // SAFETY: the caller vouches for `lanes` elements.
-    unsafe { if lanes == V::LANES { V::load(p) } else { V::load_lanes(p, 0, lanes) } }
+    unsafe { V::load_first(p, lanes) }
 }
 
 #[inline(always)]
 unsafe fn store<V: Simd>(x: V, p: *mut f32, lanes: usize) {
     // SAFETY: the caller vouches for `lanes` elements.
-    unsafe { if lanes == V::LANES { x.store(p) } else { x.store_first(p, lanes) } }
+    unsafe { x.store_first(p, lanes) }
 }
 
 /// y = activation(gamma (x - mean) rstd + beta)
@@ -193,19 +192,23 @@ impl Job for ApplyJob<'_> {
     fn run<V: Simd>(self) {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, stats, gamma, beta] = [0, 1, 2, 3].map(|i| self.tensors.input(i));
-        vectors::<V>(&tile.columns, |column, lanes| {
-            // SAFETY: Kernel::run's contract; the output may be x.
-            unsafe {
-                let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
-                let beta = load::<V>(beta.add(column), lanes);
-                for row in tile.rows.clone() {
-                    let at = row * layout.channels + column;
-                    let y = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(scale, beta);
-                    store(self.kernel.activation.apply(y), self.tensors.output.add(at), lanes);
+        vectors::<V>(
+            &tile.columns,
+            #[inline(always)]
+            |column, lanes| {
+                // SAFETY: Kernel::run's contract; the output may be x.
+                unsafe {
+                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+                    let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
+                    let beta = load::<V>(beta.add(column), lanes);
+                    for row in tile.rows.clone() {
+                        let at = row * layout.channels + column;
+                        let y = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(scale, beta);
+                        store(self.kernel.activation.apply(y), self.tensors.output.add(at), lanes);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -257,22 +260,26 @@ impl Job for SumsJob<'_> {
     fn run<V: Simd>(self) {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, dy, stats] = [0, 1, 2].map(|i| self.tensors.input(i));
-        vectors::<V>(&tile.columns, |column, lanes| {
-            // SAFETY: Kernel::run's contract.
-            unsafe {
-                let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                let mut sums = [V::splat(0.0); 2];
-                for row in tile.rows.clone() {
-                    let at = row * layout.channels + column;
-                    let dy = load::<V>(dy.add(at), lanes);
-                    sums[0] = sums[0].add(dy);
-                    sums[1] = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(dy, sums[1]);
+        vectors::<V>(
+            &tile.columns,
+            #[inline(always)]
+            |column, lanes| {
+                // SAFETY: Kernel::run's contract.
+                unsafe {
+                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+                    let mut sums = [V::splat(0.0); 2];
+                    for row in tile.rows.clone() {
+                        let at = row * layout.channels + column;
+                        let dy = load::<V>(dy.add(at), lanes);
+                        sums[0] = sums[0].add(dy);
+                        sums[1] = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(dy, sums[1]);
+                    }
+                    let out = self.out.add(column - tile.columns.start);
+                    store(sums[0], out, lanes);
+                    store(sums[1].mul(c.rstd), out.add(COLUMNS), lanes);
                 }
-                let out = self.out.add(column - tile.columns.start);
-                store(sums[0], out, lanes);
-                store(sums[1].mul(c.rstd), out.add(COLUMNS), lanes);
-            }
-        });
+            },
+        );
     }
 }
 
@@ -305,21 +312,25 @@ impl Job for GradJob<'_> {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, dy, stats, gamma, sums] = [0, 1, 2, 3, 4].map(|i| self.tensors.input(i));
         let share = V::splat(1.0 / layout.rows as f32);
-        vectors::<V>(&tile.columns, |column, lanes| {
-            // SAFETY: Kernel::run's contract; the output may be dy.
-            unsafe {
-                let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                let sums = sums.add(tile.group * 2 * layout.channels + column);
-                let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
-                let mean_dy = load::<V>(sums, lanes).mul(share);
-                let slope = load::<V>(sums.add(layout.channels), lanes).mul(share).mul(c.rstd);
-                for row in tile.rows.clone() {
-                    let at = row * layout.channels + column;
-                    let mean = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(slope, mean_dy);
-                    let dx = load::<V>(dy.add(at), lanes).sub(mean).mul(scale);
-                    store(dx, self.tensors.output.add(at), lanes);
+        vectors::<V>(
+            &tile.columns,
+            #[inline(always)]
+            |column, lanes| {
+                // SAFETY: Kernel::run's contract; the output may be dy.
+                unsafe {
+                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+                    let sums = sums.add(tile.group * 2 * layout.channels + column);
+                    let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
+                    let mean_dy = load::<V>(sums, lanes).mul(share);
+                    let slope = load::<V>(sums.add(layout.channels), lanes).mul(share).mul(c.rstd);
+                    for row in tile.rows.clone() {
+                        let at = row * layout.channels + column;
+                        let mean = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(slope, mean_dy);
+                        let dx = load::<V>(dy.add(at), lanes).sub(mean).mul(scale);
+                        store(dx, self.tensors.output.add(at), lanes);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }

@@ -180,7 +180,7 @@ impl<F: Unary> Job for MapJob<F> {
             let rest = self.len - whole;
             // SAFETY: Kernel::run's contract.
             unsafe {
-                let x = V::load_lanes(self.x.add(whole), 0, rest);
+                let x = V::load_first(self.x.add(whole), rest);
                 self.f.apply(x).store_first(self.y.add(whole), rest);
             }
         }
@@ -263,8 +263,8 @@ impl<F: Binary> ZipJob<F> {
             }
             if whole < self.len {
                 let rest = self.len - whole;
-                let a = if A == 1 { V::load_lanes(self.a.add(whole), 0, rest) } else { a };
-                let b = if B == 1 { V::load_lanes(self.b.add(whole), 0, rest) } else { b };
+                let a = if A == 1 { V::load_first(self.a.add(whole), rest) } else { a };
+                let b = if B == 1 { V::load_first(self.b.add(whole), rest) } else { b };
                 self.f.apply(a, b).store_first(self.y.add(whole), rest);
             }
         }

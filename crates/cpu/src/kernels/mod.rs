@@ -7,6 +7,8 @@ mod movement;
 mod product;
 mod reference;
 mod sum;
+mod to_image;
+mod vector_product;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
@@ -15,7 +17,9 @@ use gannet_tensor::{Instruction, Operation, ops};
 /// The kernel of an instruction. What has none of its own is evaluated by its reference loops. With
 /// `stats_groups`, a product that also writes the batch statistics of its result; see [`gives_stats`].
 pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Box<dyn Kernel> {
-    product::prepare(isa, instruction, stats_groups)
+    vector_product::prepare(instruction)
+        .or_else(|| to_image::prepare(isa, instruction, stats_groups))
+        .or_else(|| product::prepare(isa, instruction, stats_groups))
         .or_else(|| elementwise::prepare(instruction))
         .or_else(|| batch_norm::prepare(instruction))
         .or_else(|| adam::prepare(instruction))

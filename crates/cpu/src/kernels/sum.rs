@@ -128,7 +128,7 @@ impl SumRows {
                 // SAFETY: sum_rows' contract; a partial vector comes alone.
                 let x = unsafe {
                     let p = p.wrapping_add(v * V::LANES);
-                    if lanes == V::LANES { V::load(p) } else { V::load_lanes(p, 0, lanes) }
+                    V::load_first(p, lanes)
                 };
                 *sum = sum.add(x);
             }
@@ -153,7 +153,7 @@ unsafe fn sum_run<V: Simd>(x: *const f32, len: usize) -> f32 {
         for sum in &mut sums {
             let lanes = len.saturating_sub(i).min(V::LANES);
             // SAFETY: no lane beyond len is read.
-            *sum = sum.add(unsafe { V::load_lanes(x.wrapping_add(i), 0, lanes) });
+            *sum = sum.add(unsafe { V::load_first(x.wrapping_add(i), lanes) });
             i += V::LANES;
         }
     }

@@ -50,7 +50,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
+    unsafe fn store_masked(self, p: *mut f32, n: usize) {
         // SAFETY: Isa::run checked for AVX2; masked lanes are not touched.
         unsafe { _mm256_maskstore_ps(p, lanes_below(n), self.0) }
     }

@@ -43,7 +43,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
+    unsafe fn store_masked(self, p: *mut f32, n: usize) {
         // SAFETY: Isa::run checked for AVX-512F; masked lanes are not touched.
         unsafe { _mm512_mask_storeu_ps(p, lanes_below(n), self.0) }
     }

@@ -2,7 +2,8 @@
 //! [`Isa::run`](crate::isa::Isa::run) instantiates the job for the instruction set in use.
 //!
 //! Everything here is `#[inline(always)]`: the intrinsics must end up inside the function of `Isa::run`
-//! that enables their target features, or each would be a call.
+//! that enables their target features, or each would be a call. That includes closures that compute: they
+//! are marked where they are passed, or are functions instead.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -28,7 +29,7 @@ pub(crate) trait Job {
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Elements of a vector.
     const LANES: usize;
-    /// Rows of the GEMM microkernel: with `NV` vectors per row, as many accumulators as the register
+    /// Rows of the GEMM microkernel, an even number: with `NV` vectors per row, as many accumulators as the register
     /// file holds beside one row of B and a broadcast element of A.
     const MR: usize;
     /// Vectors in a row of the GEMM microkernel (at most 3).
@@ -56,11 +57,32 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `p` must be valid for writing `LANES` elements; no alignment is asked for.
     unsafe fn store(self, p: *mut f32);
 
-    /// Writes the first `n` lanes.
+    /// Writes the first `n` lanes, by a mask.
     ///
     /// # Safety
     /// `p` must be valid for writing `n <= LANES` elements.
-    unsafe fn store_first(self, p: *mut f32, n: usize);
+    unsafe fn store_masked(self, p: *mut f32, n: usize);
+
+    /// Reads the first `lanes` elements; the others are zero.
+    ///
+    /// # Safety
+    /// `p` must be valid for reading `lanes <= LANES` elements.
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, lanes: usize) -> Self {
+        // Masked accesses are slow on some CPUs: not where every lane is wanted.
+        // SAFETY: the caller vouches for these lanes.
+        unsafe { if lanes == Self::LANES { Self::load(p) } else { Self::load_lanes(p, 0, lanes) } }
+    }
+
+    /// Writes the first `lanes` elements.
+    ///
+    /// # Safety
+    /// `p` must be valid for writing `lanes <= LANES` elements.
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, lanes: usize) {
+        // SAFETY: the caller vouches for these lanes.
+        unsafe { if lanes == Self::LANES { self.store(p) } else { self.store_masked(p, lanes) } }
+    }
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;

@@ -44,7 +44,7 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
+    unsafe fn store_masked(self, p: *mut f32, n: usize) {
         let mut lanes = [0.0_f32; 4];
         // SAFETY: NEON is part of AArch64; the array has 4 elements.
         unsafe { vst1q_f32(lanes.as_mut_ptr(), self.0) };

@@ -59,7 +59,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, p: *mut f32, n: usize) {
+    unsafe fn store_masked(self, p: *mut f32, n: usize) {
         for (lane, x) in self.0.into_iter().enumerate() {
             if lane < n {
                 // SAFETY: the caller vouches for n elements.
