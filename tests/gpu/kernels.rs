@@ -154,6 +154,15 @@ fn in_place() -> Vec<Case> {
         on_sum("sqrt", |x| x.sqrt()),
         on_sum("square", |x| x.square()),
         on_sum("tanh", |x| x.tanh()),
+        on_sum("fused_sigmoid_affine", |x| x.sigmoid().affine(0.5, -0.2)),
+        on_sum("fused_lerp of two steps", |x| {
+            let t = x.graph().constant([1], &[0.25]);
+            x.lerp(x.graph().fill(x.shape(), 1.5), t).lerp(x.graph().fill(x.shape(), -0.5), t)
+        }),
+        on_sum("fused_lerp of three steps", |x| {
+            let (t, fill) = (x.graph().constant([1], &[0.25]), |value| x.graph().fill(x.shape(), value));
+            x.lerp(fill(1.5), t).lerp(fill(-0.5), t).lerp(fill(3.0), t)
+        }),
         Case::new("bce_logits", pair(ANY), |x| (x[0] + x[1]).bce_logits(x[0])),
         Case::new("leaky_relu_grad", pair(ANY), |x| x[0].leaky_relu_grad(x[0] + x[1], 0.2)),
         Case::new("tanh_grad", pair(ANY), |x| x[0].tanh_grad(x[0] + x[1])),
@@ -244,6 +253,8 @@ fn grids_over_65535_workgroups_are_folded() {
 #[test]
 fn every_shader_is_used() {
     let used: RefCell<BTreeSet<&'static str>> = RefCell::default();
+    // The engine's own: copies that follow one another to one buffer.
+    used.borrow_mut().insert(gannet_shaders::COPIES.shader.name);
     let draw = |case: &Case, derivative: Derivative, mut random: Random| {
         let graph = Graph::new();
         let trial = Trial::new(&graph, case, derivative, &mut random).map_err(|e| e.to_string())?;

@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use gannet_shaders::{Access, Argument, Dispatch, Launch, STRIDED_COPY, Shader, StridedCopyParams, grid_1d};
+use gannet_shaders::{
+    Access, Argument, COPIES, CopiesParams, Dispatch, Launch, Params, STRIDED_COPY, Shader,
+    StridedCopyParams, grid_1d,
+};
 use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
 
 use crate::buffer::{Buffer, Storage};
 use crate::device::Gpu;
-use crate::readback::{Staging, read_through};
+use crate::readback::{Staging, read_now, read_through};
 
 /// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
 /// WebGPU's default alignment of 256 bytes.
@@ -54,6 +57,16 @@ pub(crate) struct Step {
     pub(crate) pipeline: wgpu::ComputePipeline,
 }
 
+impl Step {
+    /// Records the dispatch with its pipeline and its bind group.
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 /// Outputs on their way to the host.
 struct Pending {
     outputs: Vec<usize>,
@@ -87,18 +100,37 @@ enum Memory {
 
 impl Executable {
     pub(crate) fn new(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
+        Executable::with_joined_copies(gpu, plan, variables, true)
+    }
+
+    /// An executable whose every dispatch belongs to one instruction, to be run one by one.
+    pub(crate) fn one_by_one(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
+        Executable::with_joined_copies(gpu, plan, variables, false)
+    }
+
+    fn with_joined_copies(
+        gpu: &Arc<Gpu>,
+        plan: Arc<Plan>,
+        variables: Vec<Storage>,
+        joined: bool,
+    ) -> Result<Executable> {
         let (places, small) = place_buffers(gpu, &plan, &variables)?;
         let mut drafts = Drafts {
             alignment: (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1),
             places: &places,
             drafts: Vec::new(),
+            copies: Vec::new(),
             scratch: Vec::new(),
         };
         for (number, (instruction, launch)) in plan.instructions().iter().zip(launches(&plan)?).enumerate() {
             for dispatch in launch.dispatches {
                 drafts.add(number, dispatch, &instruction.inputs, instruction.output, &launch.scratch);
             }
+            if !joined {
+                drafts.flush();
+            }
         }
+        drafts.flush();
         let Drafts { drafts, scratch, .. } = drafts;
         let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
         gpu.pipelines.prepare(gpu, &shaders)?;
@@ -176,15 +208,8 @@ impl Executable {
                 label: Some("run"),
                 timestamp_writes: None,
             });
-            let mut current = None;
             for step in &self.steps {
-                if current != Some(step.shader.id) {
-                    pass.set_pipeline(&step.pipeline);
-                    current = Some(step.shader.id);
-                }
-                pass.set_bind_group(0, &step.bind_group, &[]);
-                let [x, y, z] = step.workgroups;
-                pass.dispatch_workgroups(x, y, z);
+                step.record(&mut pass);
             }
         }
         let reading = self.record_requests(&mut encoder)?;
@@ -200,6 +225,33 @@ impl Executable {
         }
         gpu.tally.queued.store(self.queue.len() as u64, Relaxed);
         gpu.check()
+    }
+
+    /// Runs the dispatches of one instruction, in a submission of their own.
+    pub(crate) fn run_instruction(&mut self, number: usize) -> Result<()> {
+        self.gpu.check()?;
+        let mut encoder = self
+            .gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("instruction") });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("instruction"),
+            timestamp_writes: None,
+        });
+        for step in self.steps.iter().filter(|step| step.instruction == number) {
+            step.record(&mut pass);
+        }
+        drop(pass);
+        self.gpu.submit(encoder);
+        self.gpu.check()
+    }
+
+    /// The numbers that lie at `view` now.
+    pub(crate) fn read_view(&self, view: View) -> Result<Vec<f32>> {
+        let place = &self.places[view.buffer];
+        let mut numbers = vec![0.0; view.shape.len()];
+        read_now(&self.gpu, &place.buffer, place.base + view.offset, &mut numbers)?;
+        Ok(numbers)
     }
 
     /// Writes the small inputs if they have changed.
@@ -381,6 +433,8 @@ struct Drafts<'a> {
     alignment: usize,
     places: &'a [Place],
     drafts: Vec<Draft>,
+    /// Copies that follow the last draft: instruction, from, to. Those to one buffer become one dispatch.
+    copies: Vec<(usize, Region, Region)>,
     /// Elements of each scratch buffer: the most that any operation asks for.
     scratch: Vec<usize>,
 }
@@ -401,6 +455,15 @@ impl Drafts<'_> {
                 Argument::Output => region(output),
                 Argument::Scratch(i) => Region { memory: Memory::Scratch(i), offset: 0, elements: sizes[i] },
             });
+        }
+        if let [from, to] = regions[..]
+            && dispatch.shader.id == STRIDED_COPY.shader.id
+            && dispatch.params == plain_copy(from.elements, 0, 0).to_bytes()
+            && to.elements == from.elements
+            && !self.same(from.memory, to.memory)
+        {
+            self.copy(number, from, to);
+            return;
         }
         let mut free = sizes.len();
         let mut written = None;
@@ -442,40 +505,104 @@ impl Drafts<'_> {
     }
 
     fn copy(&mut self, number: usize, from: Region, to: Region) {
-        let mut axes = [[0; 4]; 6];
-        axes[0] = [from.elements as u32, 1, 1, 0];
-        let (in_offset, out_offset) = (from.offset % self.alignment, to.offset % self.alignment);
-        let widen = |region: Region, by: usize| Region {
-            offset: region.offset - by,
-            elements: region.elements + by,
-            ..region
+        for region in [from, to] {
+            self.reserve(region);
+        }
+        // One dispatch binds a buffer either to read or to write.
+        let joins = |&(_, earlier, goal): &(usize, Region, Region)| {
+            self.same(goal.memory, to.memory)
+                && !self.same(from.memory, to.memory)
+                && !self.same(earlier.memory, to.memory)
         };
-        let params = StridedCopyParams {
-            count: from.elements as u32,
-            rank: 1,
-            in_offset: in_offset as u32,
-            out_offset: out_offset as u32,
-            axes,
-        };
-        self.push(Draft {
-            shader: STRIDED_COPY.shader,
-            params: gannet_shaders::Params::to_bytes(&params),
-            workgroups: grid_1d(STRIDED_COPY, from.elements),
-            regions: vec![widen(from, in_offset), widen(to, out_offset)],
-            instruction: number,
-        });
+        if self.copies.len() == MOST_COPIES || !self.copies.iter().all(joins) {
+            self.flush();
+        }
+        self.copies.push((number, from, to));
+    }
+
+    /// Whether two memories are one buffer of the device.
+    fn same(&self, a: Memory, b: Memory) -> bool {
+        a == b || (self.buffer_of(a).is_some() && self.buffer_of(a) == self.buffer_of(b))
+    }
+
+    /// Makes dispatches of the copies that wait.
+    fn flush(&mut self) {
+        let copies = std::mem::take(&mut self.copies);
+        let whole =
+            |region: Region| Region { offset: 0, elements: region.offset + region.elements, ..region };
+        match copies[..] {
+            [] => {}
+            [(instruction, from, to)] => {
+                let (in_offset, out_offset) = (from.offset % self.alignment, to.offset % self.alignment);
+                let widen = |region: Region, by: usize| Region {
+                    offset: region.offset - by,
+                    elements: region.elements + by,
+                    ..region
+                };
+                self.drafts.push(Draft {
+                    shader: STRIDED_COPY.shader,
+                    params: plain_copy(from.elements, in_offset, out_offset).to_bytes(),
+                    workgroups: grid_1d(STRIDED_COPY, from.elements),
+                    regions: vec![widen(from, in_offset), widen(to, out_offset)],
+                    instruction,
+                });
+            }
+            [(instruction, first, _), ..] => {
+                let mut runs = [[0; 4]; MOST_COPIES];
+                let mut sources = [whole(first); MOST_COPIES];
+                let mut target = whole(copies[0].2);
+                for (i, (_, from, to)) in copies.iter().enumerate() {
+                    runs[i] = [from.offset as u32, to.offset as u32, from.elements as u32, 0];
+                    sources[i] = whole(*from);
+                    target.elements = target.elements.max(whole(*to).elements);
+                }
+                let longest = copies.iter().map(|(_, from, _)| from.elements).max().unwrap_or(0);
+                let [x, y, _] = grid_1d(COPIES, longest);
+                self.drafts.push(Draft {
+                    shader: COPIES.shader,
+                    params: CopiesParams { runs }.to_bytes(),
+                    workgroups: [x, y, copies.len() as u32],
+                    regions: [target].into_iter().chain(sources).collect(),
+                    instruction,
+                });
+            }
+        }
+    }
+
+    /// Makes sure that the scratch buffer behind a region is large enough.
+    fn reserve(&mut self, region: Region) {
+        if let Memory::Scratch(slot) = region.memory {
+            if self.scratch.len() <= slot {
+                self.scratch.resize(slot + 1, 1);
+            }
+            self.scratch[slot] = self.scratch[slot].max(region.elements);
+        }
     }
 
     fn push(&mut self, draft: Draft) {
-        for region in &draft.regions {
-            if let Memory::Scratch(slot) = region.memory {
-                if self.scratch.len() <= slot {
-                    self.scratch.resize(slot + 1, 1);
-                }
-                self.scratch[slot] = self.scratch[slot].max(region.elements);
-            }
+        self.flush();
+        for &region in &draft.regions {
+            self.reserve(region);
         }
         self.drafts.push(draft);
+    }
+}
+
+/// Runs that the `copies` shader takes.
+const MOST_COPIES: usize = 6;
+
+/// The parameters of a copy of neighbouring elements.
+fn plain_copy(elements: usize, in_offset: usize, out_offset: usize) -> StridedCopyParams {
+    let mut axes = [[1, 0, 0, 0]; 6];
+    if elements != 1 {
+        axes[0] = [elements as u32, 1, 1, 0];
+    }
+    StridedCopyParams {
+        count: elements as u32,
+        rank: u32::from(elements != 1),
+        in_offset: in_offset as u32,
+        out_offset: out_offset as u32,
+        axes,
     }
 }
 

@@ -11,9 +11,11 @@ mod executable;
 mod pipelines;
 mod profile;
 mod readback;
+mod verify;
 
 pub use adapter::{AdapterDescription, adapters, has_gpu};
 pub use buffer::Storage;
 pub use device::{Counters, Options, Progress, Wgpu};
 pub use executable::{Executable, launches};
 pub use profile::DispatchTime;
+pub use verify::{Report, Verdict, Verifier};

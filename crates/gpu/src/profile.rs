@@ -63,10 +63,7 @@ impl Wgpu {
                         end_of_pass_write_index: Some(2 * number + 1),
                     }),
                 });
-                pass.set_pipeline(&step.pipeline);
-                pass.set_bind_group(0, &step.bind_group, &[]);
-                let [x, y, z] = step.workgroups;
-                pass.dispatch_workgroups(x, y, z);
+                step.record(&mut pass);
             }
             encoder.resolve_query_set(&set, 0..count, &resolved.raw, 0);
             staging.record(&mut encoder, &resolved, 0, 2 * count as usize, 0);

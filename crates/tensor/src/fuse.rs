@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::graph::{Node, NodeId, NodeKind};
 use crate::operation::Operation;
 use crate::ops::{
-    Activation, Add, BatchNorm, Conv2d, ConvTranspose2d, Epilogue, FusedBatchNorm, FusedConv2d,
-    FusedConvTranspose2d, FusedMatMul, MatMul, Reshape,
+    Activation, Add, Affine, BatchNorm, BceLogits, Concat, Conv2d, ConvTranspose2d, Epilogue, FusedBatchNorm,
+    FusedBceSum, FusedConv2d, FusedConvTranspose2d, FusedLerp, FusedMatMul, FusedSigmoidAffine, Lerp,
+    MOST_LERP_STEPS, MatMul, Pad, Reshape, Sigmoid, Sum,
 };
 use crate::plan::Trace;
 use crate::shape::Shape;
@@ -23,7 +24,11 @@ pub(crate) fn fuse(trace: &mut Trace) {
         if users.of(id) > 0 {
             let _ = bias(trace, &users, id).is_some()
                 || activation(trace, &users, id).is_some()
-                || activation_grad(trace, &users, id).is_some();
+                || activation_grad(trace, &users, id).is_some()
+                || bce_sum(trace, &users, id).is_some()
+                || sigmoid_affine(trace, &users, id).is_some()
+                || lerps(trace, &users, id).is_some()
+                || complementary_pads(trace, &users, id).is_some();
         }
     }
 }
@@ -153,4 +158,72 @@ fn activation_grad(trace: &mut Trace, users: &Users, id: NodeId) -> Option<()> {
     let fused = push(NodeKind::Operation(fused, [operands, vec![seen]].concat()), shape);
     trace.nodes[id.0].kind = NodeKind::Operation(Arc::new(Reshape { shape: outer }), vec![fused]);
     Some(())
+}
+
+/// The operation of `id` as an `O`, with its inputs, if nothing else reads its value.
+fn only<O: Operation>(trace: &Trace, users: &Users, id: NodeId) -> Option<(Arc<dyn Operation>, Vec<NodeId>)> {
+    product(trace, users, id).filter(|(op, _)| op.downcast::<O>().is_some())
+}
+
+/// scale sum(bce_logits(x, t)), a scalar
+fn bce_sum(trace: &mut Trace, users: &Users, id: NodeId) -> Option<()> {
+    let (op, inputs) = operation(trace, id)?;
+    let &Affine { scale, shift: 0.0 } = op.downcast()? else { return None };
+    let (_, inputs) = only::<Reshape>(trace, users, inputs[0])?;
+    let sum = inputs[0];
+    let (_, inputs) = only::<Sum>(trace, users, sum)?;
+    let (_, operands) = only::<BceLogits>(trace, users, inputs[0])?;
+    if trace.nodes[id.0].shape != Shape::SCALAR || trace.nodes[sum.0].shape.len() != 1 {
+        return None;
+    }
+    trace.nodes[id.0].kind = NodeKind::Operation(Arc::new(FusedBceSum { scale }), operands);
+    Some(())
+}
+
+/// scale sigmoid(x) + shift
+fn sigmoid_affine(trace: &mut Trace, users: &Users, id: NodeId) -> Option<()> {
+    let (op, inputs) = operation(trace, id)?;
+    let &Affine { scale, shift } = op.downcast()?;
+    let (_, operands) = only::<Sigmoid>(trace, users, inputs[0])?;
+    trace.nodes[id.0].kind = NodeKind::Operation(Arc::new(FusedSigmoidAffine { scale, shift }), operands);
+    Some(())
+}
+
+/// lerp(lerp(a, b, t), c, t)
+fn lerps(trace: &mut Trace, users: &Users, id: NodeId) -> Option<()> {
+    let (op, inputs) = operation(trace, id)?;
+    op.downcast::<Lerp>()?;
+    let [inner, b, t] = inputs[..] else { return None };
+    let (_, mut chain) =
+        only::<Lerp>(trace, users, inner).or_else(|| only::<FusedLerp>(trace, users, inner))?;
+    // a, the b, t
+    if chain.last() != Some(&t) || chain.len() - 2 >= MOST_LERP_STEPS {
+        return None;
+    }
+    chain.insert(chain.len() - 1, b);
+    trace.nodes[id.0].kind = NodeKind::Operation(Arc::new(FusedLerp), chain);
+    Some(())
+}
+
+/// The sum of x with zeros behind and y with zeros in front is x and y one after another: so come the gradients of
+/// the two parts of a batch.
+fn complementary_pads(trace: &mut Trace, users: &Users, id: NodeId) -> Option<()> {
+    let (op, inputs) = operation(trace, id)?;
+    op.downcast::<Add>()?;
+    let [first, second] = inputs[..] else { return None };
+    for (x, y) in [(first, second), (second, first)] {
+        let ((x_op, x), (y_op, y)) = (only::<Pad>(trace, users, x)?, only::<Pad>(trace, users, y)?);
+        let (front, back) = (x_op.downcast::<Pad>()?, y_op.downcast::<Pad>()?);
+        let axis = front.axis;
+        let (x_shape, y_shape) = (trace.nodes[x[0].0].shape, trace.nodes[y[0].0].shape);
+        let complement = axis == back.axis
+            && (front.before, back.after) == (0, 0)
+            && front.after == y_shape.dims()[axis]
+            && back.before == x_shape.dims()[axis];
+        if complement && trace.nodes[first.0].shape == trace.nodes[second.0].shape {
+            trace.nodes[id.0].kind = NodeKind::Operation(Arc::new(Concat { axis }), vec![x[0], y[0]]);
+            return Some(());
+        }
+    }
+    None
 }

@@ -227,3 +227,32 @@ pub fn operators() -> Row {
     });
     Row { name: "operators", derivative: Derivative::Exists, cases: cases.boxed() }
 }
+
+/// Saturated logits too.
+pub fn fused_bce_sum() -> Row {
+    let cases = (any_shape(), prop_oneof![Just(1.0), Just(0.125)]).prop_map(|(shape, scale)| {
+        let leaves = vec![leaf("x", shape, Within(-3.0, 3.0)), leaf("t", shape, Within(0.0, 1.0))];
+        Case::of(leaves, move || ops::FusedBceSum { scale })
+    });
+    Row { name: "fused_bce_sum", derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+/// As the gradient of a cross-entropy has it, and otherwise.
+pub fn fused_sigmoid_affine() -> Row {
+    unary("fused_sigmoid_affine", Within(-4.0, 4.0), || ops::FusedSigmoidAffine { scale: 0.25, shift: -0.2 })
+}
+
+/// Two and three steps.
+pub fn fused_lerp() -> Row {
+    let cases = (any_shape(), any::<bool>()).prop_map(|(shape, three)| {
+        let mut leaves = vec![
+            leaf("a", shape, Within(-2.0, 2.0)),
+            leaf("b", shape, Within(-2.0, 2.0)),
+            leaf("c", shape, Within(-2.0, 2.0)),
+        ];
+        leaves.extend(three.then(|| leaf("d", shape, Within(-2.0, 2.0))));
+        leaves.push(leaf("t", [1], Within(0.0, 1.0)));
+        Case::of(leaves, || ops::FusedLerp)
+    });
+    Row { name: "fused_lerp", derivative: Derivative::Exists, cases: cases.boxed() }
+}

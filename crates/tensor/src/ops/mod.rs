@@ -48,9 +48,12 @@ operations! {
     embedding_grad: EmbeddingGrad,
     exp: Exp,
     fused_batch_norm: FusedBatchNorm,
+    fused_bce_sum: FusedBceSum,
     fused_conv2d: FusedConv2d,
     fused_conv_transpose2d: FusedConvTranspose2d,
+    fused_lerp: FusedLerp,
     fused_matmul: FusedMatMul,
+    fused_sigmoid_affine: FusedSigmoidAffine,
     greater: Greater,
     leaky_relu: LeakyRelu,
     leaky_relu_grad: LeakyReluGrad,
@@ -91,6 +94,7 @@ mod epilogue;
 
 pub use activation::Activation;
 pub use epilogue::Epilogue;
+pub(crate) use fused_lerp::MOST_STEPS as MOST_LERP_STEPS;
 
 use crate::error::{Error, Result};
 use crate::shape::Shape;
