@@ -1,6 +1,6 @@
 //! Metrics of generated images against real ones.
 //!
-//! Most of them compare [`Features`]: the vectors that a classifier gives for images. None of these numbers is
+//! Most of them compare [`Features`]: the vectors that a [`Classifier`] gives for images. None of these numbers is
 //! comparable with one that was computed with other features, and none is an FID, for that is defined by the
 //! Inception network of Heusel et al. (2017).
 //!
@@ -17,6 +17,7 @@
 //!
 //! All of them give the same bits for any number of threads.
 
+mod classifier;
 mod distance;
 mod eigen;
 mod features;
@@ -29,6 +30,7 @@ mod memorisation;
 mod prdc;
 mod quantise;
 
+pub use classifier::{Classified, Classifier, ClassifierRecord, ClassifierStep, ClassifierTraining};
 pub use eigen::{Eigen, symmetric_eigen};
 pub use features::Features;
 pub use frechet::FrechetStatistics;

@@ -12,17 +12,17 @@ const BLOCK: usize = 64;
 /// A set of features with a ball around each, that reaches to its k-th nearest neighbour in the set: an estimate of
 /// where such images lie (Kynkäänniemi et al. 2019).
 #[derive(Clone, Debug)]
-pub struct Manifold<'a> {
-    features: &'a Features,
+pub struct Manifold {
+    features: Features,
     /// Squared radii [N].
     radii: Vec<f32>,
     neighbours: usize,
 }
 
-impl<'a> Manifold<'a> {
+impl Manifold {
     /// The balls of `features` with `neighbours` neighbours each (5 is usual). Errors when `neighbours` is 0 or there
     /// are not more images than that.
-    pub fn new(features: &'a Features, neighbours: usize) -> Result<Manifold<'a>> {
+    pub fn new(features: Features, neighbours: usize) -> Result<Manifold> {
         if neighbours == 0 {
             return Err(Error::invalid(
                 "a ball must reach to a neighbour: their number must be at least 1, got 0",
@@ -33,7 +33,7 @@ impl<'a> Manifold<'a> {
         let radii = blocks(n)
             .flat_map_iter(|rows| {
                 let mut nearest = vec![Smallest::new(neighbours); rows.len()];
-                for_each_distance(features, rows.clone(), features, |i, j, distance| {
+                for_each_distance(&features, rows.clone(), &features, |i, j, distance| {
                     if i != j {
                         nearest[i - rows.start].insert(distance);
                     }
@@ -44,10 +44,9 @@ impl<'a> Manifold<'a> {
         Ok(Manifold { features, radii, neighbours })
     }
 
-    /// The number of images.
-    #[allow(clippy::len_without_is_empty)] // it is never empty
-    pub fn len(&self) -> usize {
-        self.radii.len()
+    /// The features.
+    pub fn features(&self) -> &Features {
+        &self.features
     }
 }
 
@@ -67,20 +66,20 @@ pub struct Prdc {
 
 impl Prdc {
     /// Compares a generated set with a real one. Errors when the numbers of features or of neighbours differ.
-    pub fn between(real: &Manifold<'_>, generated: &Manifold<'_>) -> Result<Prdc> {
-        real.features.check_pair(generated.features, 1, "precision and recall")?;
+    pub fn between(real: &Manifold, generated: &Manifold) -> Result<Prdc> {
+        real.features.check_pair(&generated.features, 1, "precision and recall")?;
         if real.neighbours != generated.neighbours {
             return Err(Error::invalid(format!(
                 "both sets must have balls of the same number of neighbours, got {} and {}",
                 real.neighbours, generated.neighbours
             )));
         }
-        let tally = blocks(real.len())
+        let tally = blocks(real.features.len())
             .map(|rows| {
                 let mut covered = vec![false; rows.len()];
                 let mut recalled = vec![false; rows.len()];
-                let mut balls = vec![0u32; generated.len()];
-                for_each_distance(real.features, rows.clone(), generated.features, |i, j, distance| {
+                let mut balls = vec![0u32; generated.features.len()];
+                for_each_distance(&real.features, rows.clone(), &generated.features, |i, j, distance| {
                     if distance < real.radii[i] {
                         covered[i - rows.start] = true;
                         balls[j] += 1;
@@ -90,8 +89,11 @@ impl Prdc {
                 let count = |flags: Vec<bool>| flags.into_iter().filter(|&flag| flag).count();
                 Tally { covered: count(covered), recalled: count(recalled), balls }
             })
-            .reduce(|| Tally { covered: 0, recalled: 0, balls: vec![0; generated.len()] }, Tally::add);
-        let (n, m) = (real.len() as f64, generated.len() as f64);
+            .reduce(
+                || Tally { covered: 0, recalled: 0, balls: vec![0; generated.features.len()] },
+                Tally::add,
+            );
+        let (n, m) = (real.features.len() as f64, generated.features.len() as f64);
         let in_some_ball = tally.balls.iter().filter(|&&count| count > 0).count();
         let in_balls: u64 = tally.balls.iter().map(|&count| u64::from(count)).sum();
         Ok(Prdc {
@@ -155,7 +157,8 @@ mod tests {
     use crate::random::Stream;
 
     fn prdc(real: &Features, generated: &Features, k: usize) -> Prdc {
-        Prdc::between(&Manifold::new(real, k).unwrap(), &Manifold::new(generated, k).unwrap()).unwrap()
+        let manifold = |features: &Features| Manifold::new(features.clone(), k).unwrap();
+        Prdc::between(&manifold(real), &manifold(generated)).unwrap()
     }
 
     fn normal(name: &str, n: usize, dim: usize) -> Vec<f32> {
@@ -211,9 +214,10 @@ mod tests {
     #[test]
     fn impossible_neighbourhoods_are_refused() {
         let x = Features::new(vec![0.0; 10], 2).unwrap();
-        assert!(Manifold::new(&x, 0).unwrap_err().to_string().contains("at least 1, got 0"));
-        assert!(Manifold::new(&x, 5).unwrap_err().to_string().contains("at least 6 images"));
-        let (a, b) = (Manifold::new(&x, 2).unwrap(), Manifold::new(&x, 3).unwrap());
+        let manifold = |k| Manifold::new(x.clone(), k);
+        assert!(manifold(0).unwrap_err().to_string().contains("at least 1, got 0"));
+        assert!(manifold(5).unwrap_err().to_string().contains("at least 6 images"));
+        let (a, b) = (manifold(2).unwrap(), manifold(3).unwrap());
         assert!(Prdc::between(&a, &b).unwrap_err().to_string().contains("got 2 and 3"));
     }
 
