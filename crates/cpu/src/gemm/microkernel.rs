@@ -377,11 +377,19 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
     mut b: *const f32,
 ) -> [[V; N]; H] {
     let mut sums = [[V::splat(0.0); N]; H];
-    for _ in 0..kc {
-        // SAFETY: the caller vouches for kc steps.
+    // Two steps a round: with one, AVX2 (6x16) does half as much.
+    for _ in 0..kc / 2 {
+        // SAFETY: k and k + 1 are below kc.
+        unsafe {
+            rank_one_update::<V, H, N, ROW>(&mut sums, a, b);
+            rank_one_update::<V, H, N, ROW>(&mut sums, a.wrapping_add(step), b.wrapping_add(V::NR));
+        }
+        a = a.wrapping_add(2 * step);
+        b = b.wrapping_add(2 * V::NR);
+    }
+    if kc % 2 == 1 {
+        // SAFETY: the last k.
         unsafe { rank_one_update::<V, H, N, ROW>(&mut sums, a, b) };
-        a = a.wrapping_add(step);
-        b = b.wrapping_add(V::NR);
     }
     sums
 }
