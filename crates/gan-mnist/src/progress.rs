@@ -81,13 +81,18 @@ impl Progress {
     pub fn finish(self) {
         if let Out::Bar(bar) = self.out {
             bar.abandon();
+            // It ends at the right edge, not with a line break.
+            note("");
         }
     }
 
     fn text(&self, losses: Losses) -> String {
         let Losses { d_real, d_fake, g } = losses;
-        let rate = self.left.steps_per_second().unwrap_or(0.0);
-        let mut text = format!("{rate:.1} steps/s  d_real {d_real:.3}  d_fake {d_fake:.3}  g {g:.3}");
+        let speed = match self.left.steps_per_second() {
+            Some(rate) if rate < 1.0 => format!("{:.1} s/step", 1.0 / rate),
+            rate => format!("{:.1} steps/s", rate.unwrap_or_default()),
+        };
+        let mut text = format!("{speed}  d_real {d_real:.2}  d_fake {d_fake:.2}  g {g:.2}");
         let samples = self.total.div_ceil(self.sample_every) - self.step / self.sample_every;
         if let Some(left) = self.left.estimate(self.total - self.step, samples)
             && self.step < self.total
@@ -119,6 +124,10 @@ mod tests {
         progress.sampled(Duration::from_secs(2));
         // Ten steps of half a second and the grid at the end.
         let text = progress.text(losses);
-        assert_eq!(text, "2.0 steps/s  d_real 0.500  d_fake 0.250  g 1.000  7 s left");
+        assert_eq!(text, "2.0 steps/s  d_real 0.50  d_fake 0.25  g 1.00  7 s left");
+        for _ in 0..200 {
+            progress.left.steps.push(Duration::from_millis(2500));
+        }
+        assert!(progress.text(losses).starts_with("2.5 s/step  "));
     }
 }

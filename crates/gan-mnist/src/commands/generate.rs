@@ -23,9 +23,13 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let out = Out::of(&args.out)?;
     let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
     match Device::open(&args.device)? {
-        Device::Cpu(cpu) => generate(args, &out, Gan::load(&cpu, &model)?),
-        Device::Reference(reference) => generate(args, &out, Gan::load(&reference, &model)?),
+        Device::Cpu(cpu) => generate(args, &out, load(&cpu, &model)?),
+        Device::Reference(reference) => generate(args, &out, load(&reference, &model)?),
     }
+}
+
+fn load<B: Backend>(backend: &B, model: &Path) -> Result<Gan<B>> {
+    Gan::load(backend, model).map_err(|e| Error::failure(format!("cannot load the model {e}")))
 }
 
 fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: Gan<B>) -> Result<()> {

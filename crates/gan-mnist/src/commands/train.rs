@@ -117,7 +117,7 @@ fn train<B: Backend<Element = f32>>(
             let grid = sampler.grid(&mut gan)?;
             run.write_samples(step, &grid)?;
             // Whoever stops a run here keeps what it has learnt.
-            gan.save(run.model())?;
+            gan.save(run.model()).map_err(|e| Error::failure(format!("cannot save the model: {e}")))?;
             if step == steps {
                 run.write_last_samples(&grid)?;
             }

@@ -22,7 +22,7 @@ fn refused(folder: &Path, line: &str, code: i32, parts: &[&str]) {
 fn wrong_command_lines() {
     let folder = folder();
     for (line, parts) in [
-        ("--preset cdgan", &["'cdgan'", "cdcgan, dcgan", "similar", "'cdcgan'"][..]),
+        ("--preset cdgan", &["'cdgan'", "possible values", "similar", "'cdcgan'"][..]),
         ("--preset", &["--preset <PRESET>"]),
         ("--steps 0", &["'0'", "--steps", "whole number from 1"]),
         ("--epochs 0", &["'0'", "--epochs", "whole number from 1"]),
@@ -44,7 +44,7 @@ fn wrong_command_lines() {
         ("trian", &["'trian'", "'train'"]),
         ("--step 2", &["'--step'", "'--steps'"]),
         ("bench --steps 0", &["--steps", "whole number from 1"]),
-        ("bench --preset nothing", &["'nothing'", "cdcgan, dcgan"]),
+        ("bench --preset nothing", &["'nothing'", "possible values", "cdcgan"]),
         ("generate", &["<MODEL>", "--out"]),
         ("generate model", &["--out"]),
         ("generate model --out x.png --count 0", &["--count", "from 1 to 100000"]),
@@ -89,7 +89,7 @@ fn models_that_are_none() {
     let other = safetensors::serialize([("weight", tensor)], None).unwrap();
     fs::write(at("other.safetensors"), other).unwrap();
     for (model, parts) in [
-        ("missing", &["missing", "No such file"][..]),
+        ("missing", &["cannot load the model missing", "No such file"][..]),
         ("empty", &["empty"]),
         ("text", &["text"]),
         ("picture.png", &["picture.png"]),
