@@ -10,16 +10,21 @@ use gannet_gpu::{Options, Wgpu, adapters, has_gpu};
 /// The device that tests share, with or without checked shaders.
 pub(crate) fn device(checked: bool) -> Option<&'static Wgpu> {
     static DEVICES: [OnceLock<Option<Wgpu>>; 2] = [OnceLock::new(), OnceLock::new()];
-    DEVICES[usize::from(checked)].get_or_init(|| open(checked)).as_ref()
+    DEVICES[usize::from(checked)].get_or_init(|| open(checked, true)).as_ref()
 }
 
 /// A device of its own, for a test that counts or breaks.
 pub(crate) fn own_device() -> Option<Wgpu> {
-    open(false)
+    open(false, true)
 }
 
-fn open(checked: bool) -> Option<Wgpu> {
-    let mut options = Options { checked, default_limits: true, ..Options::default() };
+/// A device of its own that may use all that the adapter offers, as programs do.
+pub(crate) fn device_with_its_limits() -> Option<Wgpu> {
+    open(false, false)
+}
+
+fn open(checked: bool, default_limits: bool) -> Option<Wgpu> {
+    let mut options = Options { checked, default_limits, ..Options::default() };
     if std::env::var_os("WGPU_ADAPTER_NAME").is_none() && !has_gpu() {
         options.adapter = adapters().first().map(|adapter| adapter.index.to_string());
     }

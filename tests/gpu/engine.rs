@@ -8,7 +8,7 @@ use gannet_tensor::{
 };
 use gannet_tests::Random;
 
-use super::device::{device, own_device};
+use super::device::{device, device_with_its_limits, own_device};
 
 /// A step of a small network with everything that sums in parts: products whose k is split, statistics and sums of
 /// several chunks, and Adam.
@@ -162,21 +162,21 @@ fn listed(plan: &Plan) -> String {
 
 #[test]
 fn a_step_of_dcgan_is_one_submission_of_few_dispatches() {
-    let Some(gpu) = own_device() else { return };
+    let Some(gpu) = device_with_its_limits() else { return };
     let mut config = presets::get("dcgan").expect("the preset");
-    config.batch_size = 4;
+    config.batch_size = 8;
     let mut gan = Gan::new(&gpu, config.clone()).expect("a GAN");
     let reference = Reference::<f32>::new();
     let mut expected = Gan::new(&reference, config).expect("a GAN");
     let mut random = Random::new(3);
     let mut before = gpu.counters();
     for step in 0..3 {
-        let real: Vec<f32> = random.vector(4 * 28 * 28).iter().map(|v| *v as f32).collect();
+        let real: Vec<f32> = random.vector(8 * 28 * 28).iter().map(|v| *v as f32).collect();
         gan.train_step(&real, None).expect("a step");
         let after = gpu.counters();
         if step > 0 {
             let dispatches = after.dispatches - before.dispatches;
-            assert!(dispatches <= 68, "{dispatches} dispatches:\n{}", listed(gan.prepare().expect("a plan")));
+            assert!(dispatches <= 62, "{dispatches} dispatches:\n{}", listed(gan.prepare().expect("a plan")));
             assert_eq!(after.submissions - before.submissions, 1);
             assert_eq!((after.buffers, after.bind_groups), (before.buffers, before.bind_groups));
             assert_eq!(after.pipelines, before.pipelines);

@@ -81,7 +81,7 @@ fn epilogues() -> [Epilogue; 3] {
 fn products() -> Vec<Case> {
     let mut cases = Vec::new();
     // The third has a k that is split; the fourth more than 512 rows; the last few columns.
-    for [m, n, k] in [[9, 12, 20], [9, 13, 20], [5, 8, 1100], [515, 9, 7], [40, 3, 70]] {
+    for [m, n, k] in [[9, 12, 20], [9, 13, 20], [5, 8, 4200], [515, 9, 7], [40, 3, 70]] {
         for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
             let a = if trans_a { [k, m] } else { [m, k] };
             let b = if trans_b { [n, k] } else { [k, n] };
@@ -106,7 +106,7 @@ fn products() -> Vec<Case> {
         }
     }
     // A weight gradient over many pixels.
-    let geometry = Conv2dGeometry::forward([3, 33, 31, 2].into(), [3, 3, 2, 9].into(), [1, 1], Padding::Same);
+    let geometry = Conv2dGeometry::forward([5, 33, 31, 2].into(), [3, 3, 2, 9].into(), [1, 1], Padding::Same);
     let geometry = geometry.expect("it fits");
     let leaves = vec![leaf("x", geometry.image(), ANY), leaf("dy", geometry.features(), ANY)];
     cases.push(Case::of(leaves, move || ops::Conv2dWeightGrad { geometry }));

@@ -96,6 +96,8 @@ enum Memory {
     Plan(usize),
     /// A temporary of the operation in hand, by number. Operations run one after another and share these.
     Scratch(usize),
+    /// A result on its way to where it cannot be bound, by number.
+    Kept(usize),
 }
 
 impl Executable {
@@ -121,17 +123,23 @@ impl Executable {
             drafts: Vec::new(),
             copies: Vec::new(),
             scratch: Vec::new(),
+            kept: Vec::new(),
         };
         for (number, (instruction, launch)) in plan.instructions().iter().zip(launches(&plan)?).enumerate() {
+            let (inputs, output) = (&instruction.inputs, instruction.output);
+            let writes = |dispatch: &Dispatch| dispatch.arguments.contains(&Argument::Output);
+            let in_place = inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
+            let partial =
+                in_place || launch.dispatches.iter().filter(|dispatch| writes(dispatch)).count() > 1;
             for dispatch in launch.dispatches {
-                drafts.add(number, dispatch, &instruction.inputs, instruction.output, &launch.scratch);
+                drafts.add(number, dispatch, inputs, output, &launch.scratch, partial);
             }
             if !joined {
                 drafts.flush();
             }
         }
         drafts.flush();
-        let Drafts { drafts, scratch, .. } = drafts;
+        let Drafts { drafts, scratch, kept, .. } = drafts;
         let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
         gpu.pipelines.prepare(gpu, &shaders)?;
         let scratch = scratch
@@ -139,7 +147,11 @@ impl Executable {
             .enumerate()
             .map(|(slot, &elements)| gpu.tensor(&format!("temporary {slot} of an operation"), elements))
             .collect::<Result<Vec<Buffer>>>()?;
-        let steps = bind(gpu, &plan, &places, &scratch, drafts)?;
+        let kept = kept
+            .iter()
+            .map(|&elements| gpu.tensor("a result on its way", elements))
+            .collect::<Result<Vec<Buffer>>>()?;
+        let steps = bind(gpu, &plan, &places, [&scratch, &kept], drafts)?;
         let small_values = vec![0.0; small.as_ref().map_or(0, |buffer| buffer.bytes as usize / 4)];
         Ok(Executable {
             gpu: gpu.clone(),
@@ -433,17 +445,30 @@ struct Drafts<'a> {
     alignment: usize,
     places: &'a [Place],
     drafts: Vec<Draft>,
-    /// Copies that follow the last draft: instruction, from, to. Those to one buffer become one dispatch.
+    /// Copies that have not been made yet, since nothing asked for their results: instruction, from, to. Those to
+    /// one buffer become one dispatch.
     copies: Vec<(usize, Region, Region)>,
     /// Elements of each scratch buffer: the most that any operation asks for.
     scratch: Vec<usize>,
+    /// Elements of each buffer of [`Memory::Kept`].
+    kept: Vec<usize>,
 }
 
 impl Drafts<'_> {
     /// Adds a dispatch of instruction `number`. Inputs that cannot be bound where they lie (their offset is not
     /// aligned, or they share a buffer with the output) are copied to scratch first; an output that is not aligned
     /// is computed in scratch and copied.
-    fn add(&mut self, number: usize, dispatch: Dispatch, inputs: &[View], output: View, sizes: &[usize]) {
+    ///
+    /// `partial` says that the output holds something already that this dispatch reads or leaves.
+    fn add(
+        &mut self,
+        number: usize,
+        dispatch: Dispatch,
+        inputs: &[View],
+        output: View,
+        sizes: &[usize],
+        partial: bool,
+    ) {
         let region = |view: View| {
             let offset = self.places[view.buffer].base + view.offset;
             Region { memory: Memory::Plan(view.buffer), offset, elements: view.shape.len() }
@@ -474,9 +499,11 @@ impl Drafts<'_> {
                 written = self.buffer_of(region.memory).or(written);
                 continue;
             }
-            let copy = Region { memory: Memory::Scratch(free), offset: 0, elements: region.elements };
-            free += 1;
-            self.copy(number, *region, copy);
+            let copy = Region { memory: Memory::Kept(self.kept.len()), offset: 0, elements: region.elements };
+            self.kept.push(region.elements);
+            if partial {
+                self.copy(number, *region, copy);
+            }
             after = Some((copy, *region));
             *region = copy;
         }
@@ -500,7 +527,7 @@ impl Drafts<'_> {
     fn buffer_of(&self, memory: Memory) -> Option<*const Buffer> {
         match memory {
             Memory::Plan(buffer) => Some(Arc::as_ptr(&self.places[buffer].buffer)),
-            Memory::Scratch(_) => None,
+            Memory::Scratch(_) | Memory::Kept(_) => None,
         }
     }
 
@@ -508,6 +535,7 @@ impl Drafts<'_> {
         for region in [from, to] {
             self.reserve(region);
         }
+        self.settle(&[(from.memory, false), (to.memory, true)], Some(to.memory));
         // One dispatch binds a buffer either to read or to write.
         let joins = |&(_, earlier, goal): &(usize, Region, Region)| {
             self.same(goal.memory, to.memory)
@@ -523,6 +551,20 @@ impl Drafts<'_> {
     /// Whether two memories are one buffer of the device.
     fn same(&self, a: Memory, b: Memory) -> bool {
         a == b || (self.buffer_of(a).is_some() && self.buffer_of(a) == self.buffer_of(b))
+    }
+
+    /// Makes the copies that wait if something now reads or writes their target, or writes their source. Another
+    /// copy into `target` does not matter to those into it: regions of a buffer are written once.
+    fn settle(&mut self, uses: &[(Memory, bool)], target: Option<Memory>) {
+        let concerns = |&(_, from, to): &(usize, Region, Region)| {
+            uses.iter().any(|&(memory, writes)| {
+                let joins = writes && target.is_some_and(|target| self.same(target, to.memory));
+                (self.same(memory, to.memory) && !joins) || (writes && self.same(memory, from.memory))
+            })
+        };
+        if self.copies.iter().any(concerns) {
+            self.flush();
+        }
     }
 
     /// Makes dispatches of the copies that wait.
@@ -580,7 +622,10 @@ impl Drafts<'_> {
     }
 
     fn push(&mut self, draft: Draft) {
-        self.flush();
+        let writes = |i: usize| draft.shader.bindings[i].access == Access::ReadWrite;
+        let uses: Vec<(Memory, bool)> =
+            draft.regions.iter().enumerate().map(|(i, region)| (region.memory, writes(i))).collect();
+        self.settle(&uses, None);
         for &region in &draft.regions {
             self.reserve(region);
         }
@@ -611,7 +656,7 @@ fn bind(
     gpu: &Gpu,
     plan: &Plan,
     places: &[Place],
-    scratch: &[Buffer],
+    [scratch, kept]: [&[Buffer]; 2],
     drafts: Vec<Draft>,
 ) -> Result<Vec<Step>> {
     let alignment = gpu.limits.min_uniform_buffer_offset_alignment as usize;
@@ -634,6 +679,7 @@ fn bind(
             let (buffer, base) = match region.memory {
                 Memory::Plan(buffer) => (&places[buffer].buffer.raw, region.offset),
                 Memory::Scratch(slot) => (&scratch[slot].raw, region.offset),
+                Memory::Kept(slot) => (&kept[slot].raw, region.offset),
             };
             let size = wgpu::BufferSize::new((region.elements as u64 * 4).max(binding.stride.into()));
             let binding_of = wgpu::BufferBinding { buffer, offset: base as u64 * 4, size };

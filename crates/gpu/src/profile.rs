@@ -81,8 +81,10 @@ impl Wgpu {
             seconds.extend(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period));
         }
         let instructions = program.plan.instructions();
-        let last =
-            |i: usize| program.steps.get(i + 1).is_none_or(|s| s.instruction != program.steps[i].instruction);
+        let last = |i: usize| {
+            let instruction = program.steps[i].instruction;
+            program.steps[i + 1..].iter().all(|step| step.instruction != instruction)
+        };
         let times = program.steps.iter().zip(seconds).enumerate().map(|(i, (step, seconds))| {
             let instruction = &instructions[step.instruction];
             DispatchTime {

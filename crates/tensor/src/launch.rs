@@ -238,7 +238,8 @@ pub(crate) fn split_k_sum(splits: usize, output: Shape, finish: Finish) -> Dispa
 /// Into how many parts to cut the sum over `k` of a product with `tiles` tiles, and how much of k each part takes.
 /// The choice follows from the shape alone, so that results do not depend on the adapter.
 pub(crate) fn split_k(tiles: usize, k: usize) -> (usize, usize) {
-    let splits = (128 / tiles.max(1)).min(k / 512).clamp(1, 64);
+    // A second dispatch pays only for a long sum.
+    let splits = if k < 4096 { 1 } else { (128 / tiles.max(1)).min(k / 512).clamp(1, 64) };
     let part = k.div_ceil(splits).next_multiple_of(16).max(16);
     (k.div_ceil(part).max(1), part)
 }
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn splits_cover_k() {
-        for (tiles, k) in [(1, 1), (1, 512), (1, 1025), (2, 100_000), (200, 100_000), (16, 25_088)] {
+        for (tiles, k) in [(1, 1), (1, 512), (1, 4096), (1, 5001), (2, 100_000), (200, 100_000), (16, 25_088)] {
             let (splits, part) = split_k(tiles, k);
             assert!(
                 splits * part >= k && (splits - 1) * part < k && part % 16 == 0,
