@@ -3,6 +3,7 @@
 
 use gannet_tensor::Shape;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use crate::augment::Augment;
 use crate::ema::Ema;
@@ -49,6 +50,9 @@ pub struct GanConfig {
     pub augment: Option<Augment>,
     /// Updates of the discriminator for each of the generator.
     pub discriminator_steps: u64,
+    /// Whether the discriminator is updated on real and on generated images by themselves, one after the other, instead
+    /// of on both at once: two updates with losses of their own in each step.
+    pub separate_updates: bool,
     /// The longest gradient of the generator; a longer one is scaled down to it.
     pub generator_clip_norm: Option<f64>,
     /// The longest gradient of the discriminator; a longer one is scaled down to it.
@@ -85,6 +89,7 @@ impl GanConfig {
             auxiliary: 0.0,
             augment: None,
             discriminator_steps: 1,
+            separate_updates: false,
             generator_clip_norm: None,
             discriminator_clip_norm: None,
             clip_weights: None,
@@ -156,7 +161,12 @@ impl GanConfig {
 
     /// Reads a model file. Errors name the line, what is wrong there and what would fit.
     pub fn from_toml(text: &str) -> Result<GanConfig> {
-        let form: Form = toml::from_str(text).map_err(|e| Error::Config(e.to_string()))?;
+        let form: Form =
+            toml::from_str(text).map_err(|e| Error::Config(e.to_string().trim_end().to_owned()))?;
+        let networks = [("generator", &form.generator), ("discriminator", &form.discriminator)];
+        for (name, network) in networks {
+            network.named(name).build().map_err(|e| network.located(e, text))?;
+        }
         Ok(form.into())
     }
 
@@ -201,6 +211,11 @@ impl GanConfig {
         }
         if self.discriminator_steps == 0 {
             return Err(Error::invalid("discriminator_steps must be at least 1, got 0"));
+        }
+        if self.separate_updates && (self.loss.is_relativistic() || !self.penalties.is_empty()) {
+            return Err(Error::invalid(
+                "separate_updates does not go with a relativistic loss or penalties: they need both kinds of images",
+            ));
         }
         if self.schedule.needs_length() && self.steps.is_none_or(|steps| steps == 0) {
             return Err(Error::invalid(
@@ -290,6 +305,8 @@ pub(crate) struct Form {
     augment: Option<Augment>,
     #[serde(default = "once", skip_serializing_if = "is_once")]
     discriminator_steps: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    separate_updates: bool,
     #[serde(default)]
     schedule: Schedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -315,7 +332,7 @@ struct Network {
     clip_norm: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_weights: Option<f64>,
-    layers: Vec<Entry>,
+    layers: Vec<Spanned<Entry>>,
 }
 
 fn custom() -> String {
@@ -361,7 +378,7 @@ impl Network {
             clip_norm: training.clip_norm,
             clip_weights: training.clip_weights,
             initialiser: model.initialiser,
-            layers: model.layers.iter().cloned().map(Entry).collect(),
+            layers: model.layers.iter().cloned().map(|layer| Spanned::new(0..0, Entry(layer))).collect(),
         }
     }
 
@@ -369,9 +386,21 @@ impl Network {
         Sequential {
             name: name.into(),
             input: self.input.clone(),
-            layers: self.layers.iter().map(|entry| entry.0.clone()).collect(),
+            layers: self.layers.iter().map(|entry| entry.get_ref().0.clone()).collect(),
             initialiser: self.initialiser,
         }
+    }
+}
+
+impl Network {
+    /// An error about one of the layers, with its line in the file.
+    fn located(&self, error: Error, text: &str) -> Error {
+        let Error::Layer { index, .. } = &error else { return Error::Config(error.to_string()) };
+        let start = self.layers.get(*index).map_or(0, |layer| layer.span().start);
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let source = text.lines().nth(line - 1).unwrap_or_default();
+        Error::Config(format!("line {line}: {error}\n  |{source}"))
     }
 }
 
@@ -387,6 +416,7 @@ impl From<&GanConfig> for Form {
             auxiliary: config.auxiliary,
             augment: config.augment,
             discriminator_steps: config.discriminator_steps,
+            separate_updates: config.separate_updates,
             schedule: config.schedule,
             steps: config.steps,
             ema: config.ema,
@@ -412,6 +442,7 @@ impl From<Form> for GanConfig {
             auxiliary: form.auxiliary,
             augment: form.augment,
             discriminator_steps: form.discriminator_steps,
+            separate_updates: form.separate_updates,
             generator_clip_norm: form.generator.clip_norm,
             discriminator_clip_norm: form.discriminator.clip_norm,
             clip_weights: form.discriminator.clip_weights,

@@ -9,6 +9,18 @@ pub enum Error {
     /// A model, an option or a batch that does not fit.
     #[error("{0}")]
     Invalid(String),
+    /// A layer that does not fit where it stands.
+    #[error("{model}, layer {index} ({kind}): {message}")]
+    Layer {
+        /// The name of the model.
+        model: String,
+        /// The position of the layer, from 0.
+        index: usize,
+        /// The kind of layer.
+        kind: String,
+        /// What does not fit, with both shapes.
+        message: String,
+    },
     /// A model file (TOML) that cannot be understood.
     #[error("{0}")]
     Config(String),
@@ -49,7 +61,7 @@ impl Error {
     #[must_use]
     pub(crate) fn context(self, context: impl std::fmt::Display) -> Error {
         match self {
-            Error::Io { .. } | Error::File { .. } => self,
+            Error::Io { .. } | Error::File { .. } | Error::Layer { .. } => self,
             other => Error::Invalid(format!("{context}: {other}")),
         }
     }

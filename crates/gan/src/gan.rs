@@ -181,15 +181,14 @@ impl<B: Backend> Gan<B> {
         let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
         let (batch, seed, image) = (self.config.batch_size, self.config.seed, self.image_shape());
         let generator_step = step / self.config.discriminator_steps;
+        let (g, d) = (self.generator.name(), self.discriminator.name());
+        let rule = self.config.discriminator_optimiser;
+        // Updates are counted from 1.
+        let first = if self.config.separate_updates { 2 * step + 1 } else { step + 1 };
         let scalars = [
-            (
-                self.generator.name().to_owned(),
-                self.config.generator_optimiser.scalars(generator_step + 1, factor),
-            ),
-            (
-                self.discriminator.name().to_owned(),
-                self.config.discriminator_optimiser.scalars(step + 1, factor),
-            ),
+            (names::scalars(g), self.config.generator_optimiser.scalars(generator_step + 1, factor)),
+            (names::scalars(d), rule.scalars(first, factor)),
+            (names::second_scalars(d), rule.scalars(first + 1, factor)),
         ];
         let (ema, augment) = (self.config.ema, self.config.augment);
         let program = self.training_program(&parts)?;
@@ -199,8 +198,8 @@ impl<B: Backend> Gan<B> {
         write_if_read(program, names::LABELS, &labels)?;
         // A whole number that f32 holds exactly.
         write_if_read(program, names::COUNTER, &[B::Element::of((step % (1 << 24)) as f64)])?;
-        for (model, scalars) in scalars {
-            write_if_read(program, &names::scalars(&model), &of(scalars))?;
+        for (name, scalars) in scalars {
+            write_if_read(program, &name, &of(scalars))?;
         }
         if let Some(ema) = ema {
             write_if_read(program, names::EMA_RATE, &[B::Element::of(ema.rate(generator_step))])?;

@@ -104,25 +104,27 @@ impl Model {
             classes: None,
         };
         for (index, layer) in sequential.layers.iter().enumerate() {
-            let place = || format!("{}, layer {index} ({})", model.name, layer.kind());
+            let refused = |message: String| Error::Layer {
+                model: model.name.clone(),
+                index,
+                kind: layer.kind().into(),
+                message,
+            };
             let input = model.output;
-            let output = layer.output_shape(input).and_then(check_size).map_err(|e| e.context(place()))?;
+            let output =
+                layer.output_shape(input).and_then(check_size).map_err(|e| refused(e.to_string()))?;
             let parameters = layer.parameters(input);
             let states = layer.states(input);
             for parameter in &parameters {
                 let initialiser = parameter.initialiser.unwrap_or(sequential.initialiser);
-                let here = |e: String| Error::invalid(format!("{} '{}': {e}", place(), parameter.name));
+                let here = |e: String| refused(format!("'{}': {e}", parameter.name));
                 initialiser.check().map_err(here)?;
                 check_size(parameter.shape).map_err(|e| here(e.to_string()))?;
             }
-            if let Some(classes) = layer.classes()
-                && model.classes.is_some_and(|others| others != classes)
+            if let (Some(classes), Some(others)) = (layer.classes(), model.classes)
+                && classes != others
             {
-                return Err(Error::invalid(format!(
-                    "{}: {classes} classes, but a layer before it has {}",
-                    place(),
-                    model.classes.unwrap_or_default()
-                )));
+                return Err(refused(format!("{classes} classes, but a layer before it has {others}")));
             }
             model.classes = model.classes.or(layer.classes());
             let layer_name = format!("{index}.{}", layer.kind());

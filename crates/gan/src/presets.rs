@@ -1,11 +1,29 @@
-//! Recipes that work, as model files.
+#![doc = include_str!("../presets/README.md")]
 
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
 
-/// The presets: name and model file.
-const PRESETS: &[(&str, &str)] =
-    &[("cdcgan", include_str!("../presets/cdcgan.toml")), ("dcgan", include_str!("../presets/dcgan.toml"))];
+macro_rules! presets {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../presets/", $name, ".toml")))),*]
+    };
+}
+
+/// The presets: name and model file. The first is the default.
+const PRESETS: &[(&str, &str)] = presets! {
+    "cdcgan",
+    "dcgan",
+    "acgan",
+    "cdcgan-32",
+    "colour",
+    "dcgan-32",
+    "lsgan",
+    "r3gan",
+    "seed-conv",
+    "seed-dense",
+    "sngan",
+    "wgan-gp",
+};
 
 /// The names of the presets.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -30,6 +30,11 @@ pub(crate) mod names {
         format!("{model}/scalars")
     }
 
+    /// The numbers of the second update of a model in a step.
+    pub(crate) fn second_scalars(model: &str) -> String {
+        format!("{model}/second_scalars")
+    }
+
     /// The variable with a model's parameters and moments.
     pub(crate) fn state(model: &str) -> String {
         format!("{model}/state")
@@ -70,6 +75,17 @@ impl<'g> Traced<'g> {
 
     /// One update against `loss`. The parameters are the new ones afterwards.
     pub(crate) fn update(&mut self, model: &Model, training: &Training<'_>, loss: Var<'g>) -> Result<()> {
+        self.update_by(model, training, loss, &names::scalars(model.name()))
+    }
+
+    /// [`update`](Traced::update) with the numbers of the given input.
+    fn update_by(
+        &mut self,
+        model: &Model,
+        training: &Training<'_>,
+        loss: Var<'g>,
+        scalars: &str,
+    ) -> Result<()> {
         let graph = loss.graph();
         let ordered: Vec<Var<'g>> =
             model.parameters().iter().map(|slot| self.parameters[&slot.name]).collect();
@@ -77,7 +93,7 @@ impl<'g> Traced<'g> {
             return Ok(());
         }
         let gradients = grad(loss, &ordered)?;
-        let scalars = graph.input(&names::scalars(model.name()), [training.optimiser.scalar_count()]);
+        let scalars = graph.input(scalars, [training.optimiser.scalar_count()]);
         self.state = graph.scoped(&format!("{}/optimiser", model.name()), || {
             let mut gradient = model.pack(&gradients);
             if let Some(limit) = training.clip_norm {
@@ -186,6 +202,45 @@ impl<'g> Judge<'_, 'g> {
         self.config.augment.map_or(Ok(images), |augment| augment.trace(images, pass))
     }
 
+    /// One update against real and generated images in one batch. Returns the loss on each.
+    fn update_on_both(&mut self, parts: &Parts, real: Var<'g>, fake: Var<'g>) -> Result<[Var<'g>; 2]> {
+        let (config, n) = (self.config, real.shape().dims()[0]);
+        let both = self.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
+        let verdict = self.judge(both, 2, 1)?;
+        let [mut d_real, mut d_fake] =
+            config.loss.discriminator(verdict.scores(0..n), verdict.scores(n..2 * n), config.real_target);
+        if let (Some(real), Some(fake)) = (verdict.class_loss(0..n), verdict.class_loss(n..2 * n)) {
+            d_real = d_real + real * config.auxiliary;
+            d_fake = d_fake + fake * config.auxiliary;
+        }
+        let mut loss = d_real + d_fake;
+        if let Some(penalty) = self.penalties(parts, both)? {
+            loss = loss + penalty;
+        }
+        self.traced.update(self.model, &config.discriminator_training(), loss)?;
+        Ok([d_real, d_fake])
+    }
+
+    /// An update against real images, and then another against generated ones. Returns the loss on each.
+    fn updates_apart(&mut self, real: Var<'g>, fake: Var<'g>) -> Result<[Var<'g>; 2]> {
+        let (config, n) = (self.config, real.shape().dims()[0]);
+        let both = self.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
+        let name = self.model.name();
+        let mut losses = [both; 2];
+        for (i, scalars) in [names::scalars(name), names::second_scalars(name)].iter().enumerate() {
+            let verdict = self.judge(both.slice(0, i * n, (i + 1) * n), 1, 1 + 5 * i as u32)?;
+            // Each loss depends on one kind of images only.
+            let scores = verdict.scores(0..n);
+            let mut loss = config.loss.discriminator(scores, scores, config.real_target)[i];
+            if let Some(class) = verdict.class_loss(0..n) {
+                loss = loss + class * config.auxiliary;
+            }
+            self.traced.update_by(self.model, &config.discriminator_training(), loss, scalars)?;
+            losses[i] = loss;
+        }
+        Ok(losses)
+    }
+
     /// The sum of the penalties that are computed in this step, if any. `both` are the real images and the generated
     /// ones as the discriminator saw them.
     fn penalties(&mut self, parts: &Parts, both: Var<'g>) -> Result<Option<Var<'g>>> {
@@ -281,20 +336,10 @@ pub(crate) fn training(
         g.states = states_before;
     }
 
-    // A constant to the discriminator's update: its gradient stops at the images.
-    let both = d.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
-    let verdict = d.judge(both, 2, 1)?;
-    let [mut d_real, mut d_fake] =
-        config.loss.discriminator(verdict.scores(0..n), verdict.scores(n..2 * n), config.real_target);
-    if let (Some(real), Some(fake)) = (verdict.class_loss(0..n), verdict.class_loss(n..2 * n)) {
-        d_real = d_real + real * config.auxiliary;
-        d_fake = d_fake + fake * config.auxiliary;
-    }
-    let mut d_loss = d_real + d_fake;
-    if let Some(penalty) = d.penalties(parts, both)? {
-        d_loss = d_loss + penalty;
-    }
-    d.traced.update(discriminator, &config.discriminator_training(), d_loss)?;
+    let [d_real, d_fake] = match config.separate_updates {
+        true => d.updates_apart(real, fake)?,
+        false => d.update_on_both(parts, real, fake)?,
+    };
 
     let mut losses = vec![d_real, d_fake];
     if parts.generator {

@@ -1,9 +1,7 @@
 //! Single models, and a generator through a discriminator.
 
 use gannet::layers::{BatchNorm, Dense, Label, LeakyRelu};
-use gannet::{
-    Activation, Adam, Gan, GanConfig, Objective, Reference, Sequential, Sgd, Stacked, noise, set_seed,
-};
+use gannet::{Activation, Adam, Gan, GanConfig, Objective, Reference, Sequential, Sgd, Stacked, noise};
 
 #[test]
 fn a_single_model_learns_its_targets() {
@@ -69,7 +67,6 @@ fn pair() -> (Sequential, Sequential) {
 fn a_stack_moves_the_generator_as_a_gan_does() {
     let backend = Reference::<f64>::new();
     let (generator, discriminator) = pair();
-    set_seed(42);
     let loss = Objective::BinaryCrossentropy { from_logits: true };
     let mut g = generator.compile(&backend, loss, Adam::new(0.01)).unwrap();
     let d = discriminator.compile(&backend, loss, Sgd::new(1e-12)).unwrap();
@@ -77,7 +74,7 @@ fn a_stack_moves_the_generator_as_a_gan_does() {
     let z: Vec<f64> = noise(16);
     let stacked = stack.train_on_batch(&z, &[1.0; 8]).unwrap();
 
-    let mut config = GanConfig::new(generator, discriminator).batch_size(8).seed(42);
+    let mut config = GanConfig::new(generator, discriminator).batch_size(8).seed(gannet::seed());
     config.generator_optimiser = Adam::new(0.01).into();
     config.discriminator_optimiser = Sgd::new(1e-12).into();
     let mut gan = Gan::new(&backend, config).unwrap();
@@ -111,4 +108,73 @@ fn models_that_do_not_fit_are_named() {
     let error =
         image.compile(&backend, Objective::SparseCategoricalCrossentropy, Adam::default()).unwrap_err();
     assert!(error.to_string().contains("[2, 2]"), "{error}");
+}
+
+/// With `separate_updates` a GAN's step is the loop of the article: the discriminator on real images, then on generated
+/// ones, then the generator through it.
+#[test]
+fn separate_updates_are_those_of_single_models() {
+    let backend = Reference::<f64>::new();
+    let (generator, discriminator) = pair();
+    let loss = Objective::BinaryCrossentropy { from_logits: true };
+    let seed = gannet::seed();
+    let g = generator.compile(&backend, loss, Sgd::new(1e-12)).unwrap();
+    let mut d = discriminator.compile(&backend, loss, Adam::new(0.01)).unwrap();
+    let mut config = GanConfig::new(generator, discriminator).batch_size(8).seed(seed);
+    config.generator_optimiser = Sgd::new(1e-12).into();
+    config.discriminator_optimiser = Adam::new(0.01).into();
+    config.separate_updates = true;
+    let mut gan = Gan::new(&backend, config).unwrap();
+
+    let mut stream = gannet::Stream::new(3, "test", 0);
+    let mut draw = || (0..16).map(|_| stream.normal()).collect::<Vec<f64>>();
+    let mut stack = Stacked::new(&g, &d).unwrap();
+    for _ in 0..3 {
+        let (real, z) = (draw(), draw());
+        // In training mode, as the step has it: a generator of BatchNorm only in front of `predict` would not do.
+        let fake = training_mode(&mut gan, &z);
+        let expected =
+            [d.train_on_batch(&real, &[1.0; 8]).unwrap(), d.train_on_batch(&fake, &[0.0; 8]).unwrap()];
+        let expected_g = stack.train_on_batch(&z, &[1.0; 8]).unwrap();
+        let losses = gan.train_on_batch_with(&real, &z, None).unwrap();
+        for (a, b) in [(losses.d_real, expected[0]), (losses.d_fake, expected[1]), (losses.g, expected_g)] {
+            assert!((a - b).abs() < 1e-9, "{losses:?} {expected:?} {expected_g}");
+        }
+    }
+}
+
+/// The generator's output for `z` with the statistics of the batch: by the definition of its layers.
+fn training_mode(gan: &mut Gan<Reference<f64>>, z: &[f64]) -> Vec<f64> {
+    let read = |name: &str| gan.read_tensor(&format!("generator/{name}")).unwrap();
+    let affine = |x: &[f64], kernel: &[f64], bias: &[f64]| {
+        let (outputs, inputs) = (bias.len(), kernel.len() / bias.len());
+        x.chunks(inputs)
+            .flat_map(|row| {
+                (0..outputs)
+                    .map(|j| bias[j] + (0..inputs).map(|i| row[i] * kernel[i * outputs + j]).sum::<f64>())
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<f64>>()
+    };
+    let h = affine(z, &read("0.dense/kernel"), &read("0.dense/bias"));
+    let (gamma, beta) = (read("1.batch_norm/gamma"), read("1.batch_norm/beta"));
+    let mut y = h.clone();
+    for c in 0..8 {
+        let column: Vec<f64> = h.iter().skip(c).step_by(8).copied().collect();
+        let mean = column.iter().sum::<f64>() / 8.0;
+        let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 8.0;
+        for (i, x) in column.iter().enumerate() {
+            let normalised = gamma[c] * (x - mean) / (variance + 1e-3).sqrt() + beta[c];
+            y[i * 8 + c] = if normalised > 0.0 { normalised } else { 0.2 * normalised };
+        }
+    }
+    affine(&y, &read("3.dense/kernel"), &read("3.dense/bias"))
+}
+
+#[test]
+fn noise_repeats_after_the_seed_is_set_again() {
+    // The only test that sets the seed of the process, and sets it to what it was.
+    gannet::set_seed(42);
+    let first: Vec<f64> = noise(4);
+    assert_ne!(first, noise::<f64>(4));
 }

@@ -77,22 +77,38 @@ impl Layer for BatchNorm {
     }
 
     fn states(&self, input: Shape) -> Vec<State> {
-        let rows =
-            vec![("moving_mean".into(), Initialiser::Zeros), ("moving_variance".into(), Initialiser::Ones)];
-        vec![State { name: "moving".into(), rows, len: input.last() }]
+        moving_statistics(input)
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
-        let (gamma, beta, mut moving) = (cx.parameter("gamma")?, cx.parameter("beta")?, cx.state("moving")?);
+        let (gamma, beta) = (cx.parameter("gamma")?, cx.parameter("beta")?);
         let Mode::Training { groups } = cx.pass().mode else {
-            return Ok(x.batch_norm(moving, gamma, beta, self.eps));
+            return Ok(x.batch_norm(cx.state("moving")?, gamma, beta, self.eps));
         };
         let (y, stats) = x.batch_norm_train(gamma, beta, self.eps, groups);
-        for group in 0..groups {
-            let batch = stats.slice(0, 2 * group, 2 * group + 2);
-            moving = moving.lerp(batch, cx.graph().fill([1], 1.0 - self.momentum));
-        }
-        cx.set_state("moving", moving);
+        update_moving(stats, groups, self.momentum, cx)?;
         Ok(y)
     }
+}
+
+/// Running statistics of every channel, the state `moving`.
+pub(super) fn moving_statistics(input: Shape) -> Vec<State> {
+    let rows = vec![("moving_mean".into(), Initialiser::Zeros), ("moving_variance".into(), Initialiser::Ones)];
+    vec![State { name: "moving".into(), rows, len: input.last() }]
+}
+
+/// Moves the running statistics towards those of each group of the batch, in order.
+pub(super) fn update_moving<'g>(
+    stats: Var<'g>,
+    groups: usize,
+    momentum: f64,
+    cx: &mut Context<'_, 'g>,
+) -> Result<()> {
+    let mut moving = cx.state("moving")?;
+    for group in 0..groups {
+        let batch = stats.slice(0, 2 * group, 2 * group + 2);
+        moving = moving.lerp(batch, cx.graph().fill([1], 1.0 - momentum));
+    }
+    cx.set_state("moving", moving);
+    Ok(())
 }

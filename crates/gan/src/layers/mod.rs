@@ -14,6 +14,7 @@ mod prelude {
     pub(crate) use crate::layers::{batched, image, kind, yes};
 }
 
+mod normalise;
 mod padding;
 
 macro_rules! layers {
@@ -36,19 +37,28 @@ macro_rules! layers {
 layers! {
     avg_pool2d: AvgPool2d,
     batch_norm: BatchNorm,
+    conditional_batch_norm: ConditionalBatchNorm,
     conv2d: Conv2d,
     conv_transpose2d: ConvTranspose2d,
     dense: Dense,
     dropout: Dropout,
     embedding: Embedding,
     flatten: Flatten,
+    global_avg_pool2d: GlobalAvgPool2d,
+    group_norm: GroupNorm,
+    instance_norm: InstanceNorm,
     label: Label,
+    layer_norm: LayerNorm,
     leaky_relu: LeakyRelu,
     max_pool2d: MaxPool2d,
+    minibatch_std: MinibatchStd,
+    pixel_norm: PixelNorm,
     projection: Projection,
     relu: Relu,
     reshape: Reshape,
+    residual: Residual,
     sigmoid: Sigmoid,
+    spectral_norm: SpectralNorm,
     tanh: Tanh,
     upsample_nearest: UpsampleNearest,
 }

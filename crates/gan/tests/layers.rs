@@ -1,0 +1,463 @@
+//! Every layer against its definition, and what it says of inputs that do not fit.
+
+use std::collections::BTreeMap;
+
+use gannet::layers::*;
+use gannet::{
+    Activation, Gan, GanConfig, Initialiser, Layer, Mode, Model, Padding, Pass, Reference, Sequential,
+};
+use gannet_tensor::{Graph, Program, Shape, Variables, grad};
+
+/// A layer alone on a device, in double precision.
+struct Bench {
+    model: Model,
+    parameters: BTreeMap<String, Vec<f64>>,
+    states: BTreeMap<String, Vec<f64>>,
+}
+
+/// What a layer gave: its output, its states afterwards, and the gradient of sum(y * y) for x.
+struct Got {
+    y: Vec<f64>,
+    shape: Shape,
+    states: BTreeMap<String, Vec<f64>>,
+    dx: Vec<f64>,
+}
+
+impl Bench {
+    fn new(layer: impl Layer + 'static, input: &[usize]) -> Bench {
+        let model = Sequential::new("m", input).add(layer).build().unwrap();
+        let vector = model.initial_vector(1);
+        let parameters = model
+            .parameters()
+            .iter()
+            .map(|slot| (slot.name.clone(), vector[slot.offset..slot.offset + slot.shape.len()].to_vec()))
+            .collect();
+        let states =
+            model.states().iter().map(|slot| (slot.name.clone(), model.initial_state(slot, 1))).collect();
+        Bench { model, parameters, states }
+    }
+
+    fn parameter(&mut self, name: &str) -> &mut Vec<f64> {
+        self.parameters.get_mut(name).unwrap()
+    }
+
+    fn run(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) -> Got {
+        let graph = Graph::new();
+        let n = x.len() / self.model.input().len();
+        let dims: Vec<usize> = std::iter::once(n).chain(self.model.input().dims().iter().copied()).collect();
+        let input = graph.input("x", Shape::new(&dims).unwrap());
+        let parameters = self
+            .model
+            .parameters()
+            .iter()
+            .map(|slot| (slot.name.clone(), graph.constant(slot.shape, &self.parameters[&slot.name])))
+            .collect();
+        let mut states: BTreeMap<_, _> = self
+            .model
+            .states()
+            .iter()
+            .map(|slot| (slot.name.clone(), graph.constant(slot.shape(), &self.states[&slot.name])))
+            .collect();
+        let labels = labels.map(|labels| graph.constant([labels.len()], labels));
+        let counter = Some(graph.fill([1], 3.0));
+        let pass = Pass { mode, labels, counter, index: 0 };
+        let y = self.model.trace(input, &parameters, &mut states, pass).unwrap();
+        let dx = grad(y.square().sum_all(), &[input]).map(|dx| dx[0]);
+        let mut plan = graph.plan().output("y", y);
+        if let Ok(dx) = dx {
+            plan = plan.output("dx", dx);
+        }
+        for (name, state) in &states {
+            plan = plan.output(name, *state);
+        }
+        let mut program =
+            Program::new(&Reference::<f64>::new(), plan.build().unwrap(), &Variables::new()).unwrap();
+        program.write("x", x).unwrap();
+        program.run().unwrap();
+        let states = states.keys().map(|name| (name.clone(), program.read(name).unwrap())).collect();
+        assert_eq!(y.shape().dims()[1..], *self.model.output().dims(), "the shape rule");
+        let dx = program.read("dx").unwrap_or_default();
+        Got { y: program.read("y").unwrap(), shape: y.shape(), states, dx }
+    }
+
+    /// The gradient for x against central differences.
+    fn check_gradient(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) {
+        let value = |x: &[f64]| self.run(x, mode, labels).y.iter().map(|y| y * y).sum::<f64>();
+        let dx = self.run(x, mode, labels).dx;
+        for i in 0..x.len() {
+            let h = 1e-5;
+            let (mut up, mut down) = (x.to_vec(), x.to_vec());
+            up[i] += h;
+            down[i] -= h;
+            let expected = (value(&up) - value(&down)) / (2.0 * h);
+            assert!((dx[i] - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {} {expected}", dx[i]);
+        }
+    }
+}
+
+const TRAINING: Mode = Mode::Training { groups: 1 };
+
+fn values(n: usize) -> Vec<f64> {
+    let mut stream = gannet::Stream::new(11, "values", 0);
+    (0..n).map(|_| stream.normal()).collect()
+}
+
+fn close(a: &[f64], b: &[f64]) {
+    assert_eq!(a.len(), b.len());
+    for (i, (x, y)) in a.iter().zip(b).enumerate() {
+        assert!((x - y).abs() < 1e-10 * (1.0 + y.abs()), "{i}: {x}, expected {y}\n{a:?}\n{b:?}");
+    }
+}
+
+/// (x - mean) / sqrt(variance + eps) of one group of numbers.
+fn normalised(x: &[f64], eps: f64) -> Vec<f64> {
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+    x.iter().map(|x| (x - mean) / (variance + eps).sqrt()).collect()
+}
+
+#[test]
+fn dense_is_an_affine_map_with_its_activation() {
+    let mut bench = Bench::new(Dense::new(2).activation(Activation::Relu), &[3]);
+    *bench.parameter("0.dense/kernel") = vec![1.0, -1.0, 2.0, 0.5, 0.0, 3.0];
+    *bench.parameter("0.dense/bias") = vec![0.25, -0.5];
+    let got = bench.run(&[1.0, 2.0, -1.0], TRAINING, None);
+    close(&got.y, &[5.25, 0.0]);
+}
+
+#[test]
+fn convolutions_have_tensorflow_sizes() {
+    let output =
+        |layer: &dyn Layer, input: [usize; 3]| layer.output_shape(input.into()).map(|s| s.dims().to_vec());
+    let conv = Conv2d::new(8, [3, 3]);
+    assert_eq!(output(&conv, [28, 27, 3]).unwrap(), [26, 25, 8]);
+    assert_eq!(
+        output(&conv.clone().stride([2, 2]).padding(Padding::Same), [28, 27, 3]).unwrap(),
+        [14, 14, 8]
+    );
+    let up = ConvTranspose2d::new(8, [3, 3]).stride([2, 2]);
+    assert_eq!(output(&up, [7, 6, 3]).unwrap(), [15, 13, 8]);
+    assert_eq!(output(&up.padding(Padding::Same), [7, 6, 3]).unwrap(), [14, 12, 8]);
+    assert_eq!(output(&MaxPool2d::new([2, 2]), [13, 12, 3]).unwrap(), [6, 6, 3]);
+    assert_eq!(output(&UpsampleNearest::new([2, 3]), [5, 4, 3]).unwrap(), [10, 12, 3]);
+    let message = output(&conv, [2, 2, 3]).unwrap_err().to_string();
+    assert!(message.contains('3') && message.contains('2'), "{message}");
+}
+
+#[test]
+fn pooling_and_upsampling_are_their_definitions() {
+    let x: Vec<f64> = (0..16).map(f64::from).collect();
+    close(&Bench::new(MaxPool2d::new([2, 2]), &[4, 4, 1]).run(&x, TRAINING, None).y, &[5.0, 7.0, 13.0, 15.0]);
+    close(&Bench::new(AvgPool2d::new([2, 2]), &[4, 4, 1]).run(&x, TRAINING, None).y, &[2.5, 4.5, 10.5, 12.5]);
+    close(&Bench::new(GlobalAvgPool2d::new(), &[2, 4, 2]).run(&x, TRAINING, None).y, &[7.0, 8.0]);
+    let got = Bench::new(UpsampleNearest::new([1, 2]), &[1, 2, 1]).run(&[1.0, 2.0], TRAINING, None);
+    close(&got.y, &[1.0, 1.0, 2.0, 2.0]);
+}
+
+#[test]
+fn batch_norm_uses_the_batch_or_the_running_statistics() {
+    let mut bench = Bench::new(BatchNorm::new().momentum(0.9).eps(0.01), &[2]);
+    *bench.parameter("0.batch_norm/gamma") = vec![2.0, 0.5];
+    *bench.parameter("0.batch_norm/beta") = vec![0.1, -0.1];
+    let x = [1.0, 10.0, 3.0, 14.0, 5.0, 30.0];
+    let got = bench.run(&x, TRAINING, None);
+    let (a, b) = (normalised(&[1.0, 3.0, 5.0], 0.01), normalised(&[10.0, 14.0, 30.0], 0.01));
+    let expected: Vec<f64> = (0..3).flat_map(|i| [2.0 * a[i] + 0.1, 0.5 * b[i] - 0.1]).collect();
+    close(&got.y, &expected);
+    let variance = [8.0 / 3.0, (8.0f64.powi(2) + 4.0f64.powi(2) + 12.0f64.powi(2)) / 3.0];
+    close(&got.states["0.batch_norm/moving"], &[0.3, 1.8, 0.9 + 0.1 * variance[0], 0.9 + 0.1 * variance[1]]);
+    let got = bench.run(&x[..2], Mode::Inference, None);
+    close(&got.y, &[2.0 / 1.01f64.sqrt() + 0.1, 5.0 / 1.01f64.sqrt() - 0.1]);
+    close(&got.states["0.batch_norm/moving"], &[0.0, 0.0, 1.0, 1.0]);
+}
+
+#[test]
+fn groups_of_a_batch_have_statistics_of_their_own() {
+    let bench = Bench::new(BatchNorm::new().momentum(0.5), &[1]);
+    let got = bench.run(&[1.0, 3.0, 10.0, 30.0], Mode::Training { groups: 2 }, None);
+    let expected = [normalised(&[1.0, 3.0], 1e-3), normalised(&[10.0, 30.0], 1e-3)].concat();
+    close(&got.y, &expected);
+    // First the first group, then the second.
+    close(&got.states["0.batch_norm/moving"], &[(0.0 + 2.0) / 4.0 + 10.0, (1.0 + 1.0) / 4.0 + 50.0]);
+}
+
+#[test]
+fn single_sample_normalisations_are_their_definitions() {
+    let x = values(2 * 3 * 4);
+    // Two samples of 3 pixels (1 x 3) with 4 channels.
+    let at = |n: usize, p: usize, c: usize| x[(n * 3 + p) * 4 + c];
+    let mut layer = vec![0.0; 24];
+    let mut instance = vec![0.0; 24];
+    let mut group = vec![0.0; 24];
+    let mut pixel = vec![0.0; 24];
+    for n in 0..2 {
+        for p in 0..3 {
+            let row: Vec<f64> = (0..4).map(|c| at(n, p, c)).collect();
+            let rms = (row.iter().map(|x| x * x).sum::<f64>() / 4.0 + 1e-8).sqrt();
+            for (c, y) in normalised(&row, 1e-3).into_iter().enumerate() {
+                layer[(n * 3 + p) * 4 + c] = y;
+                pixel[(n * 3 + p) * 4 + c] = row[c] / rms;
+            }
+        }
+        for c in 0..4 {
+            let column: Vec<f64> = (0..3).map(|p| at(n, p, c)).collect();
+            for (p, y) in normalised(&column, 1e-3).into_iter().enumerate() {
+                instance[(n * 3 + p) * 4 + c] = y;
+            }
+        }
+        for g in 0..2 {
+            let part: Vec<f64> = (0..6).map(|i| at(n, i / 2, g * 2 + i % 2)).collect();
+            for (i, y) in normalised(&part, 1e-3).into_iter().enumerate() {
+                group[(n * 3 + i / 2) * 4 + g * 2 + i % 2] = y;
+            }
+        }
+    }
+    let shape = [1, 3, 4];
+    close(&Bench::new(LayerNorm::new(), &shape).run(&x, TRAINING, None).y, &layer);
+    close(&Bench::new(InstanceNorm::new(), &shape).run(&x, TRAINING, None).y, &instance);
+    close(&Bench::new(GroupNorm::new(2), &shape).run(&x, TRAINING, None).y, &group);
+    close(&Bench::new(PixelNorm::new(), &shape).run(&x, TRAINING, None).y, &pixel);
+    // Scale and shift are per channel.
+    let mut bench = Bench::new(GroupNorm::new(2), &shape);
+    *bench.parameter("0.group_norm/gamma") = vec![1.0, 2.0, 3.0, 4.0];
+    *bench.parameter("0.group_norm/beta") = vec![0.0, 0.1, 0.2, 0.3];
+    let expected: Vec<f64> =
+        group.iter().enumerate().map(|(i, y)| y * (1 + i % 4) as f64 + 0.1 * (i % 4) as f64).collect();
+    close(&bench.run(&x, TRAINING, None).y, &expected);
+    bench.check_gradient(&x[..12], TRAINING, None);
+    let error = Sequential::new("m", [1, 3, 4]).add(GroupNorm::new(3)).build().unwrap_err().to_string();
+    assert!(error.contains("[1, 3, 4]") && error.contains('3'), "{error}");
+}
+
+#[test]
+fn conditional_batch_norm_scales_by_class() {
+    let mut bench = Bench::new(ConditionalBatchNorm::new(2), &[1, 1, 1]);
+    *bench.parameter("0.conditional_batch_norm/gamma") = vec![2.0, -1.0];
+    *bench.parameter("0.conditional_batch_norm/beta") = vec![0.5, 0.25];
+    let x = [1.0, 2.0, 6.0];
+    let xhat = normalised(&x, 1e-3);
+    let got = bench.run(&x, TRAINING, Some(&[0.0, 1.0, 1.0]));
+    close(&got.y, &[2.0 * xhat[0] + 0.5, -xhat[1] + 0.25, -xhat[2] + 0.25]);
+    close(&got.states["0.conditional_batch_norm/moving"], &[0.03, 0.99 + 0.01 * (14.0 / 3.0)]);
+    bench.check_gradient(&x, TRAINING, Some(&[0.0, 1.0, 1.0]));
+}
+
+#[test]
+fn label_and_projection_know_the_class() {
+    let got = Bench::new(Label::new(3).scale(2.0), &[2]).run(&[0.5, 0.25], TRAINING, Some(&[1.0]));
+    close(&got.y, &[0.5, 0.25, 0.0, 2.0, 0.0]);
+    let mut bench = Bench::new(Projection::new(2), &[2]);
+    *bench.parameter("0.projection/kernel") = vec![1.0, -1.0];
+    *bench.parameter("0.projection/bias") = vec![0.5];
+    *bench.parameter("0.projection/embeddings") = vec![2.0, 0.0, 0.0, 3.0];
+    let x = [1.0, 2.0, 3.0, 4.0];
+    let got = bench.run(&x, TRAINING, Some(&[0.0, 1.0]));
+    close(&got.y, &[(1.0 - 2.0) + 0.5 + 2.0, (3.0 - 4.0) + 0.5 + 12.0]);
+    bench.check_gradient(&x, TRAINING, Some(&[0.0, 1.0]));
+}
+
+#[test]
+fn embedding_looks_rows_up() {
+    let mut bench = Bench::new(Embedding::new(3, 2), &[2]);
+    *bench.parameter("0.embedding/embeddings") = vec![0.0, 0.1, 1.0, 1.1, 2.0, 2.1];
+    let got = bench.run(&[2.0, 0.0], TRAINING, None);
+    assert_eq!(got.shape, Shape::from([1, 2, 2]));
+    close(&got.y, &[2.0, 2.1, 0.0, 0.1]);
+}
+
+#[test]
+fn minibatch_std_tells_a_batch_of_copies() {
+    let bench = Bench::new(MinibatchStd::new(), &[2, 1, 1]);
+    let x = [1.0, 2.0, 3.0, 6.0, 5.0, 5.0, 5.0, 5.0];
+    let got = bench.run(&x, Mode::Training { groups: 2 }, None);
+    // First group: standard deviations 1 and 2, mean 1.5. Second group: copies.
+    for (i, y) in got.y.iter().enumerate() {
+        let expected = match (i % 2, i / 8) {
+            (0, _) => x[i / 2],
+            (_, 0) => 1.5,
+            _ => 1e-4,
+        };
+        assert!((y - expected).abs() < 1e-6, "{i}: {y} {expected}");
+    }
+    bench.check_gradient(&values(8), TRAINING, None);
+}
+
+#[test]
+fn dropout_only_drops_while_training() {
+    let bench = Bench::new(Dropout::new(0.25), &[1000]);
+    let x = vec![3.0; 1000];
+    close(&bench.run(&x, Mode::Inference, None).y, &x);
+    let got = bench.run(&x, TRAINING, None).y;
+    let kept = got.iter().filter(|y| **y != 0.0).count();
+    assert!((700..800).contains(&kept), "{kept}");
+    assert!(got.iter().all(|y| *y == 0.0 || (y - 4.0).abs() < 1e-12));
+}
+
+#[test]
+fn residual_blocks_add_their_branches() {
+    let block =
+        Residual::new().add(Dense::new(2)).add(LeakyRelu::new(0.5)).shortcut(Dense::new(2).use_bias(false));
+    let mut bench = Bench::new(block, &[1]);
+    *bench.parameter("0.residual/0.dense/kernel") = vec![2.0, -2.0];
+    *bench.parameter("0.residual/0.dense/bias") = vec![0.0, 1.0];
+    *bench.parameter("0.residual/shortcut.0.dense/kernel") = vec![10.0, 20.0];
+    close(&bench.run(&[1.0], TRAINING, None).y, &[12.0, 19.5]);
+    let identity = Bench::new(Residual::new().add(BatchNorm::new()), &[2]);
+    let got = identity.run(&[1.0, 2.0, 3.0, 5.0], TRAINING, None);
+    let (a, b) = (normalised(&[1.0, 3.0], 1e-3), normalised(&[2.0, 5.0], 1e-3));
+    close(&got.y, &[1.0 + a[0], 2.0 + b[0], 3.0 + a[1], 5.0 + b[1]]);
+    assert_ne!(got.states["0.residual/0.batch_norm/moving"], [0.0, 0.0, 1.0, 1.0]);
+    let narrow =
+        Sequential::new("m", [2]).add(Residual::new().add(Dense::new(3))).build().unwrap_err().to_string();
+    assert!(narrow.contains("[3]") && narrow.contains("[2]"), "{narrow}");
+    let deep =
+        Sequential::new("m", [2, 2]).add(Residual::new().add(Dense::new(3))).build().unwrap_err().to_string();
+    assert!(deep.contains("layer 0 (residual): its layer 0 (dense)"), "{deep}");
+}
+
+/// After some rounds the power iteration has found the largest singular value.
+#[test]
+fn spectral_norm_divides_by_the_largest_singular_value() {
+    let mut bench = Bench::new(SpectralNorm::new(Dense::new(2).use_bias(false)), &[2]);
+    // Singular values 5 and 1: a rotation of diag(5, 1).
+    let (c, s) = (0.8, 0.6);
+    *bench.parameter("0.spectral_norm/kernel") = vec![5.0 * c, 5.0 * s, -s, c];
+    let x = [1.0, 0.0, 0.0, 1.0];
+    for _ in 0..30 {
+        bench.states = bench.run(&x, TRAINING, None).states;
+    }
+    let got = bench.run(&x, Mode::Inference, None);
+    close(&got.y, &[c, s, -s / 5.0, c / 5.0]);
+    assert_eq!(got.states, bench.states, "inference does not move the iteration");
+    let nothing =
+        Sequential::new("m", [2]).add(SpectralNorm::new(Relu::new())).build().unwrap_err().to_string();
+    assert!(nothing.contains("no weights"), "{nothing}");
+}
+
+/// The gradient for the weights goes through the norm: it is orthogonal to the weights, for their length is divided out.
+#[test]
+fn spectral_norm_has_the_gradient_of_a_quotient() {
+    let model =
+        Sequential::new("m", [3]).add(SpectralNorm::new(Dense::new(2).use_bias(false))).build().unwrap();
+    let graph = Graph::new();
+    let x = graph.constant([2, 3], &values(6));
+    let kernel = graph.input("kernel", [3, 2]);
+    let u = graph.constant([1, 2], &[0.6, -0.8]);
+    let parameters = BTreeMap::from([("0.spectral_norm/kernel".to_owned(), kernel)]);
+    let mut states = BTreeMap::from([("0.spectral_norm/kernel_spectral".to_owned(), u)]);
+    let y = model.trace(x, &parameters, &mut states, Pass::training()).unwrap();
+    let loss = y.square().sum_all();
+    let dw = grad(loss, &[kernel]).unwrap()[0];
+    let plan = graph.plan().output("dw", dw).output("inner", (dw * kernel).sum_all()).build().unwrap();
+    let mut program = Program::new(&Reference::<f64>::new(), plan, &Variables::new()).unwrap();
+    program.write("kernel", &values(12)[6..]).unwrap();
+    program.run().unwrap();
+    assert!(program.read("inner").unwrap()[0].abs() < 1e-12);
+    assert!(program.read("dw").unwrap().iter().any(|x| x.abs() > 1e-3));
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_named_with_their_layer() {
+    let message = |model: Sequential| model.build().unwrap_err().to_string();
+    let images = || Sequential::new("critic", [28, 28, 1]);
+    for (error, expected) in [
+        (
+            message(images().add(Dense::new(1))),
+            "critic, layer 0 (dense): expected an input of shape [in], got [28, 28, 1]",
+        ),
+        (
+            message(images().add(Flatten::new()).add(Reshape::new([7, 7, 3]))),
+            "layer 1 (reshape): the input [784] has 784",
+        ),
+        (
+            message(images().add(Flatten::new()).add(Conv2d::new(3, [3, 3]))),
+            "layer 1 (conv2d): expected an input of shape",
+        ),
+        (message(images().add(Conv2d::new(0, [3, 3]))), "filters must be at least 1"),
+        (message(images().add(Dropout::new(1.0))), "rate must be at least 0 and less than 1, got 1"),
+        (message(images().add(LeakyRelu::new(-0.1))), "negative_slope"),
+        (message(images().add(BatchNorm::new().eps(0.0))), "eps must be a positive number"),
+        (message(images()), "needs at least one layer"),
+        (message(Sequential::new("g", [0]).add(Relu::new())), "[0]"),
+        (message(Sequential::new("g", [4]).add(Dense::new(usize::MAX))), "layer 0 (dense)"),
+        (
+            message(
+                Sequential::new("g", [4])
+                    .add(Dense::new(2).kernel_initialiser(Initialiser::Normal { std: -1.0 })),
+            ),
+            "'kernel': the spread of an initialiser",
+        ),
+        (
+            message(Sequential::new("g", [4]).add(Label::new(3)).add(Flatten::new()).add(Projection::new(4))),
+            "layer 2 (projection): 4 classes, but a layer before it has 3",
+        ),
+    ] {
+        assert!(error.contains(expected), "{error}\nexpected: {expected}");
+    }
+}
+
+#[test]
+fn a_model_file_that_is_wrong_names_the_line() {
+    let text = gannet::presets::text("dcgan").unwrap();
+    let message = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        GanConfig::from_toml(&text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    let line = |part: &str| text.lines().position(|line| line.contains(part)).unwrap() + 1;
+    let unknown =
+        message("{ leaky_relu = { negative_slope = 0.2 } }", "{ leaky_rule = { negative_slope = 0.2 } }");
+    let at = format!("line {}", line("leaky_relu"));
+    assert!(
+        unknown.contains(&at) && unknown.contains("leaky_rule") && unknown.contains("`leaky_relu`"),
+        "{unknown}"
+    );
+    let misspelt = message("use_bias = false", "use_bais = false");
+    assert!(
+        misspelt.contains(&format!("line {}", line("6272"))) && misspelt.contains("use_bais"),
+        "{misspelt}"
+    );
+    let shape = message("[7, 7, 128]", "[7, 8, 128]");
+    assert!(shape.contains(&format!("line {}: generator, layer 1 (reshape)", line("reshape"))), "{shape}");
+    assert!(shape.contains("6272") && shape.contains("7168"), "{shape}");
+    let number = message("units = 6272", "units = -3");
+    assert!(number.contains(&format!("line {}", line("6272"))), "{number}");
+    let slope = message("negative_slope = 0.2", "negative_slope = -0.2");
+    assert!(slope.contains(&at) && slope.contains("at least 0, got -0.2"), "{slope}");
+    let kind = message("\"batch_norm\"", "\"batch_nrom\"");
+    assert!(kind.contains("batch_nrom") && kind.contains("`batch_norm`"), "{kind}");
+}
+
+/// A layer of the user's own.
+#[derive(Debug)]
+struct Double;
+
+impl Layer for Double {
+    fn kind(&self) -> &'static str {
+        "double"
+    }
+
+    fn output_shape(&self, input: Shape) -> gannet::Result<Shape> {
+        Ok(input)
+    }
+
+    fn trace<'g>(
+        &self,
+        x: gannet_tensor::Var<'g>,
+        _cx: &mut gannet::Context<'_, 'g>,
+    ) -> gannet::Result<gannet_tensor::Var<'g>> {
+        Ok(x * 2.0)
+    }
+}
+
+#[test]
+fn a_layer_of_ones_own_trains_but_cannot_be_saved_as_a_model_file() {
+    close(&Bench::new(Double, &[2]).run(&[1.0, -1.5], TRAINING, None).y, &[2.0, -3.0]);
+    let generator = Sequential::new("generator", [2]).add(Double).add(Dense::new(2));
+    let critic = Sequential::new("discriminator", [2]).add(Dense::new(1));
+    let mut gan =
+        Gan::new(&Reference::<f64>::new(), GanConfig::new(generator, critic).batch_size(1)).unwrap();
+    gan.train_on_batch(&[1.0, 2.0], None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let message = gan.save(folder.path().join("m.safetensors")).unwrap_err().to_string();
+    assert!(message.contains("'double'"), "{message}");
+}
