@@ -83,29 +83,25 @@ fn epilogue() -> impl Strategy<Value = Epilogue> {
     })
 }
 
-/// A bias of 3 to 5 with operands of at least 0 keeps the sum on the positive side of a kink, one of -5 to
-/// -3 on the negative; without a bias the product itself must be large.
+/// The inputs of a fused product of `terms` terms, with a domain that keeps away from the kink of an activation.
 fn fused_leaves(mut operands: Vec<Leaf>, epilogue: Epilogue, output: Shape, terms: usize) -> Vec<Leaf> {
+    // Products of such operands stay within 1, whatever their signs.
     let small = 1.0 / (terms as f64).sqrt();
-    let kinked = matches!(epilogue.activation(), Some(Activation::LeakyRelu { .. }));
-    for operand in &mut operands {
-        operand.domain = match epilogue {
-            // All products of one sign: none is near 0.
-            Epilogue::Activation(_) if kinked => Domain::Within(0.3, 0.3 + small),
-            _ => Domain::Within(-small, small),
-        };
-    }
+    operands.iter_mut().for_each(|operand| operand.domain = Domain::Within(-small, small));
     match epilogue {
-        Epilogue::Activation(_) => {
-            if kinked && terms % 2 == 1 {
-                operands[0].domain = Domain::Within(-0.3 - small, -0.3);
-            }
-        }
         Epilogue::Bias | Epilogue::BiasActivation(_) => {
-            // Products of sqrt(K) terms of 1/K stay below 1 by far.
             operands.push(leaf("bias", [output.last()], Domain::Apart(3.0, 5.0)));
         }
         Epilogue::ActivationGrad(_) => operands.push(leaf("saved", output, Domain::Apart(0.1, 0.9))),
+        // Without a bias all terms have one sign: positive or, for an odd number of them, negative.
+        Epilogue::Activation(Activation::LeakyRelu { .. }) => {
+            operands[1].domain = Domain::Within(0.3, 0.3 + small);
+            operands[0].domain = match terms % 2 {
+                0 => Domain::Within(0.3, 0.3 + small),
+                _ => Domain::Within(-0.3 - small, -0.3),
+            };
+        }
+        Epilogue::Activation(_) => {}
     }
     operands
 }
