@@ -33,6 +33,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Draw images from a trained model
     Generate(GenerateArgs),
+    /// Score a model's images beside real ones
+    Evaluate(EvaluateArgs),
+    /// Train the classifier whose features `evaluate` compares
+    TrainClassifier(TrainClassifierArgs),
     /// Measure training steps
     Bench(BenchArgs),
     /// List what --device can name
@@ -119,6 +123,51 @@ pub struct GenerateArgs {
     /// What to write: a grid (.png), a folder of one PNG each (a name that ends in /), or tensors (.safetensors)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// The flags of `evaluate`.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// A model.safetensors, or the run directory that holds it
+    pub model: PathBuf,
+    /// How many images to score; scores of different numbers cannot be compared
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub count: u64,
+    /// What the latents and the choice of real images follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// The classifier whose features are compared [default: the embedded one]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub classifier: Option<PathBuf>,
+    /// Train a classifier on the images and test it on real ones
+    #[arg(long)]
+    pub train_on_synthetic: bool,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// The flags of `train-classifier`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainClassifierArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// How often to see every training image
+    #[arg(long, value_name = "N", default_value = "12", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
+    pub epochs: u64,
+    /// What weights, batches and shifts follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// Print the result and nothing else
+    #[arg(long)]
+    pub quiet: bool,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -255,6 +304,9 @@ mod tests {
             ("generate", &["--out", "MODEL"]),
             ("generate m --out x --class -1", &["--class", "whole number from 0"]),
             ("generate m --out x --count 0", &["--count", "from 1 to 100000"]),
+            ("evaluate m --count 5", &["--count", "from 10 to 60000"]),
+            ("evaluate", &["MODEL"]),
+            ("train-classifier", &["--out"]),
             ("bench --steps 0", &["--steps", "from 1 to"]),
         ] {
             let message = wrong(line);

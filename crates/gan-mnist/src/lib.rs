@@ -9,6 +9,8 @@ pub mod commands;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod evaluation;
+pub mod features;
 pub mod files;
 pub mod memory;
 pub mod output;
@@ -39,6 +41,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => commands::train::run(&cli.train),
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
+        Some(Command::Evaluate(args)) => commands::evaluate::run(&args),
+        Some(Command::TrainClassifier(args)) => commands::train_classifier::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
         Some(Command::Devices) => commands::devices::run(),
     };

@@ -2,5 +2,7 @@
 
 pub mod bench;
 pub mod devices;
+pub mod evaluate;
 pub mod generate;
 pub mod train;
+pub mod train_classifier;

@@ -74,6 +74,11 @@ impl LabelledImages {
         self.classes
     }
 
+    /// [N, height, width, channels], 0 to 255.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// The class of each image.
     pub fn labels(&self) -> &[u8] {
         &self.labels

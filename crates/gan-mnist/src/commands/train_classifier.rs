@@ -1,0 +1,67 @@
+//! `gan-mnist train-classifier`: the features of the metrics.
+
+use std::time::{Duration, Instant};
+
+use gannet::Backend;
+use gannet::metrics::{Classifier, ClassifierRecord, ClassifierTraining};
+
+use crate::cli::{TrainClassifierArgs, duration};
+use crate::data::mnist;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::files::PendingFile;
+use crate::output::{note, say};
+
+/// How often a line says how far it is.
+const LINE: Duration = Duration::from_secs(10);
+
+/// Trains a classifier on the training images, tests it on the test images, and writes its file.
+pub fn run(args: &TrainClassifierArgs) -> Result<()> {
+    // Opened first, so that what cannot be written is known before any work.
+    let out = PendingFile::create(&args.out)?;
+    match Device::open(&args.device)? {
+        Device::Cpu(cpu) => train(args, &cpu, out),
+        Device::Reference(reference) => train(args, &reference, out),
+    }
+}
+
+fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out: PendingFile) -> Result<()> {
+    let data = mnist::load(mnist::Split::Train)?;
+    let shape = data.shape();
+    let mut classifier =
+        Classifier::new(backend, [shape.height, shape.width, shape.channels], data.classes(), args.seed)?;
+    let options = ClassifierTraining { epochs: args.epochs as usize, seed: args.seed, ..Default::default() };
+    let (began, mut said) = (Instant::now(), Instant::now());
+    let mut loss = None;
+    classifier.train(data.pixels(), data.labels(), options, |at| {
+        // A mean over some hundred steps: one batch says little.
+        let mean = loss.map_or(at.loss, |loss| 0.99 * loss + 0.01 * at.loss);
+        loss = Some(mean);
+        if !args.quiet && (said.elapsed() >= LINE || at.step == at.steps) {
+            said = Instant::now();
+            let left = began.elapsed().mul_f64((at.steps - at.step) as f64 / at.step as f64);
+            note(&format!("step {}/{}  loss {mean:.4}  {} left", at.step, at.steps, duration(left)));
+        }
+    })?;
+    // Only now: the test images have no part in the training.
+    let test = mnist::load(mnist::Split::Test)?;
+    let correct = classifier.classify(test.pixels())?.correct(test.labels());
+    classifier.set_record(ClassifierRecord {
+        dataset: "MNIST".into(),
+        training_images: data.len(),
+        epochs: options.epochs,
+        seed: args.seed,
+        test_images: test.len(),
+        test_correct: correct,
+    });
+    let bytes = classifier.to_file()?.to_bytes().map_err(Error::failure)?;
+    out.finish_with(&bytes)?;
+    say(&format!(
+        "{:.2} % of {} test images right; {} numbers in {}",
+        100.0 * correct as f64 / test.len() as f64,
+        test.len(),
+        classifier.parameter_count(),
+        args.out.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Scores of generated images, beside those of real ones.
+
+use gannet::Backend;
+use gannet::metrics::{
+    ClassHistogram, Classified, Classifier, ClassifierTraining, FrechetStatistics, Kid, KidOptions, Manifold,
+    Memorisation, Prdc,
+};
+use gannet::random::Stream;
+use serde::Serialize;
+
+use crate::data::LabelledImages;
+use crate::error::{Error, Result};
+use crate::features::ClassifierFile;
+
+/// The neighbours that a ball around an image reaches to.
+const NEIGHBOURS: usize = 5;
+
+/// The test images that the memorisation check looks up, at most: their distances are only compared by median and share.
+const LOOKED_UP: usize = 2000;
+
+/// How often a classifier that is trained on generated images sees each of them.
+const SYNTHETIC_EPOCHS: usize = 8;
+
+/// Scores of one set of images against the test images.
+#[derive(Debug, Clone, Serialize)]
+pub struct Scores {
+    /// How many images were scored.
+    pub images: usize,
+    /// The Frechet distance in classifier features.
+    pub frechet_distance: f64,
+    /// The unbiased kernel distance in classifier features, mean over the subsets.
+    pub kernel_distance: f64,
+    /// Its standard deviation over the subsets.
+    pub kernel_distance_std: f64,
+    /// See [`Prdc`].
+    pub precision: f64,
+    /// See [`Prdc`].
+    pub recall: f64,
+    /// See [`Prdc`].
+    pub density: f64,
+    /// See [`Prdc`].
+    pub coverage: f64,
+    /// The share of each class, as the classifier sees it.
+    pub class_shares: Vec<f64>,
+    /// The Kullback-Leibler divergence of these shares from those of the test images, in nats.
+    pub class_divergence: f64,
+    /// The share of images that the classifier sees in the class that was asked for, or that their label says.
+    pub class_accuracy: Option<f64>,
+}
+
+/// See [`Memorisation`]. Distances are in grey levels of 0 to 255.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemorisationScores {
+    /// The median distance of a generated image to the nearest training image.
+    pub median_distance: f64,
+    /// The same of test images.
+    pub test_median_distance: f64,
+    /// The share of generated images that are much nearer to one training image than to any other.
+    pub copies: f64,
+    /// The same of test images.
+    pub test_copies: f64,
+    /// The share of generated images that are a training image, byte for byte.
+    pub duplicates: f64,
+    /// The same of test images.
+    pub test_duplicates: f64,
+    /// Whether there are more copies than chance explains.
+    pub suspicious: bool,
+}
+
+/// How well a classifier does on the test images that was trained on other images.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrainedOn {
+    /// The share it gets right after training on the generated images, in the classes asked for.
+    pub generated_accuracy: f64,
+    /// The share it gets right after training on as many real ones.
+    pub real_accuracy: f64,
+}
+
+/// The features that the scores are computed in.
+#[derive(Debug, Clone, Serialize)]
+pub struct FeaturesUsed {
+    /// The name of the classifier.
+    pub name: String,
+    /// The SHA-256 of its file.
+    pub sha256: String,
+    /// The share of the test images that it gets right.
+    pub test_accuracy: f64,
+}
+
+/// Scores a model's images against the test images of a data set, with what is the same for every model computed
+/// once: the features of the test images, and the floor.
+pub struct Evaluator<B: Backend> {
+    classifier: Classifier<B>,
+    features: FeaturesUsed,
+    train: LabelledImages,
+    test: LabelledImages,
+    reference: Reference,
+    /// Training images, as many as there will be generated ones, and their scores.
+    floor: Scores,
+    floor_images: (Vec<u8>, Vec<u8>),
+}
+
+/// What is known of the test images.
+struct Reference {
+    statistics: FrechetStatistics,
+    manifold: Manifold,
+    histogram: ClassHistogram,
+}
+
+impl<B: Backend> Evaluator<B> {
+    /// Looks at the test images and scores `count` training images against them, drawn with `seed`. Errors when the
+    /// classifier is for other images.
+    pub fn new(
+        backend: &B,
+        file: &ClassifierFile,
+        train: LabelledImages,
+        test: LabelledImages,
+        count: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let mut classifier = file.load(backend)?;
+        let shape = train.shape();
+        if classifier.image_shape().dims() != [shape.height, shape.width, shape.channels]
+            || classifier.classes() != train.classes()
+        {
+            return Err(Error::failure(format!(
+                "the classifier {} is for images {} of {} classes, the data set has {}x{}x{} of {}; \
+                 `gan-mnist train-classifier` makes one",
+                file.name,
+                classifier.image_shape(),
+                classifier.classes(),
+                shape.height,
+                shape.width,
+                shape.channels,
+                train.classes()
+            )));
+        }
+        if count > train.len() {
+            return Err(Error::usage(format!(
+                "--count {count} is more than the {} training images that the floor is taken from",
+                train.len()
+            )));
+        }
+        let seen = classifier.classify(test.pixels())?;
+        let features = FeaturesUsed {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            test_accuracy: seen.correct(test.labels()) as f64 / test.len() as f64,
+        };
+        let reference = Reference {
+            statistics: FrechetStatistics::of(&seen.features)?,
+            histogram: ClassHistogram::new(&seen.classes, classifier.classes())?,
+            manifold: Manifold::new(seen.features, NEIGHBOURS)?,
+        };
+        let mut order = Stream::new(seed, "floor", 0).permutation(train.len());
+        order.truncate(count);
+        let size = shape.len();
+        let images: Vec<u8> =
+            order.iter().flat_map(|&index| &train.pixels()[index * size..][..size]).copied().collect();
+        let labels: Vec<u8> = order.iter().map(|&index| train.labels()[index]).collect();
+        let seen = classifier.classify(&images)?;
+        let floor = reference.score(seen, Some(&labels), seed)?;
+        Ok(Evaluator { classifier, features, train, test, reference, floor, floor_images: (images, labels) })
+    }
+
+    /// The features in use.
+    pub fn features(&self) -> &FeaturesUsed {
+        &self.features
+    }
+
+    /// The scores of training images: what a perfect generator would get.
+    pub fn floor(&self) -> &Scores {
+        &self.floor
+    }
+
+    /// Scores `images` [N, height, width, channels] of bytes; `asked` is the class asked for of each, if there was one.
+    pub fn score(&mut self, images: &[u8], asked: Option<&[u8]>, seed: u64) -> Result<Scores> {
+        let seen = self.classifier.classify(images)?;
+        self.reference.score(seen, asked, seed)
+    }
+
+    /// Looks for copies of training images among `images`.
+    pub fn memorisation(&self, images: &[u8]) -> Result<MemorisationScores> {
+        let shape = self.train.shape();
+        let looked_up = self.test.len().min(LOOKED_UP) * shape.len();
+        let found = Memorisation::check(
+            images,
+            &self.test.pixels()[..looked_up],
+            self.train.pixels(),
+            [shape.height, shape.width, shape.channels],
+        )?;
+        Ok(MemorisationScores {
+            median_distance: found.generated.median_distance,
+            test_median_distance: found.test.median_distance,
+            copies: found.generated.copies,
+            test_copies: found.test.copies,
+            duplicates: found.generated.duplicates,
+            test_duplicates: found.test.duplicates,
+            suspicious: found.is_suspicious(),
+        })
+    }
+
+    /// Trains one classifier on `images` with the classes that were `asked` for, another on the training images of the
+    /// floor, and tests both on the test images. `progress` is told the share that is done.
+    pub fn train_on_synthetic(
+        &self,
+        backend: &B,
+        images: &[u8],
+        asked: &[u8],
+        seed: u64,
+        mut progress: impl FnMut(f64),
+    ) -> Result<TrainedOn> {
+        let mut accuracy = |images: &[u8], labels: &[u8], done: f64| -> Result<f64> {
+            let mut fresh =
+                Classifier::new(backend, self.classifier.image_shape(), self.classifier.classes(), seed)?;
+            let options =
+                ClassifierTraining { epochs: SYNTHETIC_EPOCHS, seed, ..ClassifierTraining::default() };
+            fresh.train(images, labels, options, |at| {
+                progress(done + 0.5 * at.step as f64 / at.steps as f64);
+            })?;
+            let seen = fresh.classify(self.test.pixels())?;
+            Ok(seen.correct(self.test.labels()) as f64 / self.test.len() as f64)
+        };
+        Ok(TrainedOn {
+            generated_accuracy: accuracy(images, asked, 0.0)?,
+            real_accuracy: accuracy(&self.floor_images.0, &self.floor_images.1, 0.5)?,
+        })
+    }
+}
+
+impl Reference {
+    fn score(&self, seen: Classified, labels: Option<&[u8]>, seed: u64) -> Result<Scores> {
+        let images = seen.classes.len();
+        let class_accuracy = labels.map(|labels| seen.correct(labels) as f64 / images as f64);
+        let histogram = ClassHistogram::new(&seen.classes, self.histogram.counts().len())?;
+        let frechet_distance = FrechetStatistics::of(&seen.features)?.distance(&self.statistics)?;
+        let options = KidOptions { seed, ..KidOptions::default() };
+        let kid = Kid::between(&seen.features, self.manifold.features(), options)?;
+        let prdc = Prdc::between(&self.manifold, &Manifold::new(seen.features, NEIGHBOURS)?)?;
+        Ok(Scores {
+            images,
+            frechet_distance,
+            kernel_distance: kid.mean,
+            kernel_distance_std: kid.std,
+            precision: prdc.precision,
+            recall: prdc.recall,
+            density: prdc.density,
+            coverage: prdc.coverage,
+            class_shares: histogram.shares(),
+            class_divergence: histogram.divergence_from(&self.histogram)?,
+            class_accuracy,
+        })
+    }
+}
