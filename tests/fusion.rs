@@ -32,9 +32,9 @@ fn equals_its_definition(row: &Row) {
     let derivative = row.derivative;
     check(row, CASES, move |case, random| {
         let defined = case.clone().rewritten(|y| {
-            let NodeKind::Operation(op, inputs) = y.kind() else { return y };
+            let NodeKind::Operation(op, inputs) = y.kind() else { unreachable!("{y:?}") };
             let inputs: Vec<Var<'_>> = inputs.iter().map(|id| y.graph().var(*id)).collect();
-            definition(&*op, &inputs).unwrap_or(y)
+            definition(&*op, &inputs).unwrap_or_else(|| panic!("{op:?} has no definition"))
         });
         let (graph, other) = (Graph::new(), Graph::new());
         let mut again = random.clone();
@@ -75,7 +75,8 @@ macro_rules! defined {
 }
 defined! {
     adam batch_norm batch_norm_grad batch_norm_sums batch_norm_train batch_stats fused_batch_norm
-    fused_batch_norm_train fused_conv2d fused_conv_transpose2d fused_matmul sgd softmax softmax_cross_entropy
+    fused_batch_norm_train fused_bce_sum fused_conv2d fused_conv_transpose2d fused_lerp fused_matmul
+    fused_sigmoid_affine sgd softmax softmax_cross_entropy
 }
 
 /// The program with fusion, without it, and node by node.
@@ -201,4 +202,55 @@ fn networks() {
     let cases = [layer.clone(), layer.clone(), layer].prop_map(network).boxed();
     let row = Row { name: "networks", derivative: Derivative::Exists, cases };
     check(&row, 96, |case, random| equals_unfused(case, row.derivative, random));
+}
+
+/// Losses of two parts of a batch: its cut, where the parts may overlap or leave a gap between them.
+fn losses(axis: usize, cut: usize, mean: bool, labels: bool, tapped: bool) -> Case {
+    let leaves =
+        vec![leaf("x", [4, 4], Domain::Within(-2.0, 2.0)), leaf("t", [4, 4], Domain::Within(0.0, 1.0))];
+    Case::new(format!("losses, axis {axis}, cut {cut}, {mean} {labels} {tapped}"), leaves, move |v| {
+        let part = |start, end| {
+            let x = v[0].slice(axis, start, end);
+            let t = if labels { v[1].slice(axis, start, end) } else { x.graph().fill(x.shape(), 0.875) };
+            let loss = x.bce_logits(t);
+            let total = if mean { loss.mean_all() } else { loss.sum_all() * 0.3 };
+            if tapped { total + loss.square().sum_all() } else { total }
+        };
+        // The second part ends where the first begins, so that its gradient stands in front.
+        part(2, 4) + part(0, cut)
+    })
+}
+
+/// Moving averages of averages; the rate changes after some steps, or the average between is read.
+fn averages(steps: usize, changes: usize, tapped: Option<usize>) -> Case {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let mut leaves: Vec<_> = names.iter().map(|name| leaf(name, [5], Domain::Within(-1.0, 1.0))).collect();
+    leaves.extend(["t", "u"].map(|name| leaf(name, [1], Domain::Within(0.1, 0.9))));
+    Case::new(format!("{steps} averages, {changes}, {tapped:?}"), leaves, move |v| {
+        let mut y = v[0];
+        let mut read = v[0];
+        for step in 1..=steps {
+            y = y.lerp(v[step], v[if step <= changes { 6 } else { 7 }]);
+            read = if tapped == Some(step) { y } else { read };
+        }
+        y * read
+    })
+}
+
+#[test]
+fn losses_of_parts() {
+    let cases = (0..2usize, 1..4usize, any::<[bool; 3]>())
+        .prop_map(|(axis, cut, [mean, labels, tapped])| losses(axis, cut, mean, labels, tapped));
+    let row = Row { name: "losses", derivative: Derivative::Exists, cases: cases.boxed() };
+    check(&row, 96, |case, random| equals_unfused(case, row.derivative, random));
+    assert_eq!(instructions(&losses(0, 2, true, true, false)), ["fused_bce_sum", "fused_bce_sum", "add"]);
+}
+
+#[test]
+fn averages_of_averages() {
+    let cases = (1..6usize, 0..6usize, proptest::option::of(1..6usize))
+        .prop_map(|(steps, changes, tapped)| averages(steps, changes, tapped));
+    let row = Row { name: "averages", derivative: Derivative::Exists, cases: cases.boxed() };
+    check(&row, 96, |case, random| equals_unfused(case, row.derivative, random));
+    assert_eq!(instructions(&averages(3, 3, None)), ["fused_lerp", "mul"]);
 }

@@ -1,6 +1,6 @@
 //! The value of each operation on a few numbers that can be checked by hand.
 
-use gannet_tensor::{Conv2dGeometry, Graph, Padding, Pool2dGeometry, Shape, Var, ops};
+use gannet_tensor::{Conv2dGeometry, Graph, NodeKind, Padding, Pool2dGeometry, Shape, Var, ops};
 use gannet_tests::{Evaluation, node};
 
 /// A tensor of the given values.
@@ -70,6 +70,29 @@ fn elementwise_of_several() {
     let p = t(g, [4], &[0.25, 0.75, 0.0, 1.0]);
     let (ln4, cut) = (1.386_294_361_119_890_6, -(0.125f64.ln()));
     is(p.bce_probabilities(targets, 0.125), [4], &[ln4, ln4, cut, -(0.875f64.ln())]);
+}
+
+#[test]
+fn constants_are_folded_into_what_they_meet() {
+    let g = &Graph::new();
+    let (x, three) = (count(g, [2]), g.fill([2], 3.0));
+    is(x + three, [2], &[4.0, 5.0]);
+    is(three + x, [2], &[4.0, 5.0]);
+    is(x - three, [2], &[-2.0, -1.0]);
+    is(three - x, [2], &[2.0, 1.0]);
+    is(x * three, [2], &[3.0, 6.0]);
+    is(three * x, [2], &[3.0, 6.0]);
+    is(x / g.fill([2], 4.0), [2], &[0.25, 0.5]);
+    is(three / x, [2], &[3.0, 1.5]);
+    // What stretches its operand is not folded.
+    is(g.scalar(3.0) - x, [2], &[2.0, 1.0]);
+    is(x.sum_all() * three, [2], &[9.0, 9.0]);
+    is((-x + 1.5) * 2.0 / 4.0 - 0.5, [2], &[-0.25, -0.75]);
+    let folded = (three.affine(2.0, 0.5) - three).reshape([2, 1]).broadcast_to([2, 2]);
+    assert!(matches!(folded.kind(), NodeKind::Fill(3.5)), "{folded:?}");
+    assert!(matches!(folded.sum(&[0]).kind(), NodeKind::Fill(7.0)));
+    assert_eq!(x.affine(1.0, 0.0), x);
+    assert_eq!(x.slice(0, 0, 2), x);
 }
 
 /// Computed apart from this project. Shares of the range: 0.74, 0.67, 0.78, 0.23, 0.98, 0.99.
