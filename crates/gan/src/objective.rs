@@ -4,9 +4,7 @@ use gannet_tensor::{Shape, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-/// Keras' distance of a probability from 0 and 1.
-const CLIP: f64 = 1e-7;
+use crate::losses::bce;
 
 /// What a single model minimises: a mean over everything, as Keras reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +12,8 @@ const CLIP: f64 = 1e-7;
 pub enum Objective {
     /// Binary cross-entropy against targets in [0, 1] of the output's shape.
     BinaryCrossentropy {
-        /// Whether the output is a logit; otherwise it is a probability, cut to [1e-7, 1 - 1e-7].
+        /// Whether the output is a logit; otherwise it is a probability. As in Keras, one straight from a sigmoid is
+        /// judged by what the sigmoid was given, another is cut to [1e-7, 1 - 1e-7].
         from_logits: bool,
     },
     /// The mean of squared differences from targets of the output's shape.
@@ -39,7 +38,7 @@ impl Objective {
     pub(crate) fn trace<'g>(&self, y: Var<'g>, targets: Var<'g>) -> Var<'g> {
         match self {
             Objective::BinaryCrossentropy { from_logits: true } => y.bce_logits(targets),
-            Objective::BinaryCrossentropy { from_logits: false } => y.bce_probabilities(targets, CLIP),
+            Objective::BinaryCrossentropy { from_logits: false } => bce(y, targets),
             Objective::MeanSquaredError => (y - targets).square(),
             Objective::SparseCategoricalCrossentropy => y.softmax_cross_entropy(targets),
         }

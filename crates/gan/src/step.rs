@@ -5,6 +5,7 @@ use gannet_tensor::{Graph, Plan, PlanBuilder, Shape, Var, grad};
 use crate::config::GanConfig;
 use crate::error::Result;
 use crate::layer::{Mode, Pass};
+use crate::losses::Loss;
 use crate::model::{Model, Parameters, States};
 use crate::optimisers::Optimiser;
 use crate::penalties::{Penalty, wgan_gp, zero_centred};
@@ -191,10 +192,11 @@ impl<'g> Judge<'_, 'g> {
         let pass = Pass { mode: Mode::Training { groups }, labels, counter: self.counter, index };
         let y = self.model.trace(images, &self.traced.parameters, &mut self.traced.states, pass)?;
         let outputs = y.shape().dims()[1];
+        let (loss, y) = self.config.loss.on(y);
         if self.config.auxiliary == 0.0 {
-            return Ok(Verdict { scores: y, classes: None });
+            return Ok(Verdict { loss, scores: y, classes: None });
         }
-        Ok(Verdict { scores: y.slice(1, 0, 1), classes: Some((y.slice(1, 1, outputs), labels)) })
+        Ok(Verdict { loss, scores: y.slice(1, 0, 1), classes: Some((y.slice(1, 1, outputs), labels)) })
     }
 
     /// The images as the discriminator sees them.
@@ -208,7 +210,7 @@ impl<'g> Judge<'_, 'g> {
         let both = self.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
         let verdict = self.judge(both, 2, 1)?;
         let [mut d_real, mut d_fake] =
-            config.loss.discriminator(verdict.scores(0..n), verdict.scores(n..2 * n), config.real_target);
+            verdict.loss.discriminator(verdict.scores(0..n), verdict.scores(n..2 * n), config.real_target);
         if let (Some(real), Some(fake)) = (verdict.class_loss(0..n), verdict.class_loss(n..2 * n)) {
             d_real = d_real + real * config.auxiliary;
             d_fake = d_fake + fake * config.auxiliary;
@@ -231,7 +233,7 @@ impl<'g> Judge<'_, 'g> {
             let verdict = self.judge(both.slice(0, i * n, (i + 1) * n), 1, 1 + 5 * i as u32)?;
             // Each loss depends on one kind of images only.
             let scores = verdict.scores(0..n);
-            let mut loss = config.loss.discriminator(scores, scores, config.real_target)[i];
+            let mut loss = verdict.loss.discriminator(scores, scores, config.real_target)[i];
             if let Some(class) = verdict.class_loss(0..n) {
                 loss = loss + class * config.auxiliary;
             }
@@ -282,6 +284,8 @@ impl<'g> Judge<'_, 'g> {
 
 /// What a discriminator says of a batch.
 struct Verdict<'g> {
+    /// The loss that takes these scores.
+    loss: Loss,
     /// How real each image looks [n, 1].
     scores: Var<'g>,
     /// Logits of the classes [n, classes] of an auxiliary classifier, and the true classes [n].
@@ -352,7 +356,7 @@ pub(crate) fn training(
             (d.judge(fake, 1, 2)?, 0..n)
         };
         let real_scores = config.loss.is_relativistic().then(|| verdict.scores(0..n));
-        let mut g_loss = config.loss.generator(real_scores, verdict.scores(fakes.clone()))?;
+        let mut g_loss = verdict.loss.generator(real_scores, verdict.scores(fakes.clone()))?;
         if let Some(class) = verdict.class_loss(fakes) {
             g_loss = g_loss + class * config.auxiliary;
         }

@@ -178,3 +178,16 @@ fn noise_repeats_after_the_seed_is_set_again() {
     let first: Vec<f64> = noise(4);
     assert_ne!(first, noise::<f64>(4));
 }
+
+/// A model that is sure of a wrong answer beyond the last digit of a probability still learns, as in Keras.
+#[test]
+fn a_saturated_sigmoid_still_learns() {
+    let model = Sequential::new("m", [1]).add(Dense::new(1).activation(Activation::Sigmoid));
+    let loss = Objective::BinaryCrossentropy { from_logits: false };
+    let mut model = model.compile(&Reference::<f64>::new(), loss, Sgd::new(1.0)).unwrap();
+    let first = model.train_on_batch(&[1000.0], &[0.0]).unwrap();
+    let second = model.train_on_batch(&[1000.0], &[1.0]).unwrap();
+    assert!(first > 20.0 || second > 20.0, "one of them is far beyond 1e-7: {first}, {second}");
+    let after = model.train_on_batch(&[1000.0], &[1.0]).unwrap();
+    assert!(after < 20.0, "{first}, {second}, {after}");
+}

@@ -8,8 +8,11 @@ mod non_saturating;
 mod relativistic;
 mod wasserstein;
 
+use bce_probabilities::logits_behind;
 use gannet_tensor::Var;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use bce_probabilities::bce;
 
 use crate::error::{Error, Result};
 
@@ -25,8 +28,8 @@ pub enum Loss {
     /// Binary cross-entropy on logits; the generator minimises the discriminator's gain, whose gradient fades when
     /// the discriminator is sure (Goodfellow et al. 2014, equation 1).
     Minimax,
-    /// The non-saturating loss on probabilities, for a discriminator that ends in a sigmoid. Cut to
-    /// [1e-7, 1 - 1e-7] as in Keras.
+    /// The non-saturating loss on probabilities, for a discriminator that ends in a sigmoid: computed from what the
+    /// sigmoid was given, as Keras does. Probabilities that come otherwise are cut to [1e-7, 1 - 1e-7].
     BceProbabilities,
     /// Squared distances from 1 for real and 0 for generated images (LSGAN, Mao et al. 2017).
     LeastSquares,
@@ -71,6 +74,15 @@ impl Loss {
                 relativistic::generator(real, fake)
             }
         })
+    }
+
+    /// The loss, and the scores it takes, for what a discriminator gives: probabilities straight from a sigmoid are
+    /// judged by their logits.
+    pub(crate) fn on<'g>(self, y: Var<'g>) -> (Loss, Var<'g>) {
+        match (self, logits_behind(y)) {
+            (Loss::BceProbabilities, Some(logits)) => (Loss::NonSaturating, logits),
+            _ => (self, y),
+        }
     }
 
     /// Whether the generator's loss depends on real images too.
