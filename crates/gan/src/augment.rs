@@ -27,7 +27,7 @@ const EXACT: usize = 1 << 24;
 
 /// The random numbers for a batch.
 pub(crate) struct Draws {
-    /// What is added to each image [n].
+    /// What is added to each image `[n]`.
     brightness: Vec<f64>,
     /// For each pixel of the batch [n h w] the number of the pixel that it shows; n h w is a blank one.
     sources: Vec<f64>,

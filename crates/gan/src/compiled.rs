@@ -83,7 +83,7 @@ impl<B: Backend> Compiled<B> {
         self.model.summary()
     }
 
-    /// One update against a batch `x` [n, input] and its targets [n, output] (or [n] for classes), both row-major.
+    /// One update against a batch `x` [n, input] and its targets [n, output] (or `[n]` for classes), both row-major.
     /// Returns the loss before the update. Batches may differ in size; each size makes a program of its own.
     pub fn train_on_batch(&mut self, x: &[B::Element], targets: &[B::Element]) -> Result<f64> {
         let n = batch(&self.model, x.len())?;

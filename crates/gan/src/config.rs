@@ -29,7 +29,7 @@ pub struct GanConfig {
     pub name: String,
     /// What the recipe is, in a line.
     pub description: String,
-    /// From latents [z] to images [H, W, C].
+    /// From latents `[z]` to images [H, W, C].
     pub generator: Sequential,
     /// From images [H, W, C] to one number: how real an image looks.
     pub discriminator: Sequential,

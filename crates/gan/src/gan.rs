@@ -133,6 +133,12 @@ impl<B: Backend> Gan<B> {
         Ok(self.training_program(&parts)?.plan())
     }
 
+    /// The device's own form of the next training step, for what only that device can say of it (a profile).
+    pub fn executable(&mut self) -> Result<&mut B::Executable> {
+        let parts = Parts::of(&self.config, self.step);
+        Ok(self.training_program(&parts)?.executable())
+    }
+
     /// Latents for `n` images, [n, z]: independent and standard normal, from a stream that `seed` fixes. The first
     /// of them do not depend on `n`.
     pub fn latents(&self, n: usize, seed: u64) -> Vec<B::Element> {
@@ -140,7 +146,7 @@ impl<B: Backend> Gan<B> {
     }
 
     /// One training step on a batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a
-    /// conditional model, their classes [batch_size], which the generated images are asked for too. Latents come from
+    /// conditional model, their classes `[batch_size]`, which the generated images are asked for too. Latents come from
     /// the configuration's seed and the number of the step.
     ///
     /// Errors when the batch does not fit, or when a loss is no longer a finite number.

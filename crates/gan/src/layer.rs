@@ -32,7 +32,7 @@ impl Parameter {
 }
 
 /// A tensor that a layer keeps from step to step but does not train: running statistics, the vectors of a power
-/// iteration. In a graph it is one tensor [rows, len]; in a file each row is a tensor [len] of its own.
+/// iteration. In a graph it is one tensor [rows, len]; in a file each row is a tensor `[len]` of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Its name within the layer.
@@ -48,7 +48,7 @@ pub struct State {
 pub struct Pass<'g> {
     /// Training or inference.
     pub mode: Mode,
-    /// The class of each image of the batch [N], if there are classes.
+    /// The class of each image of the batch `[N]`, if there are classes.
     pub labels: Option<Var<'g>>,
     /// A number (one element) that differs from step to step: the counter of dropout masks and other noise.
     /// Without it there is none.
@@ -121,7 +121,7 @@ impl<'g> Context<'_, 'g> {
         self.states.insert(format!("{}/{name}", self.path), value);
     }
 
-    /// The class of each image [N]. Errors when the model has no classes.
+    /// The class of each image `[N]`. Errors when the model has no classes.
     pub fn labels(&self) -> Result<Var<'g>> {
         self.pass.labels.ok_or_else(|| {
             Error::invalid("this layer needs the class of each image, but the model was given no classes")

@@ -18,7 +18,7 @@ pub enum Objective {
     },
     /// The mean of squared differences from targets of the output's shape.
     MeanSquaredError,
-    /// Cross-entropy of logits [classes] against the number of a class.
+    /// Cross-entropy of logits `[classes]` against the number of a class.
     SparseCategoricalCrossentropy,
 }
 

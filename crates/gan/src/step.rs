@@ -288,7 +288,7 @@ struct Verdict<'g> {
     loss: Loss,
     /// How real each image looks [n, 1].
     scores: Var<'g>,
-    /// Logits of the classes [n, classes] of an auxiliary classifier, and the true classes [n].
+    /// Logits of the classes [n, classes] of an auxiliary classifier, and the true classes `[n]`.
     classes: Option<(Var<'g>, Option<Var<'g>>)>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::layers::prelude::*;
 
-/// A fully connected layer: y = activation(x `kernel` + `bias`). Input [in], output [units]; kernel [in, units].
+/// A fully connected layer: y = activation(x `kernel` + `bias`). Input `[in]`, output `[units]`; kernel [in, units].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {

@@ -2,7 +2,7 @@
 
 use crate::layers::prelude::*;
 
-/// The mean of each channel over all pixels: Keras' GlobalAveragePooling2D. Input [H, W, C], output [C].
+/// The mean of each channel over all pixels: Keras' GlobalAveragePooling2D. Input [H, W, C], output `[C]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAvgPool2d {}

@@ -3,7 +3,7 @@
 use crate::layers::prelude::*;
 
 /// Appends the class to a vector as a one-hot vector times `scale`: how a conditional generator learns which
-/// class it is asked for (Mirza and Osindero 2014). Input [n], output [n + classes].
+/// class it is asked for (Mirza and Osindero 2014). Input `[n]`, output [n + classes].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {

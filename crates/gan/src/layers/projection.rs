@@ -5,7 +5,7 @@ use gannet_tensor::ops::MatMul;
 use crate::layers::prelude::*;
 
 /// The last layer of a projection discriminator (Miyato and Koyama 2018): logit = h `kernel` + `bias` +
-/// <`embeddings`[label], h>. Input h [n], output [1]; kernel [n, 1], embeddings [classes, n].
+/// <`embeddings[label]`, h>. Input h `[n]`, output `[1]`; kernel [n, 1], embeddings [classes, n].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Projection {

@@ -173,7 +173,7 @@ impl<B: Backend> Classifier<B> {
         self.record = Some(record);
     }
 
-    /// Trains on images [N, height, width, channels] of bytes and their classes [N]: softmax cross-entropy, Adam, half
+    /// Trains on images [N, height, width, channels] of bytes and their classes `[N]`: softmax cross-entropy, Adam, half
     /// a cosine. `progress` is told each step.
     ///
     /// Errors when the images and labels do not fit, when an option is 0, or when the loss is no longer finite.

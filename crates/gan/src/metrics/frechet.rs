@@ -7,7 +7,7 @@ use crate::metrics::eigen::symmetric_eigen;
 /// Mean and covariance of a set of features: all that the Frechet distance looks at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrechetStatistics {
-    /// [D].
+    /// `[D]`.
     pub mean: Vec<f64>,
     /// [D, D], with N - 1 in the denominator.
     pub covariance: Vec<f64>,

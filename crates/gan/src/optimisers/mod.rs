@@ -83,7 +83,7 @@ impl Optimiser {
         }
     }
 
-    /// The next state [1 + moments, n] from the state, the gradient [n] and this update's numbers.
+    /// The next state [1 + moments, n] from the state, the gradient `[n]` and this update's numbers.
     pub fn update<'g>(&self, state: Var<'g>, gradient: Var<'g>, scalars: Var<'g>) -> Var<'g> {
         match self {
             Optimiser::Adam(adam) => state.adam(gradient, scalars, adam.beta1, adam.beta2),

@@ -75,7 +75,7 @@ impl Penalty {
     }
 }
 
-/// The squared norm [N] of the gradient of each image's score [N, 1] with respect to that image [N, ..].
+/// The squared norm `[N]` of the gradient of each image's score [N, 1] with respect to that image [N, ..].
 fn squared_gradient_norms<'g>(scores: Var<'g>, images: Var<'g>) -> Result<Var<'g>> {
     let gradient = grad(scores.sum_all(), &[images])?[0];
     let n = images.shape().dims()[0];
