@@ -39,17 +39,21 @@ pub enum Command {
     TrainClassifier(TrainClassifierArgs),
     /// Measure training steps
     Bench(BenchArgs),
-    /// List what --device can name
+    /// List what --device and --adapter can name
     Devices,
+    /// Check every operation of a GPU against the reference, in training steps
+    Verify(VerifyArgs),
 }
 
 /// Where the numbers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DeviceChoice {
-    /// The fastest there is
+    /// A GPU where there is one, otherwise the CPU
     Auto,
     /// The CPU, with all its instructions and threads
     Cpu,
+    /// A GPU, through Vulkan, Metal or DirectX 12
+    Gpu,
     /// Plain loops on one thread, to compare with
     Reference,
 }
@@ -63,6 +67,9 @@ pub struct DeviceArgs {
     /// Threads of the CPU device [default: one per core]
     #[arg(long, value_name = "T", value_parser = whole_number(1, 1024), allow_negative_numbers = true)]
     pub threads: Option<u64>,
+    /// Which GPU: its number in `devices`, or part of its name [default: the first that is no software]
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
 }
 
 /// The flags of `train`.
@@ -191,6 +198,26 @@ pub struct BenchArgs {
     /// Print one line of JSON
     #[arg(long)]
     pub json: bool,
+    /// Print the time of every kernel of a GPU, by timestamp queries
+    #[arg(long, conflicts_with = "json")]
+    pub profile: bool,
+}
+
+/// The flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
+    pub preset: String,
+    /// Images per step [default: 4]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 256), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// How many steps to check
+    #[arg(long, value_name = "K", default_value = "2", value_parser = whole_number(1, 1_000), allow_negative_numbers = true)]
+    pub steps: u64,
 }
 
 /// Parses whole numbers from `min` to `max`.
@@ -297,7 +324,7 @@ mod tests {
             ("--learning-rate NaN", &["--learning-rate", "above 0 and at most 1"]),
             ("--seed -1", &["--seed", "whole number from 0 up"]),
             ("--threads 0", &["--threads", "from 1 to 1024"]),
-            ("--device cuda", &["'cuda'", "auto, cpu, reference"]),
+            ("--device cuda", &["'cuda'", "auto, cpu, gpu, reference"]),
             ("--steps 3 --epochs 2", &["--steps", "--epochs"]),
             ("trian", &["trian", "train"]),
             ("--step 3", &["--step", "--steps"]),

@@ -45,6 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::TrainClassifier(args)) => commands::train_classifier::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
         Some(Command::Devices) => commands::devices::run(),
+        Some(Command::Verify(args)) => commands::verify::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,11 @@
 //! `gan-mnist bench`: how fast training steps are, beside what the machine could do.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use gannet::{Backend, Gan, presets};
 use gannet_cpu::Cpu;
+use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
 use super::train::Batches;
@@ -31,8 +33,12 @@ struct Report {
     images_per_s: f64,
     /// In 10^6 bytes; null where the system does not say.
     peak_rss_mb: Option<f64>,
-    /// Multiply-adds in registers, on as many threads.
-    fma_peak_gflops: f64,
+    /// Multiply-adds in registers of the CPU, on as many threads; null for a GPU, whose peak is not measured.
+    fma_peak_gflops: Option<f64>,
+    /// Kernels that a step starts on a GPU; null elsewhere.
+    dispatches: Option<f64>,
+    /// Times that a step hands work to a GPU; null elsewhere.
+    submits_per_step: Option<f64>,
 }
 
 /// In milliseconds.
@@ -46,10 +52,27 @@ struct StepTimes {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let data = mnist::load(mnist::Split::Train)?;
+    if args.profile {
+        let Device::Gpu(gpu) = &device else {
+            return Err(Error::Usage("--profile reads the clocks of a GPU; it needs --device gpu".into()));
+        };
+        return profile(args, gpu, &data);
+    }
+    let mut per_step = None;
     let (measured, cpu) = match &device {
-        Device::Cpu(cpu) => (measure(args, cpu, &data)?, cpu.clone()),
+        Device::Cpu(cpu) => (measure(args, cpu, &data, || ())?.0, Some(cpu.clone())),
+        Device::Gpu(gpu) => {
+            let (measured, [before, after]) = measure(args, gpu, &data, || gpu.counters())?;
+            let each = |count: u64| count as f64 / args.steps as f64;
+            per_step = Some((
+                each(after.dispatches - before.dispatches),
+                each(after.submissions - before.submissions),
+            ));
+            (measured, None)
+        }
         Device::Reference(reference) => {
-            (measure(args, reference, &data)?, Cpu::with_threads(1).map_err(Error::failure)?)
+            let cpu = Cpu::with_threads(1).map_err(Error::failure)?;
+            (measure(args, reference, &data, || ())?.0, Some(cpu))
         }
     };
     let peak_rss_mb = peak_resident_mb();
@@ -60,6 +83,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         device: device.name(),
         isa: match &device {
             Device::Cpu(cpu) => cpu.isa().name(),
+            Device::Gpu(_) => "gpu",
             Device::Reference(_) => "portable",
         },
         threads: device.threads(),
@@ -67,7 +91,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         gflops: measured.flops as f64 / median / 1e6,
         images_per_s: measured.batch_size as f64 / median * 1e3,
         peak_rss_mb,
-        fma_peak_gflops: cpu.measure_fma_peak(),
+        fma_peak_gflops: cpu.map(|cpu| cpu.measure_fma_peak()),
+        dispatches: per_step.map(|(dispatches, _)| dispatches),
+        submits_per_step: per_step.map(|(_, submits)| submits),
     };
     if args.json {
         say(&serde_json::to_string(&report).map_err(Error::failure)?);
@@ -84,42 +110,112 @@ struct Measured {
     milliseconds: Vec<f64>,
 }
 
-fn measure<B: Backend<Element = f32>>(
+/// The preset as the flags change it, ready to train.
+fn prepare<B: Backend<Element = f32>>(
     args: &BenchArgs,
     backend: &B,
     data: &LabelledImages,
-) -> Result<Measured> {
+) -> Result<(Gan<B>, u64)> {
     let mut config = presets::get(&args.preset)?;
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
     config.steps = Some(WARM_UP as u64 + args.steps);
-    let batch_size = config.batch_size;
-    let seed = config.seed;
     let mut gan = Gan::new(backend, config)?;
+    super::train::check_fit(&gan, data)?;
     let flops = gan.prepare()?.flops();
-    let mut batches = Batches::new(data, batch_size, seed);
+    Ok((gan, flops))
+}
+
+/// Times steps, and calls `count` before the first that is measured and after the last. A step is timed to its
+/// end on the CPU; on a GPU the steps are handed over without waiting, and the time of all is divided evenly.
+fn measure<B: Backend<Element = f32>, C>(
+    args: &BenchArgs,
+    backend: &B,
+    data: &LabelledImages,
+    count: impl Fn() -> C,
+) -> Result<(Measured, [C; 2])> {
+    let (mut gan, flops) = prepare(args, backend, data)?;
+    let batch_size = gan.config().batch_size;
+    let mut batches = Batches::new(data, batch_size, gan.config().seed);
     let conditional = gan.classes().is_some();
+    let mut step = |gan: &mut Gan<B>| {
+        let (images, labels) = batches.next();
+        gan.train_step(images, conditional.then_some(labels))
+    };
+    for _ in 0..WARM_UP {
+        step(&mut gan)?;
+        gan.losses()?;
+    }
+    let before = count();
     let mut milliseconds = Vec::new();
-    for _ in 0..WARM_UP as u64 + args.steps {
-        let began = Instant::now();
+    let mut began = Instant::now();
+    for _ in 0..args.steps {
+        step(&mut gan)?;
+        let now = Instant::now();
+        milliseconds.push((now - began).as_secs_f64() * 1e3);
+        began = now;
+    }
+    let after = count();
+    // Whatever is still under way belongs to the steps: it is spread over them.
+    gan.losses()?;
+    let rest = began.elapsed().as_secs_f64() * 1e3 / args.steps as f64;
+    milliseconds.iter_mut().for_each(|time| *time += rest);
+    milliseconds.sort_by(f64::total_cmp);
+    Ok((Measured { batch_size, flops, milliseconds }, [before, after]))
+}
+
+/// Prints what each kernel of a step took on a GPU, the slowest first.
+fn profile(args: &BenchArgs, gpu: &Wgpu, data: &LabelledImages) -> Result<()> {
+    let (mut gan, _) = prepare(args, gpu, data)?;
+    let mut batches = Batches::new(data, gan.config().batch_size, gan.config().seed);
+    let conditional = gan.classes().is_some();
+    for _ in 0..WARM_UP {
         let (images, labels) = batches.next();
         gan.train_on_batch(images, conditional.then_some(labels))?;
-        milliseconds.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    let mut milliseconds = milliseconds.split_off(WARM_UP);
-    milliseconds.sort_by(f64::total_cmp);
-    Ok(Measured { batch_size, flops, milliseconds })
+    let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();
+    for _ in 0..args.steps {
+        let times = gpu.profile(gan.executable()?).map_err(Error::failure)?;
+        for time in times {
+            kernels.entry(time.shader).or_default().push(time);
+        }
+    }
+    let sum = |times: &[DispatchTime], of: fn(&DispatchTime) -> f64| times.iter().map(of).sum::<f64>();
+    let mut rows: Vec<(&str, Vec<DispatchTime>)> = kernels.into_iter().collect();
+    rows.sort_by(|(_, a), (_, b)| sum(b, |t| t.seconds).total_cmp(&sum(a, |t| t.seconds)));
+    say(&format!(
+        "{:<34} {:>10} {:>10} {:>10} {:>8}",
+        "kernel", "dispatches", "ms a step", "GFLOP/s", "GB/s"
+    ));
+    for (shader, times) in &rows {
+        let seconds = sum(times, |t| t.seconds);
+        let steps = args.steps as f64;
+        say(&format!(
+            "{shader:<34} {:>10.0} {:>10.4} {:>10.1} {:>8.1}",
+            times.len() as f64 / steps,
+            seconds / steps * 1e3,
+            sum(times, |t| t.flops as f64) / seconds / 1e9,
+            sum(times, |t| t.bytes as f64) / seconds / 1e9,
+        ));
+    }
+    Ok(())
 }
 
 fn print(report: &Report, device: &Device, steps: u64) {
     let Report { preset, batch_size, step_ms, gflops, images_per_s, fma_peak_gflops, .. } = report;
     say(&format!("{preset}, batches of {batch_size}, on {}, {steps} steps", device.describe()));
     say(&format!("step        {:.1} ms median, {:.1} ms min", step_ms.median, step_ms.min));
-    let share = 100.0 * gflops / fma_peak_gflops;
-    say(&format!(
-        "arithmetic  {gflops:.1} GFLOP/s, {share:.0} % of the measured peak of {fma_peak_gflops:.0}"
-    ));
+    match fma_peak_gflops {
+        Some(peak) => {
+            let share = 100.0 * gflops / peak;
+            say(&format!("arithmetic  {gflops:.1} GFLOP/s, {share:.0} % of the measured peak of {peak:.0}"));
+        }
+        None => say(&format!("arithmetic  {gflops:.1} GFLOP/s")),
+    }
+    if let (Some(dispatches), Some(submits)) = (report.dispatches, report.submits_per_step) {
+        say(&format!("GPU         {dispatches} dispatches and {submits} submits a step"));
+    }
     say(&format!("throughput  {images_per_s:.0} images/s"));
     if let Some(mb) = report.peak_rss_mb {
         say(&format!("memory      {mb:.0} MB at most"));

@@ -46,6 +46,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let pool = pool.build().map_err(Error::failure)?;
     pool.install(|| match &device {
         Device::Cpu(cpu) => evaluate(args, cpu),
+        Device::Gpu(gpu) => evaluate(args, gpu),
         Device::Reference(reference) => evaluate(args, reference),
     })
 }

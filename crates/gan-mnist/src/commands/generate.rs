@@ -24,6 +24,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
     match Device::open(&args.device)? {
         Device::Cpu(cpu) => generate(args, &out, load(&cpu, &model)?),
+        Device::Gpu(gpu) => generate(args, &out, load(&gpu, &model)?),
         Device::Reference(reference) => generate(args, &out, load(&reference, &model)?),
     }
 }

@@ -6,3 +6,4 @@ pub mod evaluate;
 pub mod generate;
 pub mod train;
 pub mod train_classifier;
+pub mod verify;

@@ -32,6 +32,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     match &device {
         Device::Cpu(cpu) => train(args, &device, cpu, config, data),
+        Device::Gpu(gpu) => train(args, &device, gpu, config, data),
         Device::Reference(reference) => train(args, &device, reference, config, data),
     }
 }
@@ -130,7 +131,7 @@ fn train<B: Backend<Element = f32>>(
 }
 
 /// Errors unless the model is one for these images.
-fn check_fit<B: Backend>(gan: &Gan<B>, data: &LabelledImages) -> Result<()> {
+pub(crate) fn check_fit<B: Backend>(gan: &Gan<B>, data: &LabelledImages) -> Result<()> {
     let ImageShape { height, width, channels } = data.shape();
     let shape = [height, width, channels];
     if gan.image_shape().dims() != shape {

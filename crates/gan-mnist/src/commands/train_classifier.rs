@@ -21,6 +21,7 @@ pub fn run(args: &TrainClassifierArgs) -> Result<()> {
     let out = PendingFile::create(&args.out)?;
     match Device::open(&args.device)? {
         Device::Cpu(cpu) => train(args, &cpu, out),
+        Device::Gpu(gpu) => train(args, &gpu, out),
         Device::Reference(reference) => train(args, &reference, out),
     }
 }

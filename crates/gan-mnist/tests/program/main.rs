@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod generate;
+mod gpu;
 mod program;
 mod readme;
 mod train;

@@ -1,0 +1,50 @@
+//! `gan-mnist verify`: training steps with every operation computed again by the reference.
+
+use gannet::{Backend, Gan, presets};
+use gannet_gpu::Verifier;
+
+use super::train::Batches;
+use crate::cli::{DeviceChoice, VerifyArgs};
+use crate::data::mnist;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::output::say;
+
+/// Images in a step without `--batch-size`: enough to cross the edges of tiles, few enough for the reference.
+const BATCH_SIZE: usize = 4;
+
+/// Trains `--steps` steps on the GPU and compares each operation's result with the reference in f64. Errors, and
+/// says which operation, when one is outside its bound.
+pub fn run(args: &VerifyArgs) -> Result<()> {
+    let wrong = || Error::Usage("verify checks a GPU; choose one with --adapter".into());
+    if !matches!(args.device.device, DeviceChoice::Auto | DeviceChoice::Gpu) {
+        return Err(wrong());
+    }
+    let Device::Gpu(gpu) = crate::device::gpu(&args.device)? else { return Err(wrong()) };
+    let verifier = Verifier::new(gpu);
+    let mut config = presets::get(&args.preset)?;
+    config.batch_size = args.batch_size.map_or(BATCH_SIZE, |size| size as usize);
+    config.steps = Some(args.steps);
+    let (batch_size, seed) = (config.batch_size, config.seed);
+    let mut gan = Gan::new(&verifier, config)?;
+    let data = mnist::load(mnist::Split::Train)?;
+    super::train::check_fit(&gan, &data)?;
+    let mut batches = Batches::new(&data, batch_size, seed);
+    let conditional = gan.classes().is_some();
+    for _ in 0..args.steps {
+        let (images, labels) = batches.next();
+        gan.train_on_batch(images, conditional.then_some(labels))?;
+    }
+    let report = verifier.report();
+    say(&format!(
+        "{}: {} steps of {batch_size} images on {}",
+        args.preset,
+        args.steps,
+        gan.backend().describe()
+    ));
+    say(&report.to_string());
+    match report.failure {
+        Some(failure) => Err(Error::failure(format!("this device computes wrong numbers: {failure}"))),
+        None => Ok(()),
+    }
+}
