@@ -118,6 +118,16 @@ fn derivatives_exist(case: &Case, mut random: Random) -> Result<(), String> {
         total
     };
 
+    // Asked for alone, a gradient is the same as among others.
+    for (x, dx) in gradients.x.iter().zip(&gradients.dx) {
+        let alone = vjp(trial.y, gradients.dy, &[*x]).map_err(|e| e.to_string())?[0];
+        let alone = alone.ok_or_else(|| format!("no gradient by {x:?} alone"))?;
+        let evaluation = Evaluation::<f64>::new(&[alone, *dx], |name| trial.values(name).to_vec());
+        if evaluation.value(alone) != evaluation.value(*dx) {
+            return Err(format!("the gradient by {x:?} alone is another one"));
+        }
+    }
+
     // First order: y moves with x. The cotangent moves too, but is held for the weights.
     let count = gradients.x.len();
     let dy = trial.values(&moving[count]);
