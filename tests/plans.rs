@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gannet_tensor::{
-    BufferKind, Graph, NodeId, NodeKind, Plan, Program, Reference, Shape, Var, Variables, ops,
+    BufferKind, Graph, NodeId, NodeKind, Plan, Program, Reference, Shape, Var, Variables, grad, ops,
 };
-use gannet_tests::{Evaluation, Random, Rounding, deviation, node};
+use gannet_tests::{Derivative, Evaluation, Random, Rounding, deviation, node, rows};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -406,6 +406,54 @@ fn an_optimiser_works_in_place() {
     let adam = plan.instructions().last().unwrap();
     assert_eq!(adam.inputs[0].range(), adam.output.range());
     assert_eq!(adam.inputs[0].buffer, adam.output.buffer);
+}
+
+/// An operation that may overwrite an input must not read there what it has overwritten: changing one
+/// element of that input changes the same element of the output alone. Optimisers read one column of their state and
+/// then write it.
+#[test]
+fn operations_in_place_depend_on_their_own_element_alone() {
+    for row in rows::all() {
+        gannet_tests::check(&row, 8, |case, mut random| {
+            let graph = Graph::new();
+            let (inputs, y) = case.trace(&graph);
+            let NodeKind::Operation(op, operands) = y.kind() else { return Ok(()) };
+            let Some(index) = op.in_place() else { return Ok(()) };
+            // Only where the operation stands by itself.
+            let leaf = |id: &NodeId| inputs.iter().position(|x| x.id() == *id);
+            let Some(leaves) = operands.iter().map(leaf).collect::<Option<Vec<_>>>() else { return Ok(()) };
+            let leaf = leaves[index];
+            if inputs[leaf].shape() != y.shape() {
+                return Err("it may overwrite an input of another shape".into());
+            }
+            let mut values = case.values(&mut random);
+            let run = |values: &[Vec<f64>]| {
+                let position = |name: &str| case.leaves.iter().position(|leaf| leaf.name == name);
+                let value = |name: &str| values[position(name).expect("a leaf")].clone();
+                Evaluation::<f64>::new(&[y], value).value(y).to_vec()
+            };
+            let before = run(&values);
+            let changed = random.below(y.shape().len());
+            values[leaf][changed] += 0.0625;
+            let columns = if row.derivative == Derivative::Missing { y.shape().last() } else { usize::MAX };
+            let own = |i: usize| i % columns == changed % columns;
+            let after = run(&values);
+            let other = (0..before.len()).find(|&i| !own(i) && before[i].to_bits() != after[i].to_bits());
+            other.map_or(Ok(()), |i| Err(format!("element {i} depends on element {changed}")))
+        });
+    }
+}
+
+#[test]
+fn batch_norm_in_training_has_a_gradient_of_one_pass() {
+    let graph = Graph::new();
+    let (x, gamma, beta) = (graph.input("x", [4, 6]), graph.input("row", [6]), graph.fill([6], 0.0));
+    let y = x.batch_norm_train(gamma, beta, 1e-3, 2).0;
+    let dx = grad(y.square().sum_all(), &[x]).unwrap()[0];
+    let plan = graph.plan().output("dx", dx).build().unwrap();
+    let names: Vec<&str> = plan.instructions().iter().map(|i| i.op.name()).collect();
+    let expected = ["batch_stats", "batch_norm", "batch_norm_sums", "batch_norm_grad"];
+    assert!(expected.iter().all(|name| names.contains(name)) && names.len() <= 6, "{}", plan.explain());
 }
 
 #[test]
