@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn splits_cover_k() {
-        for (tiles, k) in [(1, 1), (1, 512), (1, 4096), (1, 5001), (2, 100_000), (200, 100_000), (16, 25_088)] {
+        for (tiles, k) in [(1, 1), (1, 512), (1, 4096), (1, 5001), (2, 100_000), (200, 100_000), (16, 25_088)]
+        {
             let (splits, part) = split_k(tiles, k);
             assert!(
                 splits * part >= k && (splits - 1) * part < k && part % 16 == 0,

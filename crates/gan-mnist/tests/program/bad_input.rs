@@ -39,7 +39,7 @@ fn wrong_command_lines() {
         ("--threads 1000000", &["--threads", "from 1 to 1024"]),
         ("--sample-every 0", &["--sample-every", "whole number from 1"]),
         ("--seed -1", &["--seed", "whole number from 0"]),
-        ("--device cuda", &["'cuda'", "auto, cpu, reference"]),
+        ("--device cuda", &["'cuda'", "auto, cpu, gpu, reference"]),
         ("--steps 2 --epochs 1", &["--steps", "--epochs", "cannot be used"]),
         ("trian", &["'trian'", "'train'"]),
         ("--step 2", &["'--step'", "'--steps'"]),
