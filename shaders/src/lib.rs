@@ -2,7 +2,7 @@
 //!
 //! Each `*.wgsl` file of this crate is one kernel, or a family of variants of one kernel. The build script
 //! expands it, validates every variant with naga against WebGPU's default limits, and generates a typed
-//! constant per variant ([`all`](crate::all) lists them) and the struct that mirrors the file's parameter
+//! constant per variant ([`all`] lists them) and the struct that mirrors the file's parameter
 //! uniform. Nothing here knows a GPU: shaders and dispatches are plain data.
 //!
 //! Directives, each on a line of its own:

@@ -245,7 +245,7 @@ fn a_lost_device_is_an_error_in_every_call() {
         gan.train_step(&real, None).err().map(|e| e.to_string()),
         gan.losses().err().map(|e| e.to_string()),
         gpu.allocate("x", 10).err().map(|e| e.to_string()),
-        gan.read_tensor(&gan.tensors().next().expect("a tensor").0.to_string()).err().map(|e| e.to_string()),
+        gan.read_tensor(gan.tensors().next().expect("a tensor").0).err().map(|e| e.to_string()),
     ];
     for error in errors {
         let error = error.expect("the device is lost");
