@@ -4,7 +4,7 @@ use crate::ops::prelude::*;
 
 /// One step of Adam for all parameters of a model at once.
 ///
-/// Inputs: state [3, n] with rows p (parameters), m, v (moments); the gradient g [n]; two scalars
+/// Inputs: state [3, n] with rows p (parameters), m, v (moments); the gradient g `[n]`; two scalars
 /// [step_size, eps]. Output, the new state:
 /// m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2, p = p - step_size m / (sqrt(v) + eps).
 ///
@@ -61,7 +61,7 @@ impl Operation for Adam {
 
 impl<'g> Var<'g> {
     /// The state [3, n] (rows parameters, first and second moments) after a step of Adam with the gradient
-    /// `g` [n] and `scalars` [2] = [step_size, eps]; see [`Adam`]. It has no derivative.
+    /// `g` `[n]` and `scalars` `[2]` = [step_size, eps]; see [`Adam`]. It has no derivative.
     ///
     /// # Panics
     /// When the shapes do not fit.

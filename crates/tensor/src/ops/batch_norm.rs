@@ -4,7 +4,7 @@ use crate::ops::prelude::*;
 use crate::ops::{Activation, BatchNormGrad, BatchNormSums};
 
 /// y = gamma (x - mean) / sqrt(variance + `eps`) + beta, per channel. Inputs: x [.., C], stats
-/// [2 `groups`, C] as [`BatchStats`](super::BatchStats) gives them, gamma [C], beta [C].
+/// [2 `groups`, C] as [`BatchStats`](super::BatchStats) gives them, gamma `[C]`, beta `[C]`.
 ///
 /// In training mode the statistics are those of x, and the gradient of x takes that into account; the
 /// statistics themselves then have no gradient. Otherwise they are constants of their own, such as running

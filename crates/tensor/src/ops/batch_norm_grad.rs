@@ -4,7 +4,7 @@ use crate::ops::prelude::*;
 use crate::ops::batch_norm::{self, Parts};
 
 /// dx = gamma / sqrt(variance + `eps`) (dy - (sum(dy) + xhat sum(dy xhat)) / N): the gradient of the input of
-/// batch normalisation in training mode. Inputs: x [.., C], dy like x, stats [2 groups, C], gamma [C], sums
+/// batch normalisation in training mode. Inputs: x [.., C], dy like x, stats [2 groups, C], gamma `[C]`, sums
 /// [2 groups, C] from [`BatchNormSums`](super::BatchNormSums). N counts the elements of a channel in a group.
 #[derive(Debug)]
 pub struct BatchNormGrad {

@@ -1,9 +1,9 @@
-//! y[i] = table[ids[i]]
+//! `y[i]` = `table[ids[i]]`
 
 use crate::ops::EmbeddingGrad;
 use crate::ops::prelude::*;
 
-/// y[i] = table[ids[i]]: rows of a table [V, D] by number. ids [N] are whole numbers below V, stored as
+/// `y[i]` = `table[ids[i]]`: rows of a table [V, D] by number. ids `[N]` are whole numbers below V, stored as
 /// floats (exact up to 2^24 in f32); y [N, D]. An id outside the table gives a row of zeros.
 #[derive(Debug)]
 pub struct Embedding;
@@ -42,7 +42,7 @@ impl Operation for Embedding {
 }
 
 impl<'g> Var<'g> {
-    /// The rows of this table [V, D] with the numbers `ids` [N]: [N, D].
+    /// The rows of this table [V, D] with the numbers `ids` `[N]`: [N, D].
     ///
     /// # Panics
     /// When the shapes do not fit.

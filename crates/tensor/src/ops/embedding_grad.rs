@@ -1,8 +1,8 @@
-//! table[v] = sum of dy[i] over all i with ids[i] = v: the adjoint of embedding.
+//! `table[v]` = sum of `dy[i]` over all i with `ids[i]` = v: the adjoint of embedding.
 
 use crate::ops::prelude::*;
 
-/// table[v] = sum of dy[i] over all i with ids[i] = v. Inputs: ids [N], dy [N, D]; output [V, D]. Linear in dy.
+/// `table[v]` = sum of `dy[i]` over all i with `ids[i]` = v. Inputs: ids `[N]`, dy [N, D]; output [V, D]. Linear in dy.
 #[derive(Debug)]
 pub struct EmbeddingGrad {
     /// V, the rows of the table.

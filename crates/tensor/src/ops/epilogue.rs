@@ -9,11 +9,11 @@ use crate::shape::Shape;
 /// except where there is no bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Epilogue {
-    /// y = product + bias. Extra input: bias [C], along the last axis.
+    /// y = product + bias. Extra input: bias `[C]`, along the last axis.
     Bias,
     /// y = activation(product). No extra input.
     Activation(Activation),
-    /// y = activation(product + bias). Extra input: bias [C], along the last axis.
+    /// y = activation(product + bias). Extra input: bias `[C]`, along the last axis.
     BiasActivation(Activation),
     /// dx = the vjp of an activation whose output was y, with the product as its cotangent. Extra input: y,
     /// of the shape of the product.

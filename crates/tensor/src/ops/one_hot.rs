@@ -1,8 +1,8 @@
-//! y[i, v] = 1 where ids[i] = v, 0 elsewhere.
+//! y[i, v] = 1 where `ids[i]` = v, 0 elsewhere.
 
 use crate::ops::prelude::*;
 
-/// y[i, v] = 1 where ids[i] = v, 0 elsewhere. ids [N] (whole numbers as floats), y [N, depth].
+/// y[i, v] = 1 where `ids[i]` = v, 0 elsewhere. ids `[N]` (whole numbers as floats), y [N, depth].
 #[derive(Debug)]
 pub struct OneHot {
     /// The number of classes.
@@ -40,7 +40,7 @@ impl Operation for OneHot {
 }
 
 impl<'g> Var<'g> {
-    /// One row per id [N]: 1 at the id's position, 0 elsewhere; [N, depth]. Its derivative is zero.
+    /// One row per id `[N]`: 1 at the id's position, 0 elsewhere; [N, depth]. Its derivative is zero.
     ///
     /// # Panics
     /// When this is not a vector.

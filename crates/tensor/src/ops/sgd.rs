@@ -4,8 +4,8 @@ use crate::ops::prelude::*;
 
 /// One step of gradient descent with momentum for all parameters of a model at once.
 ///
-/// Inputs: state [2, n] with rows p (parameters) and v (velocity); the gradient g [n]; the learning rate lr
-/// [1]. Output, the new state: v = `momentum` v + g, p = p - lr v.
+/// Inputs: state [2, n] with rows p (parameters) and v (velocity); the gradient g `[n]`; the learning rate lr
+/// `[1]`. Output, the new state: v = `momentum` v + g, p = p - lr v.
 #[derive(Debug)]
 pub struct Sgd {
     /// Share of the velocity that stays; 0 is plain gradient descent.
@@ -49,7 +49,7 @@ impl Operation for Sgd {
 
 impl<'g> Var<'g> {
     /// The state [2, n] (rows parameters and velocity) after a step of gradient descent with the gradient
-    /// `g` [n] and the learning rate `lr` [1]; see [`Sgd`]. It has no derivative.
+    /// `g` `[n]` and the learning rate `lr` `[1]`; see [`Sgd`]. It has no derivative.
     ///
     /// # Panics
     /// When the shapes do not fit.

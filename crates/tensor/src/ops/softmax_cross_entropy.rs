@@ -1,9 +1,9 @@
-//! loss[i] = ln(sum over c of e^x[i, c]) - x[i, ids[i]]
+//! `loss[i]` = ln(sum over c of e^x[i, c]) - `x[i, ids[i]]`
 
 use crate::ops::prelude::*;
 
-/// Cross-entropy of logits x [N, C] against classes ids [N] (whole numbers as floats): loss [N] with
-/// loss[i] = ln(sum over c of e^x[i, c]) - x[i, ids[i]], computed from x minus its largest element.
+/// Cross-entropy of logits x [N, C] against classes ids `[N]` (whole numbers as floats): loss `[N]` with
+/// `loss[i]` = ln(sum over c of e^x[i, c]) - `x[i, ids[i]]`, computed from x minus its largest element.
 #[derive(Debug)]
 pub struct SoftmaxCrossEntropy;
 
@@ -41,7 +41,7 @@ impl Operation for SoftmaxCrossEntropy {
 }
 
 impl<'g> Var<'g> {
-    /// Cross-entropy of these logits [N, C] against the classes `ids` [N]: [N].
+    /// Cross-entropy of these logits [N, C] against the classes `ids` `[N]`: `[N]`.
     ///
     /// # Panics
     /// When the shapes do not fit.
