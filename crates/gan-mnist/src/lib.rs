@@ -18,6 +18,7 @@ pub mod picture;
 pub mod progress;
 pub mod run_directory;
 pub mod time_left;
+pub mod training;
 
 use std::ffi::OsString;
 use std::io::Write;

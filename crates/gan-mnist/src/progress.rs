@@ -78,8 +78,8 @@ impl Progress {
     }
 
     /// Leaves the bar where it stands; what is printed next goes below it.
-    pub fn finish(self) {
-        if let Out::Bar(bar) = self.out {
+    pub fn finish(&mut self) {
+        if let Out::Bar(bar) = &self.out {
             bar.abandon();
             // It ends at the right edge, not with a line break.
             note("");

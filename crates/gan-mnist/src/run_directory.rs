@@ -9,15 +9,14 @@
 //!   model.safetensors   generator, its average, discriminator
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::picture::Picture;
 
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
@@ -122,51 +121,9 @@ impl RunDirectory {
         files::write_whole(&self.path.join("config.toml"), text.as_bytes())
     }
 
-    /// Writes samples/step-NNNNNN.png.
-    pub fn write_samples(&self, step: u64, grid: &Picture) -> Result<()> {
-        grid.save_png(&self.path.join(format!("samples/step-{step:06}.png")))
-    }
-
-    /// Writes samples.png.
-    pub fn write_last_samples(&self, grid: &Picture) -> Result<()> {
-        grid.save_png(&self.path.join("samples.png"))
-    }
-
-    /// Starts losses.csv.
-    pub fn losses(&self) -> Result<Losses> {
-        Losses::create(self.path.join("losses.csv"))
-    }
-}
-
-/// losses.csv: grows by whole rows while the run goes on, so that it can be plotted meanwhile.
-#[derive(Debug)]
-pub struct Losses {
-    file: File,
-    path: PathBuf,
-    rows: String,
-}
-
-impl Losses {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|e| Error::cannot_write(&path, &e))?;
-        Ok(Losses { file, path, rows: "step,d_real,d_fake,g\n".into() })
-    }
-
-    /// Adds the row of one step. `f32`'s shortest form that reads back as the same number is the full
-    /// precision.
-    pub fn push(&mut self, step: u64, d_real: f32, d_fake: f32, g: f32) {
-        self.rows.push_str(&format!("{step},{d_real},{d_fake},{g}\n"));
-    }
-
-    /// Writes the rows that are not yet in the file.
-    pub fn flush(&mut self) -> Result<()> {
-        self.file.write_all(self.rows.as_bytes()).map_err(|e| Error::cannot_write(&self.path, &e))?;
-        self.rows.clear();
-        Ok(())
+    /// The folder of the sample grids.
+    pub fn samples(&self) -> PathBuf {
+        self.path.join("samples")
     }
 }
 
@@ -200,21 +157,5 @@ mod tests {
             assert!(error.to_string().contains("file"), "{error}");
         }
         assert_eq!(fs::read(&file).unwrap(), b"x");
-    }
-
-    #[test]
-    fn losses_keep_full_precision() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDirectory::create(&folder.path().join("run")).unwrap();
-        let mut losses = run.losses().unwrap();
-        losses.push(1, 0.1, 1.0 / 3.0, 12.0);
-        losses.flush().unwrap();
-        losses.push(2, f32::MIN_POSITIVE, 1e-7, 16_777_216.0);
-        losses.flush().unwrap();
-        let text = fs::read_to_string(run.path().join("losses.csv")).unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[..2], ["step,d_real,d_fake,g", "1,0.1,0.33333334,12"]);
-        let last: Vec<f32> = lines[2].split(',').map(|n| n.parse().unwrap()).collect();
-        assert_eq!(last, [2.0, f32::MIN_POSITIVE, 1e-7, 16_777_216.0]);
     }
 }

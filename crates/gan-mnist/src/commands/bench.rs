@@ -8,13 +8,13 @@ use gannet_cpu::Cpu;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
-use super::train::Batches;
 use crate::cli::BenchArgs;
 use crate::data::{LabelledImages, mnist};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
 use crate::output::say;
+use crate::training::{Batches, check_fit};
 
 /// Steps that are taken and not measured: caches, branch predictors and the clock settle.
 const WARM_UP: usize = 2;
@@ -122,7 +122,7 @@ fn prepare<B: Backend<Element = f32>>(
     }
     config.steps = Some(WARM_UP as u64 + args.steps);
     let mut gan = Gan::new(backend, config)?;
-    super::train::check_fit(&gan, data)?;
+    check_fit(&gan, data)?;
     let flops = gan.prepare()?.flops();
     Ok((gan, flops))
 }
@@ -137,10 +137,10 @@ fn measure<B: Backend<Element = f32>, C>(
 ) -> Result<(Measured, [C; 2])> {
     let (mut gan, flops) = prepare(args, backend, data)?;
     let batch_size = gan.config().batch_size;
-    let mut batches = Batches::new(data, batch_size, gan.config().seed);
+    let mut batches = Batches::new(data, batch_size, gan.config().seed, 0);
     let conditional = gan.classes().is_some();
     let mut step = |gan: &mut Gan<B>| {
-        let (images, labels) = batches.next();
+        let (images, labels) = batches.next_batch();
         gan.train_step(images, conditional.then_some(labels))
     };
     for _ in 0..WARM_UP {
@@ -168,10 +168,10 @@ fn measure<B: Backend<Element = f32>, C>(
 /// Prints what each kernel of a step took on a GPU, the slowest first.
 fn profile(args: &BenchArgs, gpu: &Wgpu, data: &LabelledImages) -> Result<()> {
     let (mut gan, _) = prepare(args, gpu, data)?;
-    let mut batches = Batches::new(data, gan.config().batch_size, gan.config().seed);
+    let mut batches = Batches::new(data, gan.config().batch_size, gan.config().seed, 0);
     let conditional = gan.classes().is_some();
     for _ in 0..WARM_UP {
-        let (images, labels) = batches.next();
+        let (images, labels) = batches.next_batch();
         gan.train_on_batch(images, conditional.then_some(labels))?;
     }
     let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();

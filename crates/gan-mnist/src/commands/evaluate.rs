@@ -6,7 +6,6 @@ use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
 use serde::Serialize;
 
-use super::train::{classes_in_turn, image_shape};
 use crate::cli::EvaluateArgs;
 use crate::data::{LabelledImages, mnist};
 use crate::device::Device;
@@ -15,6 +14,7 @@ use crate::evaluation::{Evaluator, FeaturesUsed, MemorisationScores, Scores, Tra
 use crate::features::ClassifierFile;
 use crate::output::{note, say};
 use crate::run_directory::MODEL;
+use crate::training::{classes_in_turn, image_shape};
 
 /// The result, as `--json` prints it.
 #[derive(Debug, Serialize)]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Backend, Gan};
 
-use super::train::{classes_in_turn, columns, image_shape};
 use crate::cli::GenerateArgs;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -14,6 +13,7 @@ use crate::files::PendingFile;
 use crate::output::say;
 use crate::picture::{ImageShape, Picture};
 use crate::run_directory::MODEL;
+use crate::training::{classes_in_turn, columns, image_shape};
 
 /// How many images are drawn without --count and --latents.
 const DEFAULT_COUNT: usize = 100;

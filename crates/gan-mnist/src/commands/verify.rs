@@ -3,12 +3,12 @@
 use gannet::{Backend, Gan, presets};
 use gannet_gpu::Verifier;
 
-use super::train::Batches;
 use crate::cli::{DeviceChoice, VerifyArgs};
 use crate::data::mnist;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::output::say;
+use crate::training::{Batches, check_fit};
 
 /// Images in a step without `--batch-size`: enough to cross the edges of tiles, few enough for the reference.
 const BATCH_SIZE: usize = 4;
@@ -28,11 +28,11 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let (batch_size, seed) = (config.batch_size, config.seed);
     let mut gan = Gan::new(&verifier, config)?;
     let data = mnist::load(mnist::Split::Train)?;
-    super::train::check_fit(&gan, &data)?;
-    let mut batches = Batches::new(&data, batch_size, seed);
+    check_fit(&gan, &data)?;
+    let mut batches = Batches::new(&data, batch_size, seed, 0);
     let conditional = gan.classes().is_some();
     for _ in 0..args.steps {
-        let (images, labels) = batches.next();
+        let (images, labels) = batches.next_batch();
         gan.train_on_batch(images, conditional.then_some(labels))?;
     }
     let report = verifier.report();

@@ -25,6 +25,18 @@ impl Shuffle {
         Shuffle { seed, order: permutation(len, seed, 0), epoch: 0, next: 0 }
     }
 
+    /// Goes to where `position` indices have been given.
+    pub fn seek(&mut self, position: u64) {
+        let len = self.order.len() as u64;
+        let epoch = position / len;
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.order = permutation(self.order.len(), self.seed, epoch);
+        }
+        // Less than the length of a vector.
+        self.next = (position % len) as usize;
+    }
+
     /// Fills `batch` with the next indices.
     pub fn fill(&mut self, batch: &mut [usize]) {
         for index in batch {
@@ -74,6 +86,19 @@ mod tests {
             joined.extend(batch);
         }
         assert_eq!(joined, whole);
+    }
+
+    #[test]
+    fn any_position_can_be_returned_to() {
+        let mut whole = vec![0; 40];
+        Shuffle::new(10, 1).fill(&mut whole);
+        let mut shuffle = Shuffle::new(10, 1);
+        for position in [25, 3, 10, 0, 30, 19] {
+            shuffle.seek(position);
+            let mut next = [0; 4];
+            shuffle.fill(&mut next);
+            assert_eq!(next, whole[position as usize..][..4], "{position}");
+        }
     }
 
     #[test]

@@ -1,0 +1,196 @@
+//! What looks on while a run goes on.
+
+use std::time::Duration;
+
+use gannet::{Backend, Gan, Losses};
+use serde_json::Value;
+
+use super::Log;
+use crate::error::Result;
+use crate::picture::{ImageShape, Picture};
+
+/// Something that a [`Session`](super::Session) tells what happens. Every method but the name has a default that does
+/// nothing.
+///
+/// In a step the order is: [`stepped`](Observer::stepped), [`sampled`](Observer::sampled) if a grid is due,
+/// [`examine`](Observer::examine) if it is due, and then perhaps a checkpoint: [`logs`](Observer::logs) are brought to
+/// the disk and [`state`](Observer::state) is asked for. Whoever keeps everything that matters in those two gives the
+/// same bytes in a run that was interrupted as in one that was not.
+pub trait Observer {
+    /// What it is called in checkpoints. No two observers of a run have the same name.
+    fn name(&self) -> &'static str;
+
+    /// The losses of a step are known. Steps come in order and none is left out; on a GPU they come a few steps late,
+    /// but always before [`sampled`](Observer::sampled), [`examine`](Observer::examine) or a checkpoint of that step.
+    fn stepped(&mut self, step: &Step) -> Result<Next> {
+        let _ = step;
+        Ok(Next::GoOn)
+    }
+
+    /// A grid of samples was drawn: every `--sample-every` steps and after the last.
+    fn sampled(&mut self, samples: &Samples<'_>) -> Result<Next> {
+        let _ = samples;
+        Ok(Next::GoOn)
+    }
+
+    /// Steps between two calls of [`examine`](Observer::examine), which also comes after the last step; `None`: never.
+    fn period(&self) -> Option<u64> {
+        None
+    }
+
+    /// Time to look at the model after `step`. What it takes is counted in the estimate of the time left.
+    fn examine(&mut self, step: u64, model: &mut dyn Trained) -> Result<Next> {
+        let _ = (step, model);
+        Ok(Next::GoOn)
+    }
+
+    /// A loss or a weight is no longer a finite number after `step`; `message` says which. The run fails unless someone
+    /// asks for a [`RollBack`](Next::RollBack).
+    fn diverged(&mut self, step: u64, message: &str) -> Result<Next> {
+        let _ = (step, message);
+        Ok(Next::GoOn)
+    }
+
+    /// Its append-only files. The session opens them, writes what they hold back, and cuts them to the length that a
+    /// checkpoint names when a run goes on from there.
+    fn logs(&mut self) -> Vec<&mut Log> {
+        Vec::new()
+    }
+
+    /// What it has to know again when the run goes on from here; goes into a checkpoint.
+    fn state(&self) -> Value {
+        Value::Null
+    }
+
+    /// The run goes on from a checkpoint after `step`, with the state that [`state`](Observer::state) gave then (`Null`
+    /// if the observer was not there). Called before its logs are opened; what was written about later steps beside the
+    /// logs has to go now.
+    fn restored(&mut self, step: u64, state: &Value) -> Result<()> {
+        let _ = (step, state);
+        Ok(())
+    }
+
+    /// The run ends, however it does; whatever can be saved has been.
+    fn ended(&mut self, end: &End) -> Result<()> {
+        let _ = end;
+        Ok(())
+    }
+}
+
+/// A training step that is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Images seen so far, this step's included.
+    pub images: u64,
+    /// Its losses.
+    pub losses: Losses,
+    /// How long the run has trained when the step was done, all its parts together. Not the same in two runs.
+    pub elapsed: Duration,
+}
+
+/// Samples of the latents that every grid of a run is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct Samples<'a> {
+    /// The step after which they were drawn.
+    pub step: u64,
+    /// Whether it is the last of the run.
+    pub last: bool,
+    /// [N, z].
+    pub latents: &'a [f32],
+    /// The class asked for, `[N]`, of a conditional model.
+    pub labels: Option<&'a [u32]>,
+    /// [N, height, width, channels], in the generator's range, [-1, 1].
+    pub images: &'a [f32],
+    /// The size of each.
+    pub shape: ImageShape,
+    /// All of them in one picture.
+    pub grid: &'a Picture,
+    /// How long the run has trained, all its parts together.
+    pub elapsed: Duration,
+}
+
+/// What a run does after an observer was told something. The first that is not `GoOn` counts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// It goes on.
+    GoOn,
+    /// It ends here, for this reason, and is saved as it would be at its end.
+    Stop(String),
+    /// It goes back to the last checkpoint, for this reason.
+    RollBack {
+        /// Why, for people.
+        reason: String,
+        /// What both learning rates are multiplied with from there on. With 1.0 the same would happen again.
+        learning_rate: f64,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// All its steps are done.
+    Finished,
+    /// Someone pressed Ctrl-C or sent a signal.
+    Interrupted,
+    /// An observer stopped it, for this reason.
+    Stopped(String),
+    /// An error, in one line.
+    Failed(String),
+}
+
+/// The end of a run, or of a part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// The steps that are done.
+    pub step: u64,
+    /// The steps that the run was to take.
+    pub steps: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it has trained, all its parts together.
+    pub elapsed: Duration,
+}
+
+/// A GAN in training, on whatever device.
+pub trait Trained {
+    /// The steps that are done.
+    fn step(&self) -> u64;
+    /// Classes of a conditional model.
+    fn classes(&self) -> Option<usize>;
+    /// The first `n` latents that `seed` gives, [n, z].
+    fn latents(&self, n: usize, seed: u64) -> Vec<f32>;
+    /// Images [n, height, width, channels] from latents [n, z] and, for a conditional model, their classes.
+    fn generate(&mut self, latents: &[f32], labels: Option<&[u32]>) -> Result<Vec<f32>>;
+    /// The names of all tensors with their shapes, as in model.safetensors.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+    /// The values of one of them.
+    fn read_tensor(&self, name: &str) -> Result<Vec<f32>>;
+}
+
+impl<B: Backend<Element = f32>> Trained for Gan<B> {
+    fn step(&self) -> u64 {
+        Gan::step(self)
+    }
+
+    fn classes(&self) -> Option<usize> {
+        Gan::classes(self)
+    }
+
+    fn latents(&self, n: usize, seed: u64) -> Vec<f32> {
+        Gan::latents(self, n, seed)
+    }
+
+    fn generate(&mut self, latents: &[f32], labels: Option<&[u32]>) -> Result<Vec<f32>> {
+        Ok(Gan::generate(self, latents, labels)?)
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        Gan::tensors(self).map(|(name, shape)| (name.to_owned(), shape.dims().to_vec())).collect()
+    }
+
+    fn read_tensor(&self, name: &str) -> Result<Vec<f32>> {
+        Ok(Gan::read_tensor(self, name)?)
+    }
+}

@@ -1,0 +1,71 @@
+//! The samples that show how a run goes.
+
+use gannet::{Backend, Gan};
+
+use crate::error::{Error, Result};
+use crate::picture::{ImageShape, Picture};
+
+/// Images in a sample grid: ten rows of ten.
+pub const SAMPLES: usize = 100;
+
+/// Draws the same latents again and again: what `generate` draws from the same seed.
+#[derive(Debug)]
+pub struct Sampler {
+    pub(super) latents: Vec<f32>,
+    pub(super) labels: Option<Vec<u32>>,
+    pub(super) shape: ImageShape,
+    columns: usize,
+}
+
+impl Sampler {
+    /// For a model whose latents follow from `seed`. Errors where it makes no images.
+    pub fn new<B: Backend<Element = f32>>(gan: &Gan<B>, seed: u64) -> Result<Self> {
+        let labels = gan.classes().map(|classes| classes_in_turn(SAMPLES, classes));
+        let columns = columns(SAMPLES, labels.as_deref(), gan.classes());
+        Ok(Sampler { latents: gan.latents(SAMPLES, seed), labels, shape: image_shape(gan)?, columns })
+    }
+
+    /// Images [100, height, width, channels], and the picture of them all.
+    pub fn draw<B: Backend<Element = f32>>(&self, gan: &mut Gan<B>) -> Result<(Vec<f32>, Picture)> {
+        let images = gan.generate(&self.latents, self.labels.as_deref())?;
+        let grid = Picture::grid(&images, self.shape, self.columns);
+        Ok((images, grid))
+    }
+}
+
+/// Classes 0, 1, ... over and over.
+pub fn classes_in_turn(count: usize, classes: usize) -> Vec<u32> {
+    (0..classes as u32).cycle().take(count).collect()
+}
+
+/// The columns of a grid: one for each class if they come in turn, otherwise as many as rows.
+pub fn columns(count: usize, labels: Option<&[u32]>, classes: Option<usize>) -> usize {
+    match (labels, classes) {
+        (Some(labels), Some(classes)) if labels == classes_in_turn(count, classes) => classes.min(count),
+        _ => (1..).find(|n| n * n >= count).unwrap_or(1),
+    }
+}
+
+/// The size of the images that a model makes. Errors where they are no images of 1 or 3 channels.
+pub fn image_shape<B: Backend>(gan: &Gan<B>) -> Result<ImageShape> {
+    match *gan.image_shape().dims() {
+        [height, width, channels @ (1 | 3)] => Ok(ImageShape { height, width, channels }),
+        _ => Err(Error::failure(format!(
+            "the model makes tensors of shape {}, not images [height, width, 1 or 3]",
+            gan.image_shape()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_have_a_column_per_class_where_classes_come_in_turn() {
+        assert_eq!(columns(25, Some(&classes_in_turn(25, 10)), Some(10)), 10);
+        assert_eq!(columns(3, Some(&classes_in_turn(3, 10)), Some(10)), 3);
+        assert_eq!(columns(12, Some(&[7; 12]), Some(10)), 4);
+        assert_eq!((columns(1, None, None), columns(100, None, None)), (1, 10));
+    }
+}
