@@ -9,6 +9,9 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gannet::presets;
 
+use crate::commands::interpolate::InterpolateArgs;
+use crate::commands::neighbours::NeighboursArgs;
+
 /// What is trained without --preset.
 const DEFAULT_PRESET: &str = "cdcgan";
 
@@ -33,6 +36,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Draw images from a trained model
     Generate(GenerateArgs),
+    /// Draw the images between two latents
+    Interpolate(InterpolateArgs),
+    /// Draw images beside the training images nearest to them
+    Neighbours(NeighboursArgs),
     /// Score a model's images beside real ones
     Evaluate(EvaluateArgs),
     /// Train the classifier whose features `evaluate` compares
@@ -139,10 +146,14 @@ pub struct GenerateArgs {
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
     /// A model.safetensors, or the run directory that holds it
-    pub model: PathBuf,
-    /// How many images to score; scores of different numbers cannot be compared
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
-    pub count: u64,
+    #[arg(required_unless_present = "images", conflicts_with = "images")]
+    pub model: Option<PathBuf>,
+    /// Score these images instead of a model's: a .safetensors file with `images`, or a folder of PNG
+    #[arg(long, value_name = "FILE|DIR")]
+    pub images: Option<PathBuf>,
+    /// How many images to score; scores of different numbers cannot be compared [default: 10000, or all of --images]
+    #[arg(long, value_name = "N", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub count: Option<u64>,
     /// What the latents and the choice of real images follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
@@ -221,7 +232,7 @@ pub struct VerifyArgs {
 }
 
 /// Parses whole numbers from `min` to `max`.
-fn whole_number(min: u64, max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+pub(crate) fn whole_number(min: u64, max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| match text.parse() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
         _ if max == u64::MAX => Err(format!("expected a whole number from {min} up")),

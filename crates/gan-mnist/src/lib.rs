@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod animation;
 pub mod cli;
 pub mod commands;
 pub mod data;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod evaluation;
 pub mod features;
 pub mod files;
+pub mod image_set;
 pub mod memory;
 pub mod output;
 pub mod picture;
@@ -42,6 +44,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => commands::train::run(&cli.train),
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
+        Some(Command::Interpolate(args)) => commands::interpolate::run(&args),
+        Some(Command::Neighbours(args)) => commands::neighbours::run(&args),
         Some(Command::Evaluate(args)) => commands::evaluate::run(&args),
         Some(Command::TrainClassifier(args)) => commands::train_classifier::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),

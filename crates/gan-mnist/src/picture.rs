@@ -1,12 +1,19 @@
 //! Generated images as PNG.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
+
+use gannet::metrics::quantise;
 
 use crate::error::{Error, Result};
 use crate::files::PendingFile;
 
 /// Black pixels between the tiles of a grid.
 const GAP: usize = 2;
+
+/// The largest PNG that is read, in bytes of its pixels: 8192 by 8192 of three channels.
+const LARGEST_PNG: usize = 3 << 26;
 
 /// The format of a batch of images: rows, columns, channels (1 is grey, 3 is RGB).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,23 +47,23 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
-/// The byte of a value in [-1, 1]: -1 is 0, 1 is 255, the nearest in between; what lies outside is
-/// clamped. The same for every picture, so that grids can be compared with one another.
-pub fn to_byte(value: f32) -> u8 {
-    // A float-to-integer `as` saturates and takes NaN to 0.
-    ((value + 1.0) * 127.5).round() as u8
-}
-
 impl Picture {
     /// One image [height, width, channels] with values in [-1, 1].
     pub fn single(image: &[f32], shape: ImageShape) -> Self {
         assert_eq!(image.len(), shape.len());
-        Picture { shape, pixels: image.iter().copied().map(to_byte).collect() }
+        Picture { shape, pixels: image.iter().copied().map(quantise).collect() }
     }
 
     /// Images [N, height, width, channels] with values in [-1, 1], `columns` to a row, in order; two
-    /// black pixels between them and around, black where the last row ends early.
+    /// black pixels between them and around, black where the last row ends early. Every value becomes the
+    /// same byte in every picture ([`quantise`]), so that grids can be compared with one another.
     pub fn grid(images: &[f32], shape: ImageShape, columns: usize) -> Self {
+        let bytes: Vec<u8> = images.iter().copied().map(quantise).collect();
+        Picture::grid_of_bytes(&bytes, shape, columns)
+    }
+
+    /// [`grid`](Picture::grid) of images that are bytes already.
+    pub fn grid_of_bytes(images: &[u8], shape: ImageShape, columns: usize) -> Self {
         assert!(columns > 0 && !shape.is_empty() && images.len().is_multiple_of(shape.len()));
         let rows = (images.len() / shape.len()).div_ceil(columns);
         let (tile_h, tile_w) = (shape.height + GAP, shape.width + GAP);
@@ -66,12 +73,38 @@ impl Picture {
             let (top, left) = (GAP + n / columns * tile_h, GAP + n % columns * tile_w);
             for (y, row) in image.chunks_exact(shape.width * shape.channels).enumerate() {
                 let start = ((top + y) * size.width + left) * shape.channels;
-                for (pixel, &value) in pixels[start..].iter_mut().zip(row) {
-                    *pixel = to_byte(value);
-                }
+                pixels[start..start + row.len()].copy_from_slice(row);
             }
         }
         Picture { shape: size, pixels }
+    }
+
+    /// Reads a PNG of 8 bits per channel, grey or RGB, as this program writes them; an alpha channel is left out.
+    pub fn load_png(path: &Path) -> Result<Self> {
+        let wrong = |what: String| Error::failure(format!("{}: {what}", path.display()));
+        let file = File::open(path).map_err(|e| Error::cannot_read(path, &e))?;
+        let mut decoder =
+            png::Decoder::new_with_limits(BufReader::new(file), png::Limits { bytes: LARGEST_PNG });
+        decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+        let mut reader =
+            decoder.read_info().map_err(|e| wrong(format!("this is no PNG that can be read: {e}")))?;
+        let size = reader.output_buffer_size().filter(|&size| size <= LARGEST_PNG);
+        let size = size.ok_or_else(|| wrong("the picture is too large".into()))?;
+        let mut pixels = vec![0; size];
+        let info = reader.next_frame(&mut pixels).map_err(|e| wrong(format!("the PNG is damaged: {e}")))?;
+        pixels.truncate(info.buffer_size());
+        let (channels, samples) = match info.color_type {
+            png::ColorType::Grayscale => (1, 1),
+            png::ColorType::GrayscaleAlpha => (1, 2),
+            png::ColorType::Rgb => (3, 3),
+            png::ColorType::Rgba => (3, 4),
+            png::ColorType::Indexed => return Err(wrong("the palette of this PNG is missing".into())),
+        };
+        if samples > channels {
+            pixels = pixels.chunks_exact(samples).flat_map(|pixel| &pixel[..channels]).copied().collect();
+        }
+        let shape = ImageShape { height: info.height as usize, width: info.width as usize, channels };
+        Ok(Picture { shape, pixels })
     }
 
     /// Writes a PNG into `file` and finishes it.
@@ -116,11 +149,9 @@ mod tests {
 
     #[test]
     fn values_are_mapped_as_they_are() {
-        for (value, byte) in
-            [(-1.0, 0), (1.0, 255), (0.0, 128), (-2.0, 0), (7.0, 255), (-0.99, 1), (f32::NAN, 0)]
-        {
-            assert_eq!(to_byte(value), byte, "{value}");
-        }
+        let values = [-1.0, 1.0, 0.0, -2.0, 7.0, -0.99, f32::NAN, 0.5];
+        let picture = Picture::single(&values, ImageShape { height: 2, width: 4, channels: 1 });
+        assert_eq!(picture.pixels, [0, 255, 128, 0, 255, 1, 0, 191]);
     }
 
     #[test]
@@ -146,11 +177,23 @@ mod tests {
         let path = folder.path().join("grid.png");
         let grid = Picture::grid(&[1.0, -1.0, 0.0, 1.0, -1.0, 1.0], TINY, 2);
         grid.save_png(&path).unwrap();
-        let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
-        let mut reader = png::Decoder::new(file).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height, info.color_type), (10, 8, png::ColorType::Grayscale));
-        assert_eq!(pixels, grid.pixels);
+        assert_eq!(Picture::load_png(&path).unwrap(), grid);
+        let colour = Picture::grid(&[1.0, 0.0, -1.0], ImageShape { height: 1, width: 1, channels: 3 }, 1);
+        colour.save_png(&path).unwrap();
+        assert_eq!(Picture::load_png(&path).unwrap(), colour);
+    }
+
+    #[test]
+    fn files_that_are_no_png_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.png");
+        let refused = || Picture::load_png(&path).unwrap_err().to_string();
+        assert!(refused().contains("cannot read") && refused().contains("grid.png"));
+        Picture::grid(&[1.0; 200], TINY, 10).save_png(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for end in [0, 8, 20, whole.len() / 2] {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert!(refused().contains("grid.png: "), "{}", refused());
+        }
     }
 }

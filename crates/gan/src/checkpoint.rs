@@ -129,6 +129,13 @@ impl<B: Backend> Gan<B> {
                  that Gan::save wrote",
             )
         })?;
+        if let Some(kind) =
+            text.parse::<toml::Table>().ok().and_then(|t| Some(t.get("kind")?.as_str()?.to_owned()))
+        {
+            return Err(Error::invalid(format!(
+                "this file holds a {kind}, not a GAN; expected a file that Gan::save wrote"
+            )));
+        }
         let description: Description = toml::from_str(text).map_err(|e| {
             Error::invalid(format!("the description of the model in this file is damaged: {e}"))
         })?;

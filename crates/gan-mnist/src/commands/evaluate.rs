@@ -1,24 +1,33 @@
 //! `gan-mnist evaluate`: how good a model's images are, beside real ones.
 
+use std::path::Path;
 use std::time::Instant;
 
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
 use serde::Serialize;
 
+use super::generate::load;
 use crate::cli::EvaluateArgs;
 use crate::data::{LabelledImages, mnist};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluator, FeaturesUsed, MemorisationScores, Scores, TrainedOn};
 use crate::features::ClassifierFile;
+use crate::image_set::ImageSet;
 use crate::output::{note, say};
-use crate::run_directory::MODEL;
-use crate::training::{classes_in_turn, image_shape};
+use crate::training::{check_fit, classes_in_turn};
+
+/// How many images of a model are scored without --count.
+const DEFAULT_COUNT: usize = 10_000;
+
+/// Fewer images than this have no neighbourhoods.
+const LEAST: usize = 10;
 
 /// The result, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// Its path, or that of the images.
     model: String,
     /// The number of generated images, and of training images in the floor.
     count: usize,
@@ -51,28 +60,83 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     })
 }
 
+/// What is scored.
+struct Scored {
+    /// The path of the model or of the images.
+    name: String,
+    /// [N, height, width, channels].
+    pixels: Vec<u8>,
+    /// The class asked for of each, or its label.
+    asked: Option<Vec<u8>>,
+}
+
+impl Scored {
+    /// Draws or reads what the flags name.
+    fn of<B: Backend<Element = f32>>(
+        args: &EvaluateArgs,
+        backend: &B,
+        data: &LabelledImages,
+    ) -> Result<Self> {
+        match (&args.images, &args.model) {
+            (Some(path), _) => Scored::read(args, path, data),
+            (None, Some(path)) => Scored::draw(args, load(backend, path)?, path, data),
+            (None, None) => Err(Error::usage("evaluate needs a model or --images")),
+        }
+    }
+
+    fn draw<B: Backend<Element = f32>>(
+        args: &EvaluateArgs,
+        mut gan: Gan<B>,
+        path: &Path,
+        data: &LabelledImages,
+    ) -> Result<Self> {
+        check_fit(&gan, data)?;
+        let count = args.count.map_or(DEFAULT_COUNT, |count| count as usize);
+        let asked = gan.classes().map(|classes| classes_in_turn(count, classes));
+        let images = gan.generate(&gan.latents(count, args.seed), asked.as_deref())?;
+        Ok(Scored {
+            name: path.display().to_string(),
+            pixels: images.into_iter().map(quantise).collect(),
+            // There are as many classes as the data set has, whose labels are bytes.
+            asked: asked.map(|asked| asked.into_iter().map(|class| class as u8).collect()),
+        })
+    }
+
+    fn read(args: &EvaluateArgs, path: &Path, data: &LabelledImages) -> Result<Self> {
+        let mut set = ImageSet::read(path, data.shape())?;
+        let (found, path) = (set.len(data.shape()), path.display());
+        let count = args.count.map_or(found.min(data.len()), |count| count as usize);
+        if found < count.max(LEAST) {
+            let needed = count.max(LEAST);
+            return Err(Error::failure(format!("{path}: there are {found} images, {needed} are needed")));
+        }
+        set.truncate(count, data.shape());
+        let stray = set.labels.iter().flatten().find(|&&label| usize::from(label) >= data.classes());
+        if let Some(label) = stray {
+            let last = data.classes() - 1;
+            return Err(Error::failure(format!("{path}: the class {label} is none of 0 to {last}")));
+        }
+        Ok(Scored { name: path.to_string(), pixels: set.pixels, asked: set.labels })
+    }
+}
+
 fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Result<()> {
     let began = Instant::now();
-    let path = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
-    let mut gan = Gan::load(backend, &path)?;
     let file = match &args.classifier {
         Some(path) => ClassifierFile::read(path)?,
         None => ClassifierFile::embedded(),
     };
-    let (train, test) = (mnist::load(mnist::Split::Train)?, mnist::load(mnist::Split::Test)?);
-    check_fit(&gan, &train)?;
-    let (count, test_images) = (args.count as usize, test.len());
-    let asked = gan.classes().map(|classes| classes_in_turn(count, classes));
+    let train = mnist::load(mnist::Split::Train)?;
+    let Scored { name, pixels: images, asked } = Scored::of(args, backend, &train)?;
     if args.train_on_synthetic && asked.is_none() {
         return Err(Error::usage(
-            "--train-on-synthetic does not fit: the model has no classes, so its images have no labels to train on",
+            "--train-on-synthetic does not fit: the images have no classes, so no labels to train on",
         ));
     }
+    let count = images.len() / train.shape().len();
+    let test = mnist::load(mnist::Split::Test)?;
+    let test_images = test.len();
     let mut evaluator = Evaluator::new(backend, &file, train, test, count, args.seed)?;
-    let images = gan.generate(&gan.latents(count, args.seed), asked.as_deref())?;
-    let images: Vec<u8> = images.into_iter().map(quantise).collect();
-    // There are as many classes as the data set has, whose labels are bytes.
-    let asked: Option<Vec<u8>> = asked.map(|asked| asked.into_iter().map(|class| class as u8).collect());
     let generated = evaluator.score(&images, asked.as_deref(), args.seed)?;
     let memorisation = evaluator.memorisation(&images)?;
     let train_on_synthetic = match asked.filter(|_| args.train_on_synthetic) {
@@ -88,7 +152,7 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         None => None,
     };
     let report = Report {
-        model: path.display().to_string(),
+        model: name,
         count,
         seed: args.seed,
         dataset: "MNIST",
@@ -106,23 +170,6 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         table(&report).iter().for_each(|line| say(line));
     }
     Ok(())
-}
-
-/// Errors unless the model makes images like those of the data set.
-fn check_fit<B: Backend>(gan: &Gan<B>, data: &LabelledImages) -> Result<()> {
-    let (made, needed) = (image_shape(gan)?, data.shape());
-    if made != needed {
-        return Err(Error::failure(format!(
-            "the model makes images of {}x{}x{}, the data set has {}x{}x{}",
-            made.height, made.width, made.channels, needed.height, needed.width, needed.channels
-        )));
-    }
-    match gan.classes() {
-        Some(classes) if classes != data.classes() => {
-            Err(Error::failure(format!("the model has {classes} classes, the data set {}", data.classes())))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The report for people.

@@ -21,15 +21,16 @@ const DEFAULT_COUNT: usize = 100;
 /// Draws what the flags ask for.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let out = Out::of(&args.out)?;
-    let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
     match Device::open(&args.device)? {
-        Device::Cpu(cpu) => generate(args, &out, load(&cpu, &model)?),
-        Device::Gpu(gpu) => generate(args, &out, load(&gpu, &model)?),
-        Device::Reference(reference) => generate(args, &out, load(&reference, &model)?),
+        Device::Cpu(cpu) => generate(args, &out, load(&cpu, &args.model)?),
+        Device::Gpu(gpu) => generate(args, &out, load(&gpu, &args.model)?),
+        Device::Reference(reference) => generate(args, &out, load(&reference, &args.model)?),
     }
 }
 
-fn load<B: Backend>(backend: &B, model: &Path) -> Result<Gan<B>> {
+/// The model of a file or of a run directory.
+pub(crate) fn load<B: Backend>(backend: &B, model: &Path) -> Result<Gan<B>> {
+    let model = if model.is_dir() { &model.join(MODEL) } else { model };
     Gan::load(backend, model).map_err(|e| Error::failure(format!("cannot load the model {e}")))
 }
 
@@ -141,7 +142,7 @@ impl Request {
 }
 
 /// The class asked for, if the model has it.
-fn check_class(class: Option<u64>, classes: Option<usize>) -> Result<Option<u32>> {
+pub(crate) fn check_class(class: Option<u64>, classes: Option<usize>) -> Result<Option<u32>> {
     if classes.is_some_and(|classes| classes > 256) {
         return Err(Error::failure(
             "the model has more than 256 classes, which no label of a byte can tell apart",

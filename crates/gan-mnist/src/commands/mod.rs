@@ -4,6 +4,8 @@ pub mod bench;
 pub mod devices;
 pub mod evaluate;
 pub mod generate;
+pub mod interpolate;
+pub mod neighbours;
 pub mod train;
 pub mod train_classifier;
 pub mod verify;

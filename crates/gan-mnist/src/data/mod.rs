@@ -104,8 +104,9 @@ impl LabelledImages {
 
 #[cfg(test)]
 mod tests {
+    use gannet::metrics::quantise;
+
     use super::*;
-    use crate::picture::to_byte;
 
     fn idx(shape: &[usize], elements: &[u8]) -> Idx {
         Idx { shape: shape.to_vec(), elements: elements.to_vec() }
@@ -121,7 +122,7 @@ mod tests {
         .unwrap();
         let (mut images, mut labels) = ([0.0; 4], [9; 2]);
         set.gather(&[2, 0], &mut images, &mut labels);
-        assert_eq!(images.map(to_byte), [30, 40, 0, 255]);
+        assert_eq!(images.map(quantise), [30, 40, 0, 255]);
         assert_eq!((images[2], images[3]), (-1.0, 1.0));
         assert_eq!(labels, [1, 2]);
     }

@@ -52,6 +52,14 @@ fn wrong_command_lines() {
         ("generate model --out x.png --class -1", &["--class", "whole number from 0"]),
         ("generate model --out x.jpg", &["x.jpg", ".png", ".safetensors", "/"]),
         ("generate model --out x", &["x", ".png", ".safetensors", "/"]),
+        ("interpolate model", &["--out"]),
+        ("interpolate model --out x.jpg", &["x.jpg", ".png", ".gif"]),
+        ("interpolate model --out x.png --steps 1", &["--steps", "from 2 to 1000"]),
+        ("neighbours model --out x.gif", &["x.gif", ".png"]),
+        ("neighbours model --out x.png --nearest 0", &["--nearest", "from 1 to 50"]),
+        ("evaluate", &["<MODEL>"]),
+        ("evaluate model --images x", &["--images", "cannot be used"]),
+        ("evaluate model --count 9", &["--count", "from 10 to 60000"]),
     ] {
         refused(folder.path(), line, 2, parts);
     }
@@ -105,6 +113,60 @@ fn models_that_are_none() {
     // A header that claims to be longer than any file.
     fs::write(at("cut"), [&[0xff; 8], &whole[8..]].concat()).unwrap();
     refused(folder.path(), "generate cut --out x.png", 1, &["cut"]);
+}
+
+#[test]
+fn a_classifier_is_no_gan_and_is_called_what_it_is() {
+    let folder = folder();
+    let classifier =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("data/classifier/mnist-classifier.safetensors");
+    let classifier = classifier.display();
+    for line in
+        ["evaluate CLASSIFIER", "generate CLASSIFIER --out x.png", "interpolate CLASSIFIER --out x.png"]
+    {
+        let line = line.replace("CLASSIFIER", &classifier.to_string());
+        refused(folder.path(), &line, 1, &["holds a classifier, not a GAN", "mnist-classifier.safetensors"]);
+    }
+    let model = trained("dcgan").join("model.safetensors");
+    let line = format!("evaluate {} --count 10 --classifier {}", model.display(), model.display());
+    refused(folder.path(), &line, 1, &["holds no classifier", "model.safetensors"]);
+}
+
+#[test]
+fn images_that_cannot_be_scored() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let write = |name: &str, tensor: &str, dtype, shape: &[usize], bytes: &[u8]| {
+        let size = shape.iter().product::<usize>() * Dtype::bitsize(&dtype) / 8;
+        let bytes: Vec<u8> = bytes.iter().copied().cycle().take(size).collect();
+        let view = TensorView::new(dtype, shape.to_vec(), &bytes).unwrap();
+        fs::write(at(name), safetensors::serialize([(tensor, view)], None).unwrap()).unwrap();
+    };
+    write("named", "pixels", Dtype::U8, &[20, 28, 28, 1], &[0]);
+    write("wide", "images", Dtype::U8, &[20, 28, 29, 1], &[0]);
+    write("flat", "images", Dtype::U8, &[20, 784], &[0]);
+    write("few", "images", Dtype::U8, &[9, 28, 28, 1], &[0]);
+    write("bytes", "images", Dtype::F32, &[20, 28, 28, 1], &255f32.to_le_bytes());
+    write("nan", "images", Dtype::F32, &[20, 28, 28, 1], &f32::NAN.to_le_bytes());
+    fs::create_dir(at("empty")).unwrap();
+    fs::create_dir(at("grids")).unwrap();
+    fs::copy(trained("dcgan").join("samples.png"), at("grids/x.png")).unwrap();
+    fs::create_dir(at("damaged")).unwrap();
+    fs::write(at("damaged/x.png"), "no picture").unwrap();
+    for (images, parts) in [
+        ("missing", &["missing", "No such file"][..]),
+        ("named", &["named", "no tensor `images`", "[N, 28, 28, 1]"]),
+        ("wide", &["wide", "[20, 28, 29, 1]", "[N, 28, 28, 1]"]),
+        ("flat", &["flat", "[20, 784]"]),
+        ("few", &["few", "9 images", "10 are needed"]),
+        ("bytes", &["bytes", "holds 255", "-1 (black) to 1 (white)"]),
+        ("nan", &["nan", "holds NaN"]),
+        ("empty", &["empty", "no PNG"]),
+        ("grids", &["x.png", "302x302x1", "28x28x1"]),
+        ("damaged", &["x.png", "no PNG that can be read"]),
+    ] {
+        refused(folder.path(), &format!("evaluate --images {images}"), 1, parts);
+    }
 }
 
 #[test]

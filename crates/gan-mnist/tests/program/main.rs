@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod bench;
+mod evaluate;
 mod generate;
 mod gpu;
+mod pictures;
 mod program;
 mod readme;
 mod train;

@@ -1,0 +1,141 @@
+//! `gan-mnist interpolate`: the images on the way from one latent to another.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use gannet::random::slerp;
+use gannet::{Backend, Gan};
+
+use super::generate::{check_class, load};
+use crate::animation::write_gif;
+use crate::cli::{DeviceArgs, whole_number};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::files::PendingFile;
+use crate::output::say;
+use crate::picture::Picture;
+use crate::training::{classes_in_turn, image_shape};
+
+/// How long a frame of an animation is shown, and how long its two ends are.
+const SHOWN: Duration = Duration::from_millis(80);
+const HELD: Duration = Duration::from_millis(600);
+
+/// The flags of `interpolate`.
+#[derive(Debug, Clone, Args)]
+pub struct InterpolateArgs {
+    /// A model.safetensors, or the run directory that holds it
+    pub model: PathBuf,
+    /// How many pairs of latents to go between: the rows of the grid
+    #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
+    pub count: u64,
+    /// How many images on each way, both ends included: the columns of the grid, or the frames
+    #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number(2, 1000), allow_negative_numbers = true)]
+    pub steps: u64,
+    /// The class of every image [default: all classes in turn, one for each row]
+    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub class: Option<u64>,
+    /// What the latents follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// What to write: a grid (.png), or an animation that goes there and back (.gif)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+/// Draws what the flags ask for.
+pub fn run(args: &InterpolateArgs) -> Result<()> {
+    let animated = match args.out.extension().and_then(|extension| extension.to_str()) {
+        Some("png") => false,
+        Some("gif") => true,
+        _ => {
+            let out = args.out.display();
+            return Err(Error::usage(format!(
+                "--out {out} does not say what to write: a name ending in .png for a grid, in .gif for an animation"
+            )));
+        }
+    };
+    match Device::open(&args.device)? {
+        Device::Cpu(cpu) => interpolate(args, animated, load(&cpu, &args.model)?),
+        Device::Gpu(gpu) => interpolate(args, animated, load(&gpu, &args.model)?),
+        Device::Reference(reference) => interpolate(args, animated, load(&reference, &args.model)?),
+    }
+}
+
+fn interpolate<B: Backend<Element = f32>>(
+    args: &InterpolateArgs,
+    animated: bool,
+    mut gan: Gan<B>,
+) -> Result<()> {
+    let (shape, classes) = (image_shape(&gan)?, gan.classes());
+    let (count, steps) = (args.count as usize, args.steps as usize);
+    let class = check_class(args.class, classes)?;
+    let file = PendingFile::create(&args.out)?;
+    let latents = ways(&gan.latents(2 * count, args.seed), gan.generator().input().len(), steps);
+    let labels: Option<Vec<u32>> = classes.map(|classes| {
+        let rows = class.map_or_else(|| classes_in_turn(count, classes), |class| vec![class; count]);
+        rows.into_iter().flat_map(|class| std::iter::repeat_n(class, steps)).collect()
+    });
+    let images = gan.generate(&latents, labels.as_deref())?;
+    if animated {
+        write_animation(&images, shape.len(), steps, file, |frame| {
+            Picture::grid(frame, shape, (1..).find(|n| n * n >= count).unwrap_or(1))
+        })?;
+    } else {
+        Picture::grid(&images, shape, steps).write_png(file)?;
+    }
+    let pairs = if count == 1 { "one pair".into() } else { format!("{count} pairs") };
+    say(&format!("{steps} images between each of {pairs} of latents in {}", args.out.display()));
+    Ok(())
+}
+
+/// The latents [pairs, steps, z] on the great circles between each two of `ends` [2 pairs, z].
+fn ways(ends: &[f32], z: usize, steps: usize) -> Vec<f32> {
+    let mut latents = Vec::with_capacity(ends.len() / 2 * steps);
+    for pair in ends.chunks_exact(2 * z) {
+        let (from, to) = pair.split_at(z);
+        for step in 0..steps {
+            latents.extend(slerp(from, to, step as f64 / (steps - 1) as f64));
+        }
+    }
+    latents
+}
+
+/// Writes one frame for each step, then the same backwards, so that no frame jumps.
+fn write_animation(
+    images: &[f32],
+    size: usize,
+    steps: usize,
+    file: PendingFile,
+    grid: impl Fn(&[f32]) -> Picture,
+) -> Result<()> {
+    let forwards = (0..steps).map(|step| {
+        let frame: Vec<f32> =
+            images.chunks_exact(steps * size).flat_map(|way| &way[step * size..][..size]).copied().collect();
+        let end = step == 0 || step == steps - 1;
+        (grid(&frame), if end { HELD } else { SHOWN })
+    });
+    let mut frames: Vec<_> = forwards.collect();
+    let back: Vec<_> = frames[1..steps - 1].iter().rev().cloned().collect();
+    frames.extend(back);
+    write_gif(&frames, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_begin_and_end_at_their_latents() {
+        let ends = [1.0, 0.0, 0.0, 2.0, -3.0, 1.0, 3.0, 3.0];
+        let ways = ways(&ends, 2, 3);
+        let expected = [1.0, 0.0, 0.70710677, 1.4142135, 0.0, 2.0];
+        for (found, expected) in ways[..6].iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{ways:?}");
+        }
+        assert_eq!((&ways[6..8], &ways[10..]), (&ends[4..6], &ends[6..]));
+    }
+}
