@@ -15,6 +15,7 @@ pub mod features;
 pub mod files;
 pub mod image_set;
 pub mod memory;
+pub mod metrics_file;
 pub mod output;
 pub mod picture;
 pub mod progress;

@@ -12,8 +12,9 @@ use crate::cli::EvaluateArgs;
 use crate::data::{LabelledImages, mnist};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluator, FeaturesUsed, MemorisationScores, Scores, TrainedOn};
+use crate::evaluation::{EVALUATION, Evaluation, Evaluator};
 use crate::features::ClassifierFile;
+use crate::files::write_whole;
 use crate::image_set::ImageSet;
 use crate::output::{note, say};
 use crate::training::{check_fit, classes_in_turn};
@@ -27,20 +28,10 @@ const LEAST: usize = 10;
 /// The result, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// Its path, or that of the images.
+    /// The path of the model, or of the images.
     model: String,
-    /// The number of generated images, and of training images in the floor.
-    count: usize,
-    seed: u64,
-    dataset: &'static str,
-    /// The number of test images that both are compared with.
-    test_images: usize,
-    features: FeaturesUsed,
-    generated: Scores,
-    /// Training images instead of generated ones.
-    floor: Scores,
-    memorisation: MemorisationScores,
-    train_on_synthetic: Option<TrainedOn>,
+    #[serde(flatten)]
+    evaluation: Evaluation,
     seconds: f64,
 }
 
@@ -151,19 +142,21 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         }
         None => None,
     };
-    let report = Report {
-        model: name,
+    let evaluation = Evaluation {
         count,
         seed: args.seed,
-        dataset: "MNIST",
+        dataset: "MNIST".into(),
         test_images,
         features: evaluator.features().clone(),
         generated,
         floor: evaluator.floor().clone(),
-        memorisation,
+        memorisation: Some(memorisation),
         train_on_synthetic,
-        seconds: began.elapsed().as_secs_f64(),
     };
+    let report = Report { model: name, evaluation, seconds: began.elapsed().as_secs_f64() };
+    if let Some(run) = args.model.as_deref().filter(|path| path.is_dir()) {
+        keep(run, &report);
+    }
     if args.json {
         say(&serde_json::to_string(&report).map_err(Error::failure)?);
     } else {
@@ -172,68 +165,39 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
     Ok(())
 }
 
+/// Keeps the scores of a run in its directory, for its report. That they cannot be kept there is no reason not to say
+/// them.
+fn keep(run: &Path, report: &Report) {
+    let kept = serde_json::to_string_pretty(report)
+        .map_err(Error::failure)
+        .and_then(|text| write_whole(&run.join(EVALUATION), text.as_bytes()));
+    if let Err(error) = kept {
+        note(&format!("the scores are not kept in the run directory: {error}"));
+    }
+}
+
 /// The report for people.
 fn table(report: &Report) -> Vec<String> {
-    let Report { generated, floor, memorisation, features, .. } = report;
+    let Evaluation { count, test_images, dataset, features, memorisation, .. } = &report.evaluation;
     let mut lines = vec![
-        format!(
-            "{}: {} images, bytes, against {} test images of {}",
-            report.model, report.count, report.test_images, report.dataset
-        ),
-        format!(
-            "features: {}, {:.2} % right on the test images, sha256 {}",
-            features.name,
-            100.0 * features.test_accuracy,
-            &features.sha256[..16]
-        ),
+        format!("{}: {count} images, bytes, against {test_images} test images of {dataset}", report.model),
+        format!("features: {}", features.describe()),
         String::new(),
-        row("", "generated", "floor: training images"),
+        row(&["", "generated", "floor: training images"].map(String::from)),
     ];
-    let mut number = |name: &str, digits: usize, of: fn(&Scores) -> f64| {
-        lines.push(row(name, &format!("{:.digits$}", of(generated)), &format!("{:.digits$}", of(floor))));
-    };
-    number("Frechet distance in classifier features", 2, |s| s.frechet_distance);
-    number("kernel distance (KID) x 1000", 3, |s| 1e3 * s.kernel_distance);
-    number("  its standard deviation x 1000", 3, |s| 1e3 * s.kernel_distance_std);
-    number("precision", 3, |s| s.precision);
-    number("recall", 3, |s| s.recall);
-    number("density", 3, |s| s.density);
-    number("coverage", 3, |s| s.coverage);
-    number("class divergence (KL), nats", 4, |s| s.class_divergence);
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    if let (Some(accuracy), Some(real)) = (generated.class_accuracy, floor.class_accuracy) {
-        lines.push(row("images in the class asked for", &percent(accuracy), &percent(real)));
-    }
-    let shares = |shares: &[f64]| {
-        let range = shares.iter().fold((f64::MAX, 0f64), |(low, high), &s| (low.min(s), high.max(s)));
-        format!("{:.1} to {:.1} %", 100.0 * range.0, 100.0 * range.1)
-    };
-    lines.push(row("classes, least to most", &shares(&generated.class_shares), &shares(&floor.class_shares)));
-    if let Some(trained) = &report.train_on_synthetic {
-        lines.push(row(
-            "test accuracy of a classifier trained on them",
-            &percent(trained.generated_accuracy),
-            &percent(trained.real_accuracy),
-        ));
-    }
-    let m = memorisation;
-    lines.push(String::new());
-    lines.push(row("memorisation", "generated", "floor: test images"));
-    let levels = |distance: f64| format!("{distance:.1} levels");
-    lines.push(row(
-        "nearest training image, median",
-        &levels(m.median_distance),
-        &levels(m.test_median_distance),
-    ));
-    lines.push(row("nearest one stands out", &percent(m.copies), &percent(m.test_copies)));
-    lines.push(row("byte for byte a training image", &percent(m.duplicates), &percent(m.test_duplicates)));
-    if m.suspicious {
-        lines.push("warning: there are more copies of training images than chance explains".into());
+    lines.extend(report.evaluation.rows().iter().map(row));
+    if let Some(found) = memorisation {
+        lines.push(String::new());
+        lines.push(row(&["memorisation", "generated", "floor: test images"].map(String::from)));
+        lines.extend(found.rows().iter().map(row));
+        if found.suspicious {
+            lines.push("warning: there are more copies of training images than chance explains".into());
+        }
     }
     lines.push(format!("\n{:.1} s", report.seconds));
     lines
 }
 
-fn row(name: &str, generated: &str, floor: &str) -> String {
+fn row([name, generated, floor]: &[String; 3]) -> String {
     format!("{name:<46}{generated:>16}{floor:>24}")
 }
