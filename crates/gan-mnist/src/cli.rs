@@ -11,6 +11,7 @@ use gannet::presets;
 
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
+use crate::data::DataArgs;
 
 /// What is trained without --preset.
 const DEFAULT_PRESET: &str = "cdcgan";
@@ -85,6 +86,12 @@ pub struct TrainArgs {
     /// What to train
     #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
     pub preset: String,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Mirror half of the training images, drawn anew each time they are seen
+    #[arg(long)]
+    pub flip: bool,
     /// How often to see every training image [default: 1]
     #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
@@ -160,6 +167,9 @@ pub struct EvaluateArgs {
     /// The classifier whose features are compared [default: the embedded one]
     #[arg(long, value_name = "FILE.safetensors")]
     pub classifier: Option<PathBuf>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Train a classifier on the images and test it on real ones
     #[arg(long)]
     pub train_on_synthetic: bool,
@@ -177,6 +187,9 @@ pub struct TrainClassifierArgs {
     /// The file to write
     #[arg(long, value_name = "FILE.safetensors")]
     pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
     /// How often to see every training image
     #[arg(long, value_name = "N", default_value = "12", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
     pub epochs: u64,

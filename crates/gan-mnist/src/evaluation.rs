@@ -8,7 +8,7 @@ use gannet::metrics::{
 use gannet::random::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::data::LabelledImages;
+use crate::data::{Images, LabelledImages};
 use crate::error::{Error, Result};
 use crate::features::ClassifierFile;
 
@@ -111,15 +111,18 @@ pub struct FeaturesUsed {
     pub name: String,
     /// The SHA-256 of its file.
     pub sha256: String,
-    /// The share of the test images that it gets right.
-    pub test_accuracy: f64,
+    /// The share of the test images that it gets right, where those have classes.
+    pub test_accuracy: Option<f64>,
 }
 
 impl FeaturesUsed {
     /// In words: name, accuracy, the beginning of the hash.
     pub fn describe(&self) -> String {
         let hash = self.sha256.get(..16).unwrap_or(&self.sha256);
-        format!("{}, {:.2} % right on the test images, sha256 {hash}", self.name, 100.0 * self.test_accuracy)
+        let accuracy = self.test_accuracy.map_or(String::new(), |accuracy| {
+            format!("{:.2} % right on the test images, ", 100.0 * accuracy)
+        });
+        format!("{}, {accuracy}sha256 {hash}", self.name)
     }
 }
 
@@ -198,7 +201,7 @@ pub struct Evaluator<B: Backend> {
     reference: Reference,
     /// Training images, as many as there will be generated ones, and their scores.
     floor: Scores,
-    floor_images: (Vec<u8>, Vec<u8>),
+    floor_images: (Vec<u8>, Option<Vec<u8>>),
 }
 
 /// What is known of the test images.
@@ -222,18 +225,18 @@ impl<B: Backend> Evaluator<B> {
         let mut classifier = file.load(backend)?;
         let shape = train.shape();
         if classifier.image_shape().dims() != [shape.height, shape.width, shape.channels]
-            || classifier.classes() != train.classes()
+            || train.classes().is_some_and(|classes| classes != classifier.classes())
         {
             return Err(Error::failure(format!(
-                "the classifier {} is for images {} of {} classes, the data set has {}x{}x{} of {}; \
-                 `gan-mnist train-classifier` makes one",
+                "the classifier {} is for images {} of {} classes, the data set has {}x{}x{}{}; \
+                 `gan-mnist train-classifier` makes one for --classifier",
                 file.name,
                 classifier.image_shape(),
                 classifier.classes(),
                 shape.height,
                 shape.width,
                 shape.channels,
-                train.classes()
+                train.classes().map_or(String::new(), |classes| format!(" of {classes}"))
             )));
         }
         if count > train.len() {
@@ -246,7 +249,7 @@ impl<B: Backend> Evaluator<B> {
         let features = FeaturesUsed {
             name: file.name.clone(),
             sha256: file.sha256.clone(),
-            test_accuracy: seen.correct(test.labels()) as f64 / test.len() as f64,
+            test_accuracy: test.labels().map(|labels| seen.correct(labels) as f64 / test.len() as f64),
         };
         let reference = Reference {
             statistics: FrechetStatistics::of(&seen.features)?,
@@ -258,9 +261,10 @@ impl<B: Backend> Evaluator<B> {
         let size = shape.len();
         let images: Vec<u8> =
             order.iter().flat_map(|&index| &train.pixels()[index * size..][..size]).copied().collect();
-        let labels: Vec<u8> = order.iter().map(|&index| train.labels()[index]).collect();
+        let labels: Option<Vec<u8>> =
+            train.labels().map(|labels| order.iter().map(|&index| labels[index]).collect());
         let seen = classifier.classify(&images)?;
-        let floor = reference.score(seen, Some(&labels), seed)?;
+        let floor = reference.score(seen, labels.as_deref(), seed)?;
         Ok(Evaluator { classifier, features, train, test, reference, floor, floor_images: (images, labels) })
     }
 
@@ -311,6 +315,9 @@ impl<B: Backend> Evaluator<B> {
         seed: u64,
         mut progress: impl FnMut(f64),
     ) -> Result<TrainedOn> {
+        let (Some(test_labels), (real, Some(real_labels))) = (self.test.labels(), &self.floor_images) else {
+            return Err(Error::usage("--train-on-synthetic needs real images with classes"));
+        };
         let mut accuracy = |images: &[u8], labels: &[u8], done: f64| -> Result<f64> {
             let mut fresh =
                 Classifier::new(backend, self.classifier.image_shape(), self.classifier.classes(), seed)?;
@@ -320,11 +327,11 @@ impl<B: Backend> Evaluator<B> {
                 progress(done + 0.5 * at.step as f64 / at.steps as f64);
             })?;
             let seen = fresh.classify(self.test.pixels())?;
-            Ok(seen.correct(self.test.labels()) as f64 / self.test.len() as f64)
+            Ok(seen.correct(test_labels) as f64 / self.test.len() as f64)
         };
         Ok(TrainedOn {
             generated_accuracy: accuracy(images, asked, 0.0)?,
-            real_accuracy: accuracy(&self.floor_images.0, &self.floor_images.1, 0.5)?,
+            real_accuracy: accuracy(real, real_labels, 0.5)?,
         })
     }
 }

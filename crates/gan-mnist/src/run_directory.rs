@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::data::DataRecord;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -28,10 +29,6 @@ pub struct Config {
     pub version: String,
     /// The name of the networks and the recipe.
     pub preset: String,
-    /// The training images.
-    pub dataset: String,
-    /// How many of them there are.
-    pub dataset_images: usize,
     /// How many steps the run takes.
     pub steps: u64,
     /// How many images it sees: steps times batch size.
@@ -50,6 +47,8 @@ pub struct Config {
     pub device_description: String,
     /// Threads of the device.
     pub threads: usize,
+    /// The training images.
+    pub data: DataRecord,
     /// The networks, losses and optimisers that all of this came to: a model file.
     pub model: toml::Table,
 }

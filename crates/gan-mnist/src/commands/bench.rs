@@ -9,12 +9,11 @@ use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
 use crate::cli::BenchArgs;
-use crate::data::{LabelledImages, mnist};
+use crate::data::{Batches, DataArgs, DataSet, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
 use crate::output::say;
-use crate::training::{Batches, check_fit};
 
 /// Steps that are taken and not measured: caches, branch predictors and the clock settle.
 const WARM_UP: usize = 2;
@@ -51,7 +50,8 @@ struct StepTimes {
 /// Measures what the flags ask for.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
-    let data = mnist::load(mnist::Split::Train)?;
+    let config = presets::get(&args.preset)?;
+    let data = DataArgs::default().or_named_after(&args.preset).open(images_of(&config)?, config.seed)?;
     if args.profile {
         let Device::Gpu(gpu) = &device else {
             return Err(Error::Usage("--profile reads the clocks of a GPU; it needs --device gpu".into()));
@@ -114,7 +114,7 @@ struct Measured {
 fn prepare<B: Backend<Element = f32>>(
     args: &BenchArgs,
     backend: &B,
-    data: &LabelledImages,
+    data: &DataSet,
 ) -> Result<(Gan<B>, u64)> {
     let mut config = presets::get(&args.preset)?;
     if let Some(batch_size) = args.batch_size {
@@ -132,16 +132,16 @@ fn prepare<B: Backend<Element = f32>>(
 fn measure<B: Backend<Element = f32>, C>(
     args: &BenchArgs,
     backend: &B,
-    data: &LabelledImages,
+    data: &DataSet,
     count: impl Fn() -> C,
 ) -> Result<(Measured, [C; 2])> {
     let (mut gan, flops) = prepare(args, backend, data)?;
     let batch_size = gan.config().batch_size;
     let mut batches = Batches::new(data, batch_size, gan.config().seed, 0);
     let conditional = gan.classes().is_some();
-    let mut step = |gan: &mut Gan<B>| {
-        let (images, labels) = batches.next_batch();
-        gan.train_step(images, conditional.then_some(labels))
+    let mut step = |gan: &mut Gan<B>| -> Result<()> {
+        let (images, labels) = batches.next_batch()?;
+        Ok(gan.train_step(images, conditional.then_some(labels))?)
     };
     for _ in 0..WARM_UP {
         step(&mut gan)?;
@@ -166,12 +166,12 @@ fn measure<B: Backend<Element = f32>, C>(
 }
 
 /// Prints what each kernel of a step took on a GPU, the slowest first.
-fn profile(args: &BenchArgs, gpu: &Wgpu, data: &LabelledImages) -> Result<()> {
+fn profile(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
     let (mut gan, _) = prepare(args, gpu, data)?;
     let mut batches = Batches::new(data, gan.config().batch_size, gan.config().seed, 0);
     let conditional = gan.classes().is_some();
     for _ in 0..WARM_UP {
-        let (images, labels) = batches.next_batch();
+        let (images, labels) = batches.next_batch()?;
         gan.train_on_batch(images, conditional.then_some(labels))?;
     }
     let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();

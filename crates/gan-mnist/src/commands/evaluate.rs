@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::generate::load;
 use crate::cli::EvaluateArgs;
-use crate::data::{LabelledImages, mnist};
+use crate::data::{Compared, Images, LabelledImages, check_fit_images};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{EVALUATION, Evaluation, Evaluator};
@@ -17,7 +17,7 @@ use crate::features::ClassifierFile;
 use crate::files::write_whole;
 use crate::image_set::ImageSet;
 use crate::output::{note, say};
-use crate::training::{check_fit, classes_in_turn};
+use crate::training::{classes_in_turn, image_shape};
 
 /// How many images of a model are scored without --count.
 const DEFAULT_COUNT: usize = 10_000;
@@ -62,26 +62,14 @@ struct Scored {
 }
 
 impl Scored {
-    /// Draws or reads what the flags name.
-    fn of<B: Backend<Element = f32>>(
-        args: &EvaluateArgs,
-        backend: &B,
-        data: &LabelledImages,
-    ) -> Result<Self> {
-        match (&args.images, &args.model) {
-            (Some(path), _) => Scored::read(args, path, data),
-            (None, Some(path)) => Scored::draw(args, load(backend, path)?, path, data),
-            (None, None) => Err(Error::usage("evaluate needs a model or --images")),
-        }
-    }
-
     fn draw<B: Backend<Element = f32>>(
         args: &EvaluateArgs,
         mut gan: Gan<B>,
         path: &Path,
+        dataset: &str,
         data: &LabelledImages,
     ) -> Result<Self> {
-        check_fit(&gan, data)?;
+        check_fit_images(&gan, dataset, data)?;
         let count = args.count.map_or(DEFAULT_COUNT, |count| count as usize);
         let asked = gan.classes().map(|classes| classes_in_turn(count, classes));
         let images = gan.generate(&gan.latents(count, args.seed), asked.as_deref())?;
@@ -102,9 +90,10 @@ impl Scored {
             return Err(Error::failure(format!("{path}: there are {found} images, {needed} are needed")));
         }
         set.truncate(count, data.shape());
-        let stray = set.labels.iter().flatten().find(|&&label| usize::from(label) >= data.classes());
-        if let Some(label) = stray {
-            let last = data.classes() - 1;
+        if let Some(classes) = data.classes()
+            && let Some(label) = set.labels.iter().flatten().find(|&&label| usize::from(label) >= classes)
+        {
+            let last = classes - 1;
             return Err(Error::failure(format!("{path}: the class {label} is none of 0 to {last}")));
         }
         Ok(Scored { name: path.to_string(), pixels: set.pixels, asked: set.labels })
@@ -117,15 +106,30 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         Some(path) => ClassifierFile::read(path)?,
         None => ClassifierFile::embedded(),
     };
-    let train = mnist::load(mnist::Split::Train)?;
-    let Scored { name, pixels: images, asked } = Scored::of(args, backend, &train)?;
+    let gan = match (&args.images, &args.model) {
+        (Some(_), _) => None,
+        (None, Some(path)) => Some((load(backend, path)?, path)),
+        (None, None) => return Err(Error::usage("evaluate needs a model or --images")),
+    };
+    let model = gan.as_ref().map(|(gan, _)| image_shape(gan)).transpose()?;
+    let Compared { name: dataset, train, test, halved } =
+        Compared::open(&args.data, args.model.as_deref(), model, args.seed)?;
+    if halved {
+        note(&format!(
+            "{dataset} has no test images: one half of its images stands for them, the other for training images"
+        ));
+    }
+    let Scored { name, pixels: images, asked } = match (gan, &args.images) {
+        (Some((gan, path)), _) => Scored::draw(args, gan, path, &dataset, &train)?,
+        (None, Some(path)) => Scored::read(args, path, &train)?,
+        (None, None) => return Err(Error::usage("evaluate needs a model or --images")),
+    };
     if args.train_on_synthetic && asked.is_none() {
         return Err(Error::usage(
             "--train-on-synthetic does not fit: the images have no classes, so no labels to train on",
         ));
     }
     let count = images.len() / train.shape().len();
-    let test = mnist::load(mnist::Split::Test)?;
     let test_images = test.len();
     let mut evaluator = Evaluator::new(backend, &file, train, test, count, args.seed)?;
     let generated = evaluator.score(&images, asked.as_deref(), args.seed)?;
@@ -145,7 +149,7 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
     let evaluation = Evaluation {
         count,
         seed: args.seed,
-        dataset: "MNIST".into(),
+        dataset,
         test_images,
         features: evaluator.features().clone(),
         generated,

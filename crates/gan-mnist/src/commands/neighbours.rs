@@ -9,13 +9,13 @@ use rayon::prelude::*;
 
 use super::generate::{check_class, load};
 use crate::cli::{DeviceArgs, whole_number};
-use crate::data::{LabelledImages, mnist};
+use crate::data::{Compared, DataArgs, LabelledImages, check_fit_images};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::PendingFile;
 use crate::output::say;
 use crate::picture::{ImageShape, Picture};
-use crate::training::{check_fit, classes_in_turn, image_shape};
+use crate::training::{classes_in_turn, image_shape};
 
 /// The flags of `neighbours`.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +39,9 @@ pub struct NeighboursArgs {
     pub out: PathBuf,
     #[allow(missing_docs)]
     #[command(flatten)]
+    pub data: DataArgs,
+    #[allow(missing_docs)]
+    #[command(flatten)]
     pub device: DeviceArgs,
 }
 
@@ -57,8 +60,8 @@ pub fn run(args: &NeighboursArgs) -> Result<()> {
 fn neighbours<B: Backend<Element = f32>>(args: &NeighboursArgs, mut gan: Gan<B>) -> Result<()> {
     let (shape, count) = (image_shape(&gan)?, args.count as usize);
     let class = check_class(args.class, gan.classes())?;
-    let training = mnist::load(mnist::Split::Train)?;
-    check_fit(&gan, &training)?;
+    let (name, training) = Compared::open_train(&args.data, Some(&args.model), Some(shape), args.seed)?;
+    check_fit_images(&gan, &name, &training)?;
     let file = PendingFile::create(&args.out)?;
     let labels = gan
         .classes()
@@ -75,9 +78,9 @@ fn neighbours<B: Backend<Element = f32>>(args: &NeighboursArgs, mut gan: Gan<B>)
         let levels = |near: &Near| (near.squared as f64 / shape.len() as f64).sqrt();
         let Some(first) = found.first() else { continue };
         let mut line = format!(
-            "image {n}{asked}: training image {} of class {} at {:.1} levels",
+            "image {n}{asked}: training image {}{} at {:.1} levels",
             first.index,
-            training.labels()[first.index],
+            training.labels().map_or(String::new(), |labels| format!(" of class {}", labels[first.index])),
             levels(first)
         );
         if let Some(second) = found.get(1) {

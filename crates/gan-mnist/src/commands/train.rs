@@ -6,26 +6,28 @@ use std::thread;
 use gannet::{Backend, Gan, GanConfig, presets};
 
 use crate::cli::{TrainArgs, duration};
-use crate::data::{LabelledImages, mnist};
+use crate::data::{Batches, DataSet, check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::output::say;
 use crate::run_directory::{Config, RunDirectory};
-use crate::training::{Batches, End, Session, check_fit, image_shape, observers};
+use crate::training::{End, Session, image_shape, observers};
 
 /// Where runs go by default.
 const RUNS: &str = "runs";
 
 /// Trains what the flags ask for and writes a run directory.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    // Unpacking takes about as long as building the model: both at once.
-    let loading = thread::spawn(|| mnist::load(mnist::Split::Train));
-    let device = Device::open(&args.device)?;
-    let config = configure(args)?;
-    let data = move || match loading.join() {
-        Ok(data) => data,
-        Err(panic) => std::panic::resume_unwind(panic),
+    let config = presets::get(&args.preset)?;
+    // Unpacking takes about as long as finding a device: both at once.
+    let loading = {
+        let (data, seed, flip) = (args.data.or_named_after(&args.preset), args.seed, args.flip);
+        let model = images_of(&config)?;
+        thread::spawn(move || data.open(model, seed).map(|data| data.with_flip(flip)))
     };
+    let device = Device::open(&args.device)?;
+    let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let config = configure(args, config, &data)?;
     match &device {
         Device::Cpu(cpu) => train(args, &device, cpu, config, data),
         Device::Gpu(gpu) => train(args, &device, gpu, config, data),
@@ -33,9 +35,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
 }
 
-/// The preset with the flags in it; its `steps` are set.
-fn configure(args: &TrainArgs) -> Result<GanConfig> {
-    let mut config = presets::get(&args.preset)?.seed(args.seed);
+/// The preset for these images with the flags in it; its `steps` are set.
+fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanConfig> {
+    let mut config = fit_classes(config, data)?.seed(args.seed);
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
@@ -43,7 +45,7 @@ fn configure(args: &TrainArgs) -> Result<GanConfig> {
         config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
         config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(rate);
     }
-    let images = args.images.unwrap_or(args.epochs.unwrap_or(1) * mnist::TRAIN_IMAGES);
+    let images = args.images.unwrap_or(args.epochs.unwrap_or(1) * data.len() as u64);
     config.steps = Some(args.steps.unwrap_or(images.div_ceil(config.batch_size as u64)));
     Ok(config)
 }
@@ -53,15 +55,14 @@ fn train<B: Backend<Element = f32>>(
     device: &Device,
     backend: &B,
     config: GanConfig,
-    data: impl FnOnce() -> Result<LabelledImages>,
+    data: DataSet,
 ) -> Result<()> {
     let steps = config.steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let mut gan = Gan::new(backend, config)?;
+    check_fit(&gan, &data)?;
     gan.prepare()?;
     image_shape(&gan)?;
-    let data = data()?;
-    check_fit(&gan, &data)?;
 
     let run = match &args.out {
         Some(path) => RunDirectory::create(path)?,
@@ -71,8 +72,6 @@ fn train<B: Backend<Element = f32>>(
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: args.preset.clone(),
-        dataset: "mnist".into(),
-        dataset_images: data.len(),
         steps,
         images: steps * batch_size as u64,
         batch_size,
@@ -82,6 +81,7 @@ fn train<B: Backend<Element = f32>>(
         device: device.name().into(),
         device_description: device.describe(),
         threads: device.threads(),
+        data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
     run.write_config(&settings)?;

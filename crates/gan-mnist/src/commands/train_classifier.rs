@@ -6,7 +6,7 @@ use gannet::Backend;
 use gannet::metrics::{Classifier, ClassifierRecord, ClassifierTraining};
 
 use crate::cli::{TrainClassifierArgs, duration};
-use crate::data::mnist;
+use crate::data::{Compared, Images};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::files::PendingFile;
@@ -27,14 +27,23 @@ pub fn run(args: &TrainClassifierArgs) -> Result<()> {
 }
 
 fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out: PendingFile) -> Result<()> {
-    let data = mnist::load(mnist::Split::Train)?;
+    let Compared { name, train: data, test, halved } = Compared::open(&args.data, None, None, args.seed)?;
     let shape = data.shape();
+    let (Some(classes), Some(labels), Some(test_labels)) = (data.classes(), data.labels(), test.labels())
+    else {
+        return Err(Error::failure(format!(
+            "the images of {name} have no classes; a classifier learns from labels, or from a folder for each class"
+        )));
+    };
+    if halved && !args.quiet {
+        note(&format!("{name} has no test images: one half of its images is kept for the test"));
+    }
     let mut classifier =
-        Classifier::new(backend, [shape.height, shape.width, shape.channels], data.classes(), args.seed)?;
+        Classifier::new(backend, [shape.height, shape.width, shape.channels], classes, args.seed)?;
     let options = ClassifierTraining { epochs: args.epochs as usize, seed: args.seed, ..Default::default() };
     let (began, mut said) = (Instant::now(), Instant::now());
     let mut loss = None;
-    classifier.train(data.pixels(), data.labels(), options, |at| {
+    classifier.train(data.pixels(), labels, options, |at| {
         // A mean over some hundred steps: one batch says little.
         let mean = loss.map_or(at.loss, |loss| 0.99 * loss + 0.01 * at.loss);
         loss = Some(mean);
@@ -44,11 +53,10 @@ fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out
             note(&format!("step {}/{}  loss {mean:.4}  {} left", at.step, at.steps, duration(left)));
         }
     })?;
-    // Only now: the test images have no part in the training.
-    let test = mnist::load(mnist::Split::Test)?;
-    let correct = classifier.classify(test.pixels())?.correct(test.labels());
+    // The test images had no part in the training.
+    let correct = classifier.classify(test.pixels())?.correct(test_labels);
     classifier.set_record(ClassifierRecord {
-        dataset: "MNIST".into(),
+        dataset: name,
         training_images: data.len(),
         epochs: options.epochs,
         seed: args.seed,

@@ -4,11 +4,10 @@ use gannet::{Backend, Gan, presets};
 use gannet_gpu::Verifier;
 
 use crate::cli::{DeviceChoice, VerifyArgs};
-use crate::data::mnist;
+use crate::data::{Batches, DataArgs, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::output::say;
-use crate::training::{Batches, check_fit};
 
 /// Images in a step without `--batch-size`: enough to cross the edges of tiles, few enough for the reference.
 const BATCH_SIZE: usize = 4;
@@ -26,13 +25,13 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     config.batch_size = args.batch_size.map_or(BATCH_SIZE, |size| size as usize);
     config.steps = Some(args.steps);
     let (batch_size, seed) = (config.batch_size, config.seed);
+    let data = DataArgs::default().or_named_after(&args.preset).open(images_of(&config)?, seed)?;
     let mut gan = Gan::new(&verifier, config)?;
-    let data = mnist::load(mnist::Split::Train)?;
     check_fit(&gan, &data)?;
     let mut batches = Batches::new(&data, batch_size, seed, 0);
     let conditional = gan.classes().is_some();
     for _ in 0..args.steps {
-        let (images, labels) = batches.next_batch();
+        let (images, labels) = batches.next_batch()?;
         gan.train_on_batch(images, conditional.then_some(labels))?;
     }
     let report = verifier.report();

@@ -8,6 +8,9 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
+use crate::error;
+use crate::picture::ImageShape;
+
 /// The most elements that are read: larger claims are refused before any memory is taken.
 pub const MAX_ELEMENTS: usize = 1 << 30;
 /// The highest rank that is read.
@@ -99,6 +102,49 @@ pub fn read_idx(file: &str, mut reader: impl Read) -> Result<Idx, IdxError> {
         Ok(_) => Err(IdxError::TrailingBytes { file: file.into(), offset }),
         Err(source) => Err(IdxError::Read { file: file.into(), offset, source }),
     }
+}
+
+/// The number and the size of the images in a file of shape [N, height, width], grey, or [N, height, width, 1 or 3].
+/// Errors when it is another, or there are none.
+pub fn image_shape(file: &str, shape: &[usize]) -> error::Result<(usize, ImageShape)> {
+    let (count, shape_of_one) = match *shape {
+        [count, height, width] => (count, ImageShape { height, width, channels: 1 }),
+        [count, height, width, channels @ (1 | 3)] => (count, ImageShape { height, width, channels }),
+        _ => {
+            return Err(error::Error::failure(format!(
+                "{file}: expected images [N, height, width] or [N, height, width, 1 or 3], found the shape {shape:?}"
+            )));
+        }
+    };
+    if count == 0 || shape_of_one.is_empty() {
+        return Err(error::Error::failure(format!("{file}: has no images (shape {shape:?})")));
+    }
+    Ok((count, shape_of_one))
+}
+
+/// Errors unless there is one label for each of `count` images, below `classes`.
+pub fn check_labels(
+    images_file: &str,
+    count: usize,
+    labels_file: &str,
+    labels: &Idx,
+    classes: usize,
+) -> error::Result<()> {
+    if labels.shape != [count] {
+        return Err(error::Error::failure(format!(
+            "{labels_file}: expected {count} labels, one for each image of {images_file}, found the shape {:?}",
+            labels.shape
+        )));
+    }
+    if let Some(at) = labels.elements.iter().position(|&label| usize::from(label) >= classes) {
+        return Err(error::Error::failure(format!(
+            "{labels_file}: the label {} at offset {} is none of 0 to {}",
+            labels.elements[at],
+            at + 8,
+            classes - 1
+        )));
+    }
+    Ok(())
 }
 
 /// Reads `count` bytes and moves `offset` on.

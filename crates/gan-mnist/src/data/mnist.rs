@@ -6,20 +6,15 @@
 use flate2::read::GzDecoder;
 
 use super::LabelledImages;
+pub use super::Split;
 use super::idx::read_idx;
 use crate::error::{Error, Result};
 
-/// One of the two parts of the set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// 60,000 images to train on.
-    Train,
-    /// 10,000 images that no training sees.
-    Test,
-}
-
-/// How many images [`Split::Train`] has.
+/// How many images the training part has; the test part has 10,000.
 pub const TRAIN_IMAGES: u64 = 60_000;
+
+/// The checksums of the four files.
+pub(crate) const SHA256SUMS: &str = include_str!("../../data/mnist/SHA256SUMS");
 
 /// The name and the packed bytes of an embedded file.
 type Embedded = (&'static str, &'static [u8]);
@@ -50,8 +45,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-
-    const SHA256SUMS: &str = include_str!("../../data/mnist/SHA256SUMS");
+    use crate::data::Images;
 
     #[test]
     fn the_embedded_files_have_their_checksums() {
@@ -69,14 +63,14 @@ mod tests {
         // Images per class, as counted with independent tools.
         let train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
         let test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
-        assert_eq!(train.iter().sum::<u64>(), TRAIN_IMAGES);
+        assert_eq!(train.iter().sum::<usize>() as u64, TRAIN_IMAGES);
         for (split, counts) in [(Split::Train, train), (Split::Test, test)] {
             let set = load(split).unwrap();
             assert_eq!((set.shape().height, set.shape().width, set.shape().channels), (28, 28, 1));
-            let mut found = [0u64; 10];
-            set.labels().iter().for_each(|&label| found[usize::from(label)] += 1);
+            let mut found = [0usize; 10];
+            set.labels().unwrap().iter().for_each(|&label| found[usize::from(label)] += 1);
             assert_eq!(found, counts);
-            assert_eq!(set.len() as u64, counts.iter().sum::<u64>());
+            assert_eq!(set.len(), counts.iter().sum::<usize>());
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use gannet::{Backend, Gan, Losses};
 
-use super::{Batches, End, Next, Observer, Outcome, Sampler, Samples, Step};
+use super::{End, Next, Observer, Outcome, Sampler, Samples, Step};
+use crate::data::Batches;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::run_directory::{Config, RunDirectory};
@@ -14,7 +15,7 @@ pub struct Session<'a, B: Backend> {
     run: &'a RunDirectory,
     settings: Config,
     gan: Gan<B>,
-    batches: Batches<'a>,
+    batches: Batches,
     sampler: Sampler,
     observers: Vec<Box<dyn Observer>>,
     progress: Progress,
@@ -34,7 +35,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         run: &'a RunDirectory,
         settings: Config,
         gan: Gan<B>,
-        batches: Batches<'a>,
+        batches: Batches,
         observers: Vec<Box<dyn Observer>>,
         quiet: bool,
     ) -> Result<Self> {
@@ -90,7 +91,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// One step of the GAN.
     fn step(&mut self) -> Result<Losses> {
         let conditional = self.gan.classes().is_some();
-        let (images, labels) = self.batches.next_batch();
+        let (images, labels) = self.batches.next_batch()?;
         Ok(self.gan.train_on_batch(images, conditional.then_some(labels))?)
     }
 

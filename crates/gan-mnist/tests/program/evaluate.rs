@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gan_mnist::data::mnist;
+use gan_mnist::data::{Images, mnist};
 use gan_mnist::picture::Picture;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
@@ -29,7 +29,11 @@ fn evaluate(folder: &Path, line: &str) -> Value {
 fn training_images_score_the_floor_and_are_known_for_copies() {
     let folder = folder();
     let train = mnist::load(mnist::Split::Train).unwrap();
-    write(&folder.path().join("x.safetensors"), &train.pixels()[..400 * SIZE], Some(&train.labels()[..400]));
+    write(
+        &folder.path().join("x.safetensors"),
+        &train.pixels()[..400 * SIZE],
+        Some(&train.labels().unwrap()[..400]),
+    );
     let report = evaluate(folder.path(), "--images x.safetensors");
     assert_eq!((&report["count"], &report["model"]), (&400.into(), &"x.safetensors".into()));
     let (real, floor) = (&report["generated"], &report["floor"]);
@@ -48,7 +52,8 @@ fn a_folder_of_one_class_scores_as_such() {
     // A folder of PNG, all of one class.
     let sevens = folder.path().join("sevens");
     fs::create_dir(&sevens).unwrap();
-    let images = train.pixels().chunks_exact(SIZE).zip(train.labels()).filter(|(_, label)| **label == 7);
+    let images =
+        train.pixels().chunks_exact(SIZE).zip(train.labels().unwrap()).filter(|(_, label)| **label == 7);
     for (n, (image, _)) in images.take(200).enumerate() {
         let picture = Picture { shape: train.shape(), pixels: image.to_vec() };
         picture.save_png(&sevens.join(format!("{n:06}-class-7.png"))).unwrap();

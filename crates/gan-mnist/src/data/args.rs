@@ -1,0 +1,88 @@
+//! The flags that choose images.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::DataSet;
+use super::data_set::{Request, Source, Split};
+use crate::error::Result;
+use crate::picture::ImageShape;
+
+/// The sets that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NamedSet {
+    /// Handwritten digits, part of the program: 60,000 of 28 x 28, grey
+    Mnist,
+    /// The same in colours drawn from the seed, on grounds of other colours
+    Colour,
+}
+
+impl NamedSet {
+    /// What `--dataset` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            NamedSet::Mnist => "mnist",
+            NamedSet::Colour => "colour",
+        }
+    }
+}
+
+/// The flags that choose images.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DataArgs {
+    /// A set of images that has a name [default: mnist, or the set that the preset is named after]
+    #[arg(long, value_name = "SET", conflicts_with = "data")]
+    pub dataset: Option<NamedSet>,
+    /// Your own images: IDX files
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Crop to the middle and scale to S x S pixels
+    #[arg(long, value_name = "S", value_parser = crate::cli::whole_number(1, 1024), allow_negative_numbers = true)]
+    pub image_size: Option<u64>,
+    /// 1 makes images grey, 3 repeats grey three times [default: 3 where grey images meet a model of 3, otherwise as
+    /// they are]
+    #[arg(long, value_name = "C", value_parser = ["1", "3"])]
+    pub channels: Option<String>,
+}
+
+impl DataArgs {
+    /// The same for a preset: without a set, the one that the preset is named after, if there is one.
+    pub fn or_named_after(&self, preset: &str) -> Self {
+        let mut args = self.clone();
+        if args.dataset.is_none() && args.data.is_none() {
+            args.dataset = NamedSet::value_variants().iter().copied().find(|set| set.name() == preset);
+        }
+        args
+    }
+
+    /// Whether any of the flags was given.
+    pub fn chooses(&self) -> bool {
+        let DataArgs { dataset, data, image_size, channels } = self;
+        dataset.is_some() || data.is_some() || image_size.is_some() || channels.is_some()
+    }
+
+    /// The training images, for a model of images of shape `model` if there is one. `seed` chooses colours.
+    pub fn open(&self, model: Option<ImageShape>, seed: u64) -> Result<DataSet> {
+        self.request(seed)
+            .open(Split::Train, model)?
+            .ok_or_else(|| unreachable!("every set has training images"))
+    }
+
+    /// The test images, in the same shape; nothing where the set has none.
+    pub fn open_test(&self, model: Option<ImageShape>, seed: u64) -> Result<Option<DataSet>> {
+        self.request(seed).open(Split::Test, model)
+    }
+
+    fn request(&self, seed: u64) -> Request {
+        Request {
+            source: match &self.data {
+                Some(path) => Source::Path(path.clone()),
+                None => Source::Named(self.dataset.unwrap_or(NamedSet::Mnist)),
+            },
+            size: self.image_size.map(|size| (size as usize, size as usize)),
+            channels: self.channels.as_deref().map(|channels| if channels == "1" { 1 } else { 3 }),
+            seed,
+        }
+    }
+}

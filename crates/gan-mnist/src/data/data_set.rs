@@ -1,0 +1,320 @@
+//! An opened set of images, and what a run writes down of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::Fingerprint;
+use super::{Coloured, Images, NamedSet, Resized, idx_files, mnist};
+use crate::error::{Error, Result};
+use crate::picture::ImageShape;
+
+/// One of the two parts of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Images to train on.
+    Train,
+    /// Images that no training sees.
+    Test,
+}
+
+/// One part of a set of images, opened.
+#[derive(Debug, Clone)]
+pub struct DataSet {
+    images: Arc<dyn Images>,
+    record: DataRecord,
+}
+
+/// What a run writes down of its images, so that it can open the same ones again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecord {
+    /// The name of the set; without one there is a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// The file or folder, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// How many images there are.
+    pub images: usize,
+    /// Rows of pixels, as they are trained on.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// Numbers per pixel.
+    pub channels: usize,
+    /// How many classes the labels tell apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// Whether images are mirrored at random.
+    pub flip: bool,
+    /// What drawn colours follow from.
+    pub seed: u64,
+    /// What the files hold: see the messages when it differs. Large files enter by samples.
+    pub sha256: String,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) source: Source,
+    /// Height and width.
+    pub(super) size: Option<(usize, usize)>,
+    pub(super) channels: Option<usize>,
+    pub(super) seed: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Named(NamedSet),
+    Path(PathBuf),
+}
+
+/// Images as they are stored, and their fingerprint.
+pub(super) struct Stored {
+    pub(super) images: Arc<dyn Images>,
+    pub(super) sha256: String,
+}
+
+impl Request {
+    /// Opens one part for a model of images of shape `model`, if there is one; nothing where the set has no such part.
+    pub(super) fn open(&self, split: Split, model: Option<ImageShape>) -> Result<Option<DataSet>> {
+        let stored = match &self.source {
+            Source::Named(NamedSet::Mnist) => Some(open_mnist(split)?),
+            Source::Named(NamedSet::Colour) => {
+                let Stored { images, sha256 } = open_mnist(split)?;
+                Some(Stored { images: Arc::new(Coloured::new(images, self.seed)), sha256 })
+            }
+            Source::Path(path) => self.open_path(path, split)?,
+        };
+        let Some(Stored { images, sha256 }) = stored else { return Ok(None) };
+        let native = images.shape();
+        let (height, width) = self.size.unwrap_or((native.height, native.width));
+        // Grey digits fit a model of three channels as they are.
+        let widened = native.channels == 1 && model.is_some_and(|model| model.channels == 3);
+        let channels = self.channels.unwrap_or(if widened { 3 } else { native.channels });
+        let shape = ImageShape { height, width, channels };
+        let images = Resized::of(images, shape);
+        let (dataset, path) = match &self.source {
+            Source::Named(set) => (Some(set.name().to_string()), None),
+            Source::Path(path) => (None, Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))),
+        };
+        let record = DataRecord {
+            dataset,
+            path,
+            images: images.len(),
+            height,
+            width,
+            channels,
+            classes: images.classes(),
+            flip: false,
+            seed: self.seed,
+            sha256,
+        };
+        Ok(Some(DataSet { images, record }))
+    }
+
+    fn open_path(&self, path: &Path, split: Split) -> Result<Option<Stored>> {
+        idx_files::open(path, split)
+    }
+}
+
+fn open_mnist(split: Split) -> Result<Stored> {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.text(mnist::SHA256SUMS);
+    Ok(Stored { images: Arc::new(mnist::load(split)?), sha256: fingerprint.finish() })
+}
+
+impl DataSet {
+    /// Images that are already there, under a name of their own.
+    pub fn of_images(name: &str, images: Arc<dyn Images>) -> Self {
+        let shape = images.shape();
+        let record = DataRecord {
+            dataset: Some(name.to_string()),
+            path: None,
+            images: images.len(),
+            height: shape.height,
+            width: shape.width,
+            channels: shape.channels,
+            classes: images.classes(),
+            flip: false,
+            seed: 0,
+            sha256: String::new(),
+        };
+        DataSet { images, record }
+    }
+
+    /// The same, mirrored at random or not.
+    pub fn with_flip(mut self, flip: bool) -> Self {
+        self.record.flip = flip;
+        self
+    }
+
+    /// The images.
+    pub fn images(&self) -> &Arc<dyn Images> {
+        &self.images
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Whether there are none; no set that has been opened is empty.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// The size of each image.
+    pub fn shape(&self) -> ImageShape {
+        self.images.shape()
+    }
+
+    /// How many classes the labels tell apart; nothing where images have no labels.
+    pub fn classes(&self) -> Option<usize> {
+        self.images.classes()
+    }
+
+    /// Whether training images are mirrored at random.
+    pub fn flip(&self) -> bool {
+        self.record.flip
+    }
+
+    /// What a run writes down.
+    pub fn record(&self) -> &DataRecord {
+        &self.record
+    }
+
+    /// What to call it: `mnist`, or a path.
+    pub fn name(&self) -> String {
+        self.record.name()
+    }
+}
+
+impl DataRecord {
+    /// What to call the set: `mnist`, or a path.
+    pub fn name(&self) -> String {
+        match (&self.dataset, &self.path) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => "images".into(),
+        }
+    }
+
+    /// What the run in a folder wrote down, if there is a run that did.
+    pub fn of_run(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("config.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e)
+                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(Error::cannot_read(&path, &e)),
+        };
+        #[derive(Deserialize)]
+        struct Settings {
+            data: Option<DataRecord>,
+        }
+        let settings: Settings = toml::from_str(&text)
+            .map_err(|e| Error::failure(format!("cannot read {}: {}", path.display(), e.message())))?;
+        Ok(settings.data)
+    }
+
+    /// The training images again. Errors when they are not there any more, or are others.
+    pub fn open(&self) -> Result<DataSet> {
+        let name = self.name();
+        let data = self.request()?.open(Split::Train, None)?;
+        let data = data.ok_or_else(|| Error::failure(format!("{name}: has no training images any more")))?;
+        let data = data.with_flip(self.flip);
+        let changed = |what: &str, was: &dyn std::fmt::Display, is: &dyn std::fmt::Display| {
+            Error::failure(format!(
+                "the images in {name} have changed since the run began: {what} was {was} and is {is}; a run goes on \
+                 only with the images that it was started with"
+            ))
+        };
+        let found = data.record();
+        if found.images != self.images {
+            return Err(changed("their number", &self.images, &found.images));
+        }
+        if found.sha256 != self.sha256 {
+            let short = |digest: &str| digest.chars().take(16).collect::<String>();
+            return Err(changed("the sha256 of the data", &short(&self.sha256), &short(&found.sha256)));
+        }
+        if found != self {
+            return Err(Error::failure(format!("the images in {name} cannot be opened as the run had them")));
+        }
+        Ok(data)
+    }
+
+    /// The test images of the same set in the same shape; nothing where it has none.
+    pub fn open_test(&self) -> Result<Option<DataSet>> {
+        self.request()?.open(Split::Test, None)
+    }
+
+    fn request(&self) -> Result<Request> {
+        let source = match (&self.dataset, &self.path) {
+            (Some(name), _) => {
+                let sets = NamedSet::value_variants();
+                let known = || sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", ");
+                Source::Named(sets.iter().copied().find(|set| set.name() == name).ok_or_else(|| {
+                    Error::failure(format!("there is no data set {name}; there are: {}", known()))
+                })?)
+            }
+            (None, Some(path)) => Source::Path(path.clone()),
+            (None, None) => return Err(Error::failure("the settings name neither a data set nor a path")),
+        };
+        Ok(Request {
+            source,
+            size: Some((self.height, self.width)),
+            channels: Some(self.channels),
+            seed: self.seed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::DataArgs;
+    use super::*;
+
+    #[test]
+    fn what_is_written_down_opens_the_same_images() {
+        let args = DataArgs { dataset: Some(NamedSet::Colour), image_size: Some(14), ..DataArgs::default() };
+        let data = args.open(None, 7).unwrap().with_flip(true);
+        let text = toml::to_string(data.record()).unwrap();
+        let record: DataRecord = toml::from_str(&text).unwrap();
+        assert_eq!(&record, data.record());
+        let again = record.open().unwrap();
+        assert_eq!(again.record(), data.record());
+        assert_eq!(again.shape(), ImageShape { height: 14, width: 14, channels: 3 });
+        let read = |data: &DataSet| {
+            let mut pixels = vec![0; data.shape().len()];
+            let label = data.images().read(5, &mut pixels, &mut Default::default()).unwrap();
+            (label, pixels)
+        };
+        assert_eq!(read(&data), read(&again));
+        let other = DataRecord { sha256: "0".repeat(64), ..record.clone() };
+        let message = other.open().unwrap_err().to_string();
+        assert!(message.contains("colour have changed") && message.contains("0000000000000000"), "{message}");
+        let other = DataRecord { images: 59_999, ..record.clone() };
+        assert!(other.open().unwrap_err().to_string().contains("was 59999 and is 60000"));
+        let other = DataRecord { dataset: Some("digits".into()), ..record };
+        assert!(other.open().unwrap_err().to_string().contains("there are: mnist, colour"));
+    }
+
+    #[test]
+    fn grey_images_are_repeated_for_a_model_of_three_channels() {
+        let model = Some(ImageShape { height: 28, width: 28, channels: 3 });
+        let args = DataArgs::default();
+        assert_eq!(args.open(model, 1).unwrap().shape().channels, 3);
+        assert_eq!(args.open(None, 1).unwrap().shape().channels, 1);
+        let test = args.open_test(model, 1).unwrap().unwrap();
+        assert_eq!((test.len(), test.shape().channels), (10_000, 3));
+        let grey = DataArgs { channels: Some("1".into()), ..args };
+        assert_eq!(grey.open(model, 1).unwrap().shape().channels, 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! A set at another size.
+
+use std::sync::Arc;
+
+use super::area::AreaFilter;
+use super::{Images, Scratch};
+use crate::error::Result;
+use crate::picture::ImageShape;
+
+/// A set whose images are cropped to the middle and scaled, and repeated or weighed into other channels.
+#[derive(Debug)]
+pub struct Resized {
+    images: Arc<dyn Images>,
+    shape: ImageShape,
+    filter: AreaFilter,
+}
+
+impl Resized {
+    /// The images of a set in another shape; the set itself where the shape is its own.
+    pub fn of(images: Arc<dyn Images>, shape: ImageShape) -> Arc<dyn Images> {
+        if images.shape() == shape {
+            return images;
+        }
+        let filter = AreaFilter::new(images.shape(), shape);
+        Arc::new(Resized { images, shape, filter })
+    }
+}
+
+impl Images for Resized {
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    fn classes(&self) -> Option<usize> {
+        self.images.classes()
+    }
+
+    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8> {
+        let mut image = scratch.take(self.images.shape().len());
+        let result = self.images.read(index, &mut image, scratch);
+        if result.is_ok() {
+            self.filter.apply(&image, pixels, scratch);
+        }
+        scratch.give(image);
+        result
+    }
+
+    fn is_slow(&self) -> bool {
+        self.images.is_slow()
+    }
+}
