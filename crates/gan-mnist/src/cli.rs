@@ -11,7 +11,9 @@ use gannet::presets;
 
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
+use crate::commands::resume::ResumeArgs;
 use crate::data::DataArgs;
+use crate::training::Every;
 
 /// What is trained without --preset.
 const DEFAULT_PRESET: &str = "cdcgan";
@@ -35,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a preset and write a run directory (the default)
     Train(TrainArgs),
+    /// Go on with a run that was interrupted, or make it longer
+    Resume(ResumeArgs),
     /// Draw images from a trained model
     Generate(GenerateArgs),
     /// Draw the images between two latents
@@ -119,6 +123,12 @@ pub struct TrainArgs {
     /// Steps between two sample grids [default: a tenth of the run]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
     pub sample_every: Option<u64>,
+    /// Time (30s, 5m, 1h) or steps (500) between two checkpoints; one at the end there is anyway
+    #[arg(long, value_name = "EVERY", default_value = "60s", allow_negative_numbers = true)]
+    pub checkpoint_every: Every,
+    /// How many checkpoints to keep, the newest
+    #[arg(long, value_name = "N", default_value = "2", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
+    pub keep_checkpoints: u64,
     /// Print the run directory and nothing else
     #[arg(long)]
     pub quiet: bool,
@@ -350,6 +360,11 @@ mod tests {
             ("--threads 0", &["--threads", "from 1 to 1024"]),
             ("--device cuda", &["'cuda'", "auto, cpu, gpu, reference"]),
             ("--steps 3 --epochs 2", &["--steps", "--epochs"]),
+            ("--checkpoint-every 0", &["--checkpoint-every", "30s, 5m or 1h"]),
+            ("--checkpoint-every -5", &["--checkpoint-every", "30s, 5m or 1h"]),
+            ("--keep-checkpoints 0", &["--keep-checkpoints", "from 1 to"]),
+            ("resume", &["RUN"]),
+            ("resume r --steps 1 --epochs 1", &["--steps", "--epochs"]),
             ("trian", &["trian", "train"]),
             ("--step 3", &["--step", "--steps"]),
             ("generate", &["--out", "MODEL"]),

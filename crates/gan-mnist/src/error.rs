@@ -4,8 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+/// The exit code of a program that was interrupted: 128 and the number of SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
 /// The program's result.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One line that says what was wrong and what would be right, and how the program ends because of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,9 @@ pub enum Error {
     Usage(String),
     /// The command line was right, and carrying it out failed: exit code 1.
     Failure(String),
+    /// Someone asked for the end, and what could be saved has been: exit code 130. The message, if there is anything to
+    /// say, is no error.
+    Interrupted(String),
 }
 
 impl Error {
@@ -37,11 +43,12 @@ impl Error {
         Error::Failure(format!("cannot read {}: {error}", path.display()))
     }
 
-    /// The exit code: 2 for usage, 1 for failure.
+    /// The exit code: 2 for usage, 1 for failure, 130 for an interruption.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
             Error::Failure(_) => 1,
+            Error::Interrupted(_) => INTERRUPTED,
         }
     }
 }
@@ -49,7 +56,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(message) | Error::Failure(message) => f.write_str(message),
+            Error::Usage(message) | Error::Failure(message) | Error::Interrupted(message) => {
+                f.write_str(message)
+            }
         }
     }
 }

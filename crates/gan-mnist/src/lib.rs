@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod device;
+pub mod disk;
 pub mod error;
 pub mod evaluation;
 pub mod features;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use crate::cli::{Command, Parsed};
 
 /// Runs the program with these arguments, its name first. Results go to stdout, progress and errors to stderr,
-/// an error as one line; the exit code is 0, 1 for a failure, or 2 for a wrong command line.
+/// an error as one line; the exit code is 0, 1 for a failure, 2 for a wrong command line, or 130 for an interruption.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::parse(arguments) {
         Parsed::Run(cli) => cli,
@@ -44,6 +45,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         None => commands::train::run(&cli.train),
         Some(Command::Train(args)) => commands::train::run(&args),
+        Some(Command::Resume(args)) => commands::resume::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
         Some(Command::Interpolate(args)) => commands::interpolate::run(&args),
         Some(Command::Neighbours(args)) => commands::neighbours::run(&args),
@@ -62,6 +64,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn complain(error: &error::Error) -> ExitCode {
     // Messages from elsewhere may have line breaks; ours is one line.
     let line = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    output::note(&format!("error: {line}"));
+    match error {
+        error::Error::Interrupted(_) if line.is_empty() => {}
+        error::Error::Interrupted(_) => output::note(&line),
+        _ => output::note(&format!("error: {line}")),
+    }
     ExitCode::from(error.exit_code())
 }

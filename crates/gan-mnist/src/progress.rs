@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::duration;
 use crate::output::note;
 use crate::time_left::TimeLeft;
+use crate::training::Every;
 
 /// How often a bar is redrawn, and how often a plain line is printed.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -20,9 +21,13 @@ pub struct Progress {
     out: Out,
     total: u64,
     sample_every: u64,
+    checkpoint_every: Every,
+    /// The periods of those who look at the model, each once.
+    periods: Vec<u64>,
     step: u64,
     left: TimeLeft,
-    last_said: Instant,
+    /// When, if anything was said since the run began or went on.
+    last_said: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -33,8 +38,8 @@ enum Out {
 }
 
 impl Progress {
-    /// For a run of `total` steps with a sample grid every `sample_every` and at the end.
-    pub fn new(total: u64, sample_every: u64, quiet: bool) -> Self {
+    /// For a run of `total` steps with a sample grid every `sample_every`, checkpoints, and both at the end.
+    pub fn new(total: u64, sample_every: u64, checkpoint_every: Every, quiet: bool) -> Self {
         let out = if quiet {
             Out::Silence
         } else if std::io::stderr().is_terminal() {
@@ -46,7 +51,25 @@ impl Progress {
         } else {
             Out::Lines
         };
-        Progress { out, total, sample_every, step: 0, left: TimeLeft::default(), last_said: Instant::now() }
+        Progress {
+            out,
+            total,
+            sample_every,
+            checkpoint_every,
+            periods: Vec::new(),
+            step: 0,
+            left: TimeLeft::default(),
+            last_said: None,
+        }
+    }
+
+    /// The run goes on from this step.
+    pub fn seek(&mut self, step: u64) {
+        self.step = step;
+        self.last_said = None;
+        if let Out::Bar(bar) = &self.out {
+            bar.set_position(step);
+        }
     }
 
     /// A step is done.
@@ -58,10 +81,10 @@ impl Progress {
             Out::Lines => LINE,
             Out::Silence => return,
         };
-        if self.step > 1 && self.step < self.total && self.last_said.elapsed() < interval {
+        if self.step < self.total && self.last_said.is_some_and(|last| last.elapsed() < interval) {
             return;
         }
-        self.last_said = Instant::now();
+        self.last_said = Some(Instant::now());
         let text = self.text(losses);
         match &self.out {
             Out::Bar(bar) => {
@@ -74,7 +97,29 @@ impl Progress {
 
     /// A sample grid is done.
     pub fn sampled(&mut self, took: Duration) {
-        self.left.samples.push(took);
+        self.left.worked(Every::Steps(self.sample_every), 0, took);
+    }
+
+    /// A checkpoint is done.
+    pub fn saved(&mut self, took: Duration) {
+        self.left.worked(self.checkpoint_every, 1, took);
+    }
+
+    /// Someone looked at the model, which happens every `period` steps.
+    pub fn examined(&mut self, period: u64, took: Duration) {
+        let at = self.periods.iter().position(|p| *p == period).unwrap_or_else(|| {
+            self.periods.push(period);
+            self.periods.len() - 1
+        });
+        self.left.worked(Every::Steps(period), 2 + at, took);
+    }
+
+    /// Prints a line above the bar.
+    pub fn note(&self, line: &str) {
+        match &self.out {
+            Out::Bar(bar) => bar.suspend(|| note(line)),
+            _ => note(line),
+        }
     }
 
     /// Leaves the bar where it stands; what is printed next goes below it.
@@ -93,9 +138,8 @@ impl Progress {
             rate => format!("{:.1} steps/s", rate.unwrap_or_default()),
         };
         let mut text = format!("{speed}  d_real {d_real:.2}  d_fake {d_fake:.2}  g {g:.2}");
-        let samples = self.total.div_ceil(self.sample_every) - self.step / self.sample_every;
-        if let Some(left) = self.left.estimate(self.total - self.step, samples)
-            && self.step < self.total
+        if self.step < self.total
+            && let Some(left) = self.left.estimate(self.step, self.total)
         {
             text.push_str(&format!("  {} left", duration(left)));
         }
@@ -116,15 +160,19 @@ mod tests {
 
     #[test]
     fn the_text_counts_steps_and_samples_that_are_left() {
-        let mut progress = Progress::new(20, 10, true);
+        let mut progress = Progress::new(20, 10, Every::Steps(8), true);
         let losses = Losses { d_real: 0.5, d_fake: 0.25, g: 1.0 };
         for _ in 0..10 {
             progress.stepped(Duration::from_millis(500), losses);
         }
         progress.sampled(Duration::from_secs(2));
-        // Ten steps of half a second and the grid at the end.
+        progress.saved(Duration::from_secs(3));
+        // Ten steps of half a second, the grid at the end, checkpoints after steps 16 and 20.
         let text = progress.text(losses);
-        assert_eq!(text, "2.0 steps/s  d_real 0.50  d_fake 0.25  g 1.00  7 s left");
+        assert_eq!(text, "2.0 steps/s  d_real 0.50  d_fake 0.25  g 1.00  13 s left");
+        progress.examined(15, Duration::from_secs(1));
+        progress.examined(15, Duration::from_secs(1));
+        assert!(progress.text(losses).ends_with("15 s left"));
         for _ in 0..200 {
             progress.left.steps.push(Duration::from_millis(2500));
         }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::training::Every;
+
 /// As many steps as the estimate looks back on.
 const RECENT: usize = 101;
 
@@ -30,22 +32,49 @@ impl Recent {
     }
 }
 
-/// An estimate from what steps and samplings have taken so far.
+/// Something that is done now and then, and once more at the end of the run.
+#[derive(Debug, Clone)]
+struct Work {
+    every: Every,
+    durations: Recent,
+}
+
+/// An estimate from what steps and the work between them have taken so far.
 #[derive(Debug, Clone, Default)]
 pub struct TimeLeft {
     /// Training steps.
     pub steps: Recent,
-    /// Sample grids.
-    pub samples: Recent,
+    works: Vec<Work>,
 }
 
 impl TimeLeft {
-    /// The time for `steps` more steps and `samples` more sample grids; `None` before the first step. Before
-    /// the first grid, grids count as nothing.
-    pub fn estimate(&self, steps: u64, samples: u64) -> Option<Duration> {
-        let all = |each: Duration, count: u64| Duration::from_secs_f64(each.as_secs_f64() * count as f64);
-        let sample = self.samples.median().unwrap_or_default();
-        Some(all(self.steps.median()?, steps) + all(sample, samples))
+    /// Work that is done every so often took this long. Work of the same kind and rhythm is one.
+    pub fn worked(&mut self, every: Every, kind: usize, duration: Duration) {
+        if self.works.len() <= kind {
+            self.works.resize_with(kind + 1, || Work { every, durations: Recent::default() });
+        }
+        let work = &mut self.works[kind];
+        work.every = every;
+        work.durations.push(duration);
+    }
+
+    /// The time for the steps from `step` to `total` and what is done between them; `None` before the first step. Work
+    /// that was not yet done once counts as nothing.
+    pub fn estimate(&self, step: u64, total: u64) -> Option<Duration> {
+        let mut seconds = self.steps.median()?.as_secs_f64() * (total - step) as f64;
+        let works = self.works.iter().filter_map(|work| Some((work.every, work.durations.median()?)));
+        let works: Vec<(Every, f64)> = works.map(|(every, each)| (every, each.as_secs_f64())).collect();
+        for (every, each) in &works {
+            if let Every::Steps(every) = every {
+                seconds += each * (total.div_ceil(*every) - step / every) as f64;
+            }
+        }
+        for (every, each) in &works {
+            if let Every::Time(every) = every {
+                seconds += each * ((seconds / every.as_secs_f64()).floor() + 1.0);
+            }
+        }
+        Some(Duration::from_secs_f64(seconds))
     }
 
     /// Steps per second; `None` before the first step.
@@ -62,14 +91,26 @@ mod tests {
     #[test]
     fn one_slow_step_does_not_move_the_estimate() {
         let mut left = TimeLeft::default();
-        assert_eq!(left.estimate(10, 0), None);
+        assert_eq!(left.estimate(0, 10), None);
         for millis in [100, 100, 9000, 100, 100] {
             left.steps.push(Duration::from_millis(millis));
         }
-        assert_eq!(left.estimate(10, 5), Some(Duration::from_secs(1)));
-        left.samples.push(Duration::from_millis(500));
-        assert_eq!(left.estimate(10, 2), Some(Duration::from_secs(2)));
+        assert_eq!(left.estimate(0, 10), Some(Duration::from_secs(1)));
         assert_eq!(left.steps_per_second(), Some(10.0));
+    }
+
+    #[test]
+    fn what_is_done_between_steps_is_counted() {
+        let mut left = TimeLeft::default();
+        left.steps.push(Duration::from_millis(100));
+        // Grids after steps 30, 60, 90 and 100; the one after 30 is done.
+        left.worked(Every::Steps(30), 0, Duration::from_secs(2));
+        assert_eq!(left.estimate(40, 100), Some(Duration::from_secs(6 + 3 * 2)));
+        // Twelve seconds in which there are two checkpoints, and the last.
+        left.worked(Every::Time(Duration::from_secs(5)), 2, Duration::from_secs(1));
+        assert_eq!(left.estimate(40, 100), Some(Duration::from_secs(12 + 3)));
+        // The last of both comes after the last step.
+        assert_eq!(left.estimate(100, 100), Some(Duration::from_secs(3)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use gannet_tensor::{Backend, Shape};
+use gannet_tensor::{Backend, Element, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Form, GanConfig};
@@ -95,6 +95,12 @@ impl<B: Backend> Gan<B> {
     /// Errors when the file cannot be written, or when a layer is not one of this crate's, so that the file could not
     /// be read again.
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.to_file()?.write(path)
+    }
+
+    /// What [`save`](Gan::save) writes. Errors when a layer is not one of this crate's, or when a tensor holds a number
+    /// that is not finite, which could not be loaded again.
+    pub fn to_file(&mut self) -> Result<TensorFile> {
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
         let description =
             Description { version: VERSION, step, generator_loss, model: Form::from(self.config()) };
@@ -106,13 +112,20 @@ impl<B: Backend> Gan<B> {
                 let values = self.variables().read(self.backend(), &slot.variable)?;
                 variables.insert(&slot.variable, values);
             }
+            let values = &variables[slot.variable.as_str()][slot.range()];
+            if let Some(x) = values.iter().map(|x| x.to_f64()).find(|x| !x.is_finite()) {
+                return Err(Error::Diverged(format!(
+                    "after step {step} the tensor '{}' holds {x}",
+                    slot.name
+                )));
+            }
             tensors.push(FileTensor {
                 name: slot.name.clone(),
                 shape: slot.shape.dims().to_vec(),
-                values: Values::of(&variables[slot.variable.as_str()][slot.range()]),
+                values: Values::of(values),
             });
         }
-        TensorFile { description: Some(description), tensors }.write(path)
+        Ok(TensorFile { description: Some(description), tensors })
     }
 
     /// Builds a GAN from a file that [`save`](Gan::save) wrote. Errors say what the file is and what was expected.
@@ -123,28 +136,7 @@ impl<B: Backend> Gan<B> {
 
     /// [`load`](Gan::load) from a file in memory.
     pub fn from_file(backend: &B, file: &TensorFile) -> Result<Gan<B>> {
-        let text = file.description.as_ref().ok_or_else(|| {
-            Error::invalid(
-                "this safetensors file holds no Gannet model: its metadata has no entry 'gannet'; expected a file \
-                 that Gan::save wrote",
-            )
-        })?;
-        if let Some(kind) =
-            text.parse::<toml::Table>().ok().and_then(|t| Some(t.get("kind")?.as_str()?.to_owned()))
-        {
-            return Err(Error::invalid(format!(
-                "this file holds a {kind}, not a GAN; expected a file that Gan::save wrote"
-            )));
-        }
-        let description: Description = toml::from_str(text).map_err(|e| {
-            Error::invalid(format!("the description of the model in this file is damaged: {e}"))
-        })?;
-        if description.version != VERSION {
-            return Err(Error::invalid(format!(
-                "this file has version {}, expected version {VERSION}",
-                description.version
-            )));
-        }
+        let description = describe(file)?;
         let config = GanConfig::from(description.model);
         // The file is checked before anything as large as it says is allocated.
         let (generator, discriminator) = config.build()?;
@@ -153,6 +145,16 @@ impl<B: Backend> Gan<B> {
         gan.restore(file)?;
         gan.go_on(description.step, description.generator_loss);
         Ok(gan)
+    }
+
+    /// Goes back, or forward, to what `file` holds of the same model: its tensors and the number of its step. What the
+    /// configuration says of learning rates and the length of the run stays. Errors, and changes nothing, as
+    /// [`restore`](Gan::restore) does.
+    pub fn rewind(&mut self, file: &TensorFile) -> Result<()> {
+        let description = describe(file)?;
+        self.restore(file)?;
+        self.go_on(description.step, description.generator_loss);
+        Ok(())
     }
 
     /// Overwrites every tensor by that of the same name in `file`. Errors, and changes nothing, when one is missing or
@@ -176,6 +178,32 @@ impl<B: Backend> Gan<B> {
         }
         Ok(())
     }
+}
+
+/// What a file says about itself.
+fn describe(file: &TensorFile) -> Result<Description> {
+    let text = file.description.as_ref().ok_or_else(|| {
+            Error::invalid(
+                "this safetensors file holds no Gannet model: its metadata has no entry 'gannet'; expected a file \
+                 that Gan::save wrote",
+            )
+        })?;
+    if let Some(kind) =
+        text.parse::<toml::Table>().ok().and_then(|t| Some(t.get("kind")?.as_str()?.to_owned()))
+    {
+        return Err(Error::invalid(format!(
+            "this file holds a {kind}, not a GAN; expected a file that Gan::save wrote"
+        )));
+    }
+    let description: Description = toml::from_str(text)
+        .map_err(|e| Error::invalid(format!("the description of the model in this file is damaged: {e}")))?;
+    if description.version != VERSION {
+        return Err(Error::invalid(format!(
+            "this file has version {}, expected version {VERSION}",
+            description.version
+        )));
+    }
+    Ok(description)
 }
 
 /// Errors unless `file` has every tensor, in its shape, as finite numbers.

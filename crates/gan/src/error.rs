@@ -21,6 +21,9 @@ pub enum Error {
         /// What does not fit, with both shapes.
         message: String,
     },
+    /// A loss or a weight that is no longer a finite number.
+    #[error("training diverged: {0}")]
+    Diverged(String),
     /// A model file (TOML) that cannot be understood.
     #[error("{0}")]
     Config(String),

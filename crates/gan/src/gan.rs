@@ -241,8 +241,8 @@ impl<B: Backend> Gan<B> {
         if [d_real, d_fake, g].iter().all(|x| x.is_finite()) {
             return Ok(losses);
         }
-        Err(Error::invalid(format!(
-            "training diverged: after step {} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
+        Err(Error::Diverged(format!(
+            "after step {} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
              learning rate may help",
             self.step
         )))
@@ -335,10 +335,32 @@ impl<B: Backend> Gan<B> {
         &self.variables
     }
 
+    /// Changes the length of the run, over which the learning rates of a schedule fall. Those of the steps that are done
+    /// followed from the old length; those that come are what the schedule gives for a run of `steps` steps.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.config.steps = Some(steps);
+    }
+
+    /// Multiplies the learning rates of both optimisers, from the next step on. Errors, and changes nothing, when the
+    /// factor is not a positive number.
+    pub fn scale_learning_rates(&mut self, factor: f64) -> Result<()> {
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(Error::invalid(format!(
+                "learning rates are scaled by a positive number, got {factor}"
+            )));
+        }
+        for optimiser in [&mut self.config.generator_optimiser, &mut self.config.discriminator_optimiser] {
+            *optimiser = optimiser.with_learning_rate(optimiser.learning_rate() * factor);
+        }
+        Ok(())
+    }
+
     /// Goes on from step `step` of a run that was saved.
     pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;
         self.earlier_generator_loss = generator_loss;
+        self.last = None;
+        self.last_with_generator = None;
     }
 
     fn slot(&self, name: &str) -> Result<&Slot> {

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod generate;
 pub mod interpolate;
 pub mod neighbours;
+pub mod resume;
 pub mod train;
 pub mod train_classifier;
 pub mod verify;

@@ -1,6 +1,6 @@
 //! `gan-mnist train`: from a preset to a run directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use gannet::{Backend, Gan, GanConfig, presets};
@@ -8,10 +8,11 @@ use gannet::{Backend, Gan, GanConfig, presets};
 use crate::cli::{TrainArgs, duration};
 use crate::data::{Batches, DataSet, check_fit, fit_classes, images_of};
 use crate::device::Device;
+use crate::disk::Os;
 use crate::error::{Error, Result};
-use crate::output::say;
+use crate::output::{program, resume_command, say, shell_word};
 use crate::run_directory::{Config, RunDirectory};
-use crate::training::{End, Session, image_shape, observers};
+use crate::training::{End, Interrupt, Outcome, Parts, Session, image_shape, observers};
 
 /// Where runs go by default.
 const RUNS: &str = "runs";
@@ -77,8 +78,11 @@ fn train<B: Backend<Element = f32>>(
         batch_size,
         learning_rate: gan.config().generator_optimiser.learning_rate(),
         sample_every,
+        checkpoint_every: args.checkpoint_every.to_string(),
+        keep_checkpoints: args.keep_checkpoints as usize,
         seed: args.seed,
         device: device.name().into(),
+        adapter: args.device.adapter.clone(),
         device_description: device.describe(),
         threads: device.threads(),
         data: data.record().clone(),
@@ -91,22 +95,44 @@ fn train<B: Backend<Element = f32>>(
     }
 
     let batches = Batches::new(&data, batch_size, args.seed, 0);
-    let session = Session::begin(&run, settings, gan, batches, observers(&run), args.quiet)?;
-    let end = session.run()?;
-    report(&run, &end, args.quiet);
-    Ok(())
+    let session = Session::begin(Parts {
+        run: &run,
+        disk: &Os,
+        settings,
+        gan,
+        batches,
+        observers: observers(&run),
+        interrupt: Interrupt::listen(args.quiet)?,
+        quiet: args.quiet,
+    })?;
+    report(&run, &session.run()?, args.quiet)
 }
 
-/// The last lines: where everything is, and what to type next.
-fn report(run: &RunDirectory, end: &End, quiet: bool) {
+/// The last lines: where everything is, and what to type next. An interruption is an error.
+pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
     let path = run.path();
+    let (step, steps) = (end.step, end.steps);
     if quiet {
         say(&path.display().to_string());
-        return;
+        return if end.outcome == Outcome::Interrupted {
+            Err(Error::Interrupted(String::new()))
+        } else {
+            Ok(())
+        };
     }
-    let (steps, took) = (end.step, end.elapsed);
-    let rate = steps as f64 / took.as_secs_f64();
-    say(&format!("{steps} steps in {}, {rate:.1} steps/s with everything", duration(took)));
+    match &end.outcome {
+        Outcome::Interrupted => {
+            let next = resume_command(path);
+            return Err(Error::Interrupted(format!(
+                "interrupted and saved after step {step} of {steps}; go on with `{next}`"
+            )));
+        }
+        Outcome::Stopped(reason) => say(&format!("stopped after step {step} of {steps}: {reason}")),
+        Outcome::Finished | Outcome::Failed(_) => {}
+    }
+    let (done, took) = (step - end.first, end.took);
+    let rate = done as f64 / took.as_secs_f64();
+    say(&format!("{done} steps in {}, {rate:.1} steps/s with everything", duration(took)));
     for (what, name) in [
         ("pictures", "samples.png"),
         ("", "samples/"),
@@ -117,30 +143,5 @@ fn report(run: &RunDirectory, end: &End, quiet: bool) {
         say(&format!("{what:9} {}", path.join(name).display()));
     }
     say(&format!("{:9} {} generate {} --count 20 --out digits.png", "next", program(), shell_word(path)));
-}
-
-/// What starts this program again.
-fn program() -> String {
-    if std::env::var_os("CARGO_MANIFEST_DIR").is_some() {
-        return "cargo run -p gan-mnist --".into();
-    }
-    std::env::args_os().next().map_or_else(|| "gan-mnist".into(), |name| shell_word(&PathBuf::from(name)))
-}
-
-/// A path as a shell takes it: in quotes where it needs them.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/\\._-+:~".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_cut_them() {
-        assert_eq!(shell_word(Path::new("runs/cdcgan-1")), "runs/cdcgan-1");
-        assert_eq!(shell_word(Path::new("my runs/it's")), r"'my runs/it'\''s'");
-    }
+    Ok(())
 }

@@ -1,9 +1,10 @@
 //! Files that only grow while a run goes on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::disk::{Disk, write_all};
 use crate::error::{Error, Result};
 use crate::output::note;
 
@@ -70,10 +71,10 @@ impl Log {
                 None => note(&format!("{path} is missing: begun anew")),
             }
         }
-        let mut file =
+        let file =
             OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).map_err(cannot)?;
         self.length = if whole { length } else { 0 };
-        file.set_len(self.length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(cannot)?;
+        file.set_len(self.length).map_err(cannot)?;
         self.file = Some(file);
         self.pending = if self.length == 0 { self.header.clone() } else { Vec::new() };
         Ok(())
@@ -85,27 +86,24 @@ impl Log {
     }
 
     /// Writes the records that are not yet in the file. After an error, what was not written is tried again next time.
-    pub fn flush(&mut self) -> Result<()> {
+    pub fn flush(&mut self, disk: &dyn Disk) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        while !self.pending.is_empty() {
-            match file.write(&self.pending) {
-                Ok(0) => return Err(Error::cannot_write(&self.path, &ErrorKind::WriteZero.into())),
-                Ok(count) => {
-                    self.pending.drain(..count);
-                    self.length += count as u64;
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::cannot_write(&self.path, &e)),
-            }
-        }
-        Ok(())
+        // Over what a write that failed may have left.
+        file.seek(SeekFrom::Start(self.length)).map_err(|e| Error::cannot_write(&self.path, &e))?;
+        let (done, result) = match write_all(disk, file, &self.pending) {
+            Ok(()) => (self.pending.len(), Ok(())),
+            Err((done, e)) => (done, Err(Error::cannot_write(&self.path, &e))),
+        };
+        self.pending.drain(..done);
+        self.length += done as u64;
+        result
     }
 
     /// Flushes, waits until the disk has everything, and says how long the file is.
-    pub fn sync(&mut self) -> Result<u64> {
-        self.flush()?;
+    pub fn sync(&mut self, disk: &dyn Disk) -> Result<u64> {
+        self.flush(disk)?;
         if let Some(file) = &self.file {
-            file.sync_data().map_err(|e| Error::cannot_write(&self.path, &e))?;
+            disk.sync(file).map_err(|e| Error::cannot_write(&self.path, &e))?;
         }
         Ok(self.length)
     }
@@ -114,6 +112,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Os;
 
     #[test]
     fn a_log_is_cut_to_where_a_checkpoint_saw_it_end() {
@@ -122,18 +121,18 @@ mod tests {
         let mut log = Log::new(&path, "h\n");
         log.create().unwrap();
         log.append(b"1\n");
-        let length = log.sync().unwrap();
+        let length = log.sync(&Os).unwrap();
         assert_eq!(length, 4);
         log.append(b"2\n");
-        log.flush().unwrap();
+        log.flush(&Os).unwrap();
         log.append(b"never written\n");
         log.resume(length).unwrap();
         log.append(b"3\n");
-        log.flush().unwrap();
+        log.flush(&Os).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "h\n1\n3\n");
         // A log that a checkpoint does not know begins anew.
         log.resume(0).unwrap();
-        log.flush().unwrap();
+        log.flush(&Os).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "h\n");
     }
 
@@ -145,12 +144,12 @@ mod tests {
         let mut log = Log::new(&path, "h\n");
         log.resume(40).unwrap();
         log.append(b"9\n");
-        log.flush().unwrap();
+        log.flush(&Os).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "h\n9\n");
         assert_eq!(fs::read_to_string(folder.path().join("a.csv.old")).unwrap(), "h\n1");
         fs::remove_file(&path).unwrap();
         log.resume(4).unwrap();
-        log.flush().unwrap();
+        log.flush(&Os).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "h\n");
     }
 

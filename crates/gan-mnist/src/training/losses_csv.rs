@@ -55,7 +55,7 @@ mod tests {
             let step = Step { number, images: 0, losses: losses_of_step, elapsed: Duration::ZERO };
             losses.stepped(&step).unwrap();
         }
-        losses.log.flush().unwrap();
+        losses.log.flush(&crate::disk::Os).unwrap();
         let text = fs::read_to_string(run.path().join("losses.csv")).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..2], ["step,d_real,d_fake,g", "1,0.1,0.33333334,12"]);

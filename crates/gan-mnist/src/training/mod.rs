@@ -4,19 +4,26 @@
 //! happens meanwhile (losses.csv, sample grids, metrics, warnings) is an [`Observer`]: adding one means a file beside
 //! this one and a line in [`observers`].
 
+pub mod checkpoint;
+mod every;
+mod interrupt;
 mod log;
 mod losses_csv;
 mod observer;
 mod sample_files;
 mod sampler;
 mod session;
+#[cfg(test)]
+mod tests;
 
+pub use every::Every;
+pub use interrupt::Interrupt;
 pub use log::Log;
 pub use losses_csv::LossesCsv;
 pub use observer::{End, Next, Observer, Outcome, Samples, Step, Trained};
 pub use sample_files::SampleFiles;
 pub use sampler::{SAMPLES, Sampler, classes_in_turn, columns, image_shape};
-pub use session::Session;
+pub use session::{Parts, Session};
 
 use crate::run_directory::RunDirectory;
 

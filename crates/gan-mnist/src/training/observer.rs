@@ -27,7 +27,8 @@ pub trait Observer {
         Ok(Next::GoOn)
     }
 
-    /// A grid of samples was drawn: every `--sample-every` steps and after the last.
+    /// A grid of samples was drawn: every `--sample-every` steps and after the last. An error, of a full disk for
+    /// instance, is noted and the run goes on, except after the last step.
     fn sampled(&mut self, samples: &Samples<'_>) -> Result<Next> {
         let _ = samples;
         Ok(Next::GoOn)
@@ -143,12 +144,16 @@ pub enum Outcome {
 /// The end of a run, or of a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct End {
+    /// The steps that were done before this part of the run.
+    pub first: u64,
     /// The steps that are done.
     pub step: u64,
     /// The steps that the run was to take.
     pub steps: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// How long this part took.
+    pub took: Duration,
     /// How long it has trained, all its parts together.
     pub elapsed: Duration,
 }

@@ -4,118 +4,238 @@ use std::time::{Duration, Instant};
 
 use gannet::{Backend, Gan, Losses};
 
-use super::{End, Next, Observer, Outcome, Sampler, Samples, Step};
+use super::checkpoint::{Checkpoint, Checkpoints, State};
+use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step};
 use crate::data::Batches;
+use crate::disk::{Disk, write_durably};
 use crate::error::{Error, Result};
+use crate::output::resume_command;
 use crate::progress::Progress;
 use crate::run_directory::{Config, RunDirectory};
 
+/// What a session is made of.
+pub struct Parts<'a, B: Backend> {
+    /// Where the run is.
+    pub run: &'a RunDirectory,
+    /// The disk that it is on.
+    pub disk: &'a dyn Disk,
+    /// The settings, which are in config.toml too.
+    pub settings: Config,
+    /// What is trained.
+    pub gan: Gan<B>,
+    /// The data.
+    pub batches: Batches,
+    /// What looks on.
+    pub observers: Vec<Box<dyn Observer>>,
+    /// Whether someone asks for the end.
+    pub interrupt: Interrupt,
+    /// Whether nothing is said meanwhile.
+    pub quiet: bool,
+}
+
+impl<B: Backend> std::fmt::Debug for Parts<'_, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} in {}", self.gan, self.run.path().display())
+    }
+}
+
 /// A run in training: a GAN, its batches, its directory, and what looks on.
 pub struct Session<'a, B: Backend> {
-    run: &'a RunDirectory,
-    settings: Config,
-    gan: Gan<B>,
-    batches: Batches,
+    parts: Parts<'a, B>,
     sampler: Sampler,
-    observers: Vec<Box<dyn Observer>>,
     progress: Progress,
-    /// When this part of the run began.
+    every: Every,
+    checkpoints: Checkpoints,
+    /// The step of the last checkpoint, and when it was written.
+    saved: (u64, Instant),
+    /// When this part of the run began, after which step, and how long the parts before it took.
     began: Instant,
+    first: u64,
+    before: Duration,
 }
 
 impl<B: Backend> std::fmt::Debug for Session<'_, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Session of {:?} in {}", self.gan, self.run.path().display())
+        write!(f, "Session of {:?}", self.parts)
+    }
+}
+
+/// What ends a run before its time.
+enum Failure {
+    /// Something went wrong.
+    Error(Error),
+    /// A number is no longer finite.
+    Diverged(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(error)
+    }
+}
+
+impl From<gannet::Error> for Failure {
+    fn from(error: gannet::Error) -> Self {
+        match error {
+            gannet::Error::Diverged(_) => Failure::Diverged(error.to_string()),
+            error => Failure::Error(error.into()),
+        }
     }
 }
 
 impl<'a, B: Backend<Element = f32>> Session<'a, B> {
-    /// A session that begins a run: the settings are in its directory, and nothing else is.
-    pub fn begin(
-        run: &'a RunDirectory,
-        settings: Config,
-        gan: Gan<B>,
-        batches: Batches,
-        observers: Vec<Box<dyn Observer>>,
-        quiet: bool,
-    ) -> Result<Self> {
-        let sampler = Sampler::new(&gan, settings.seed)?;
-        let progress = Progress::new(settings.steps, settings.sample_every, quiet);
-        let began = Instant::now();
-        let mut session = Session { run, settings, gan, batches, sampler, observers, progress, began };
-        for log in session.observers.iter_mut().flat_map(|observer| observer.logs()) {
+    /// Begins a run in a directory that holds config.toml and nothing else.
+    pub fn begin(parts: Parts<'a, B>) -> Result<Self> {
+        let mut session = Session::new(parts)?;
+        for log in session.parts.observers.iter_mut().flat_map(|observer| observer.logs()) {
             log.create()?;
         }
+        let (disk, path) = (session.parts.disk, session.parts.run.path());
+        disk.sync_folder(path).map_err(|e| Error::cannot_write(path, &e))?;
+        // So a run can go on from the moment that it has begun.
+        session.save().map_err(|failure| session.error(failure))?;
         Ok(session)
     }
 
-    /// Trains to the end. Errors are the run's: what could be saved has been.
+    /// Goes on from a checkpoint, from which the GAN was made already. The settings may differ from the checkpoint's in
+    /// the length of the run and in what does not change its numbers.
+    pub fn resume(parts: Parts<'a, B>, from: &Checkpoint) -> Result<Self> {
+        let mut session = Session::new(parts)?;
+        session.before = Duration::try_from_secs_f64(from.state.elapsed).unwrap_or_default();
+        session.restore(&from.state)?;
+        // With a new length the run is another: a checkpoint has to say so before any step is done.
+        session.save().map_err(|failure| session.error(failure))?;
+        Ok(session)
+    }
+
+    fn new(parts: Parts<'a, B>) -> Result<Self> {
+        let sampler = Sampler::new(&parts.gan, parts.settings.seed)?;
+        let every = parts.settings.checkpoint_every.parse().map_err(Error::failure)?;
+        let first = parts.gan.step();
+        let mut progress =
+            Progress::new(parts.settings.steps, parts.settings.sample_every, every, parts.quiet);
+        progress.seek(first);
+        let checkpoints = Checkpoints::new(parts.run.checkpoints(), parts.settings.keep_checkpoints);
+        let (began, before) = (Instant::now(), Duration::ZERO);
+        let saved = (first, began);
+        Ok(Session { parts, sampler, progress, every, checkpoints, saved, began, first, before })
+    }
+
+    /// Trains until the run ends. An error says how to go on if that is possible; what could be saved has been.
     pub fn run(mut self) -> Result<End> {
-        let result = self.train();
+        let mut result = self.train().map_err(|failure| self.error(failure));
         self.progress.finish();
-        let flushed = self.flush();
+        if let Err(error) = self.flush()
+            && result.is_ok()
+        {
+            result = Err(error);
+        }
         let outcome = match &result {
             Ok(outcome) => outcome.clone(),
             Err(error) => Outcome::Failed(error.to_string()),
         };
-        let (step, steps) = (self.gan.step(), self.settings.steps);
-        let end = End { step, steps, outcome, elapsed: self.elapsed() };
-        for observer in &mut self.observers {
+        let end = End {
+            first: self.first,
+            step: self.parts.gan.step(),
+            steps: self.parts.settings.steps,
+            outcome,
+            took: self.began.elapsed(),
+            elapsed: self.elapsed(),
+        };
+        for observer in &mut self.parts.observers {
             observer.ended(&end)?;
         }
-        result.and(flushed).map(|()| end)
+        result.map(|_| end)
     }
 
-    fn train(&mut self) -> Result<Outcome> {
-        let steps = self.settings.steps;
-        while self.gan.step() < steps {
-            let began = Instant::now();
-            let losses = self.step()?;
-            self.progress.stepped(began.elapsed(), losses);
-            let step = self.gan.step();
-            let last = step == steps;
-            let mut next = self.tell(losses)?;
-            if last || step.is_multiple_of(self.settings.sample_every) {
-                next = first(next, self.sample(last)?);
+    fn train(&mut self) -> Result<Outcome, Failure> {
+        loop {
+            match self.advance() {
+                Ok(Next::GoOn) => {}
+                Ok(Next::Stop(reason)) => {
+                    self.save_model()?;
+                    self.save()?;
+                    return Ok(Outcome::Stopped(reason));
+                }
+                Ok(Next::RollBack { reason, learning_rate }) => {
+                    self.roll_back(&reason, learning_rate)?;
+                    continue;
+                }
+                Err(Failure::Diverged(message)) => {
+                    let step = self.parts.gan.step();
+                    let mut next = Next::GoOn;
+                    for observer in &mut self.parts.observers {
+                        next = first(next, observer.diverged(step, &message)?);
+                    }
+                    match next {
+                        Next::GoOn => return Err(Failure::Diverged(message)),
+                        Next::Stop(reason) => return Err(Error::failure(reason).into()),
+                        Next::RollBack { reason, learning_rate } => self.roll_back(&reason, learning_rate)?,
+                    }
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             }
-            next = first(next, self.examine(last)?);
-            match next {
-                Next::GoOn => {}
-                Next::Stop(reason) => return Ok(Outcome::Stopped(reason)),
-                Next::RollBack { reason, .. } => return Err(Error::failure(reason)),
+            let step = self.parts.gan.step();
+            if step >= self.parts.settings.steps {
+                self.save()?;
+                return Ok(Outcome::Finished);
+            }
+            if self.parts.interrupt.is_requested() {
+                self.save_model()?;
+                self.save()?;
+                return Ok(Outcome::Interrupted);
+            }
+            if self.every.is_due(step, self.saved.0, self.saved.1.elapsed()) {
+                let result = self.save();
+                self.saved.1 = Instant::now();
+                self.tolerate(result)?;
             }
         }
-        Ok(Outcome::Finished)
+    }
+
+    /// One step, and everything that is due after it but a checkpoint.
+    fn advance(&mut self) -> Result<Next, Failure> {
+        let began = Instant::now();
+        let losses = self.step()?;
+        let mut next = self.tell(losses)?;
+        self.progress.stepped(began.elapsed(), losses);
+        let (step, settings) = (self.parts.gan.step(), &self.parts.settings);
+        let last = step >= settings.steps;
+        if last || step.is_multiple_of(settings.sample_every) {
+            let began = Instant::now();
+            next = first(next, self.sample(last)?);
+            self.progress.sampled(began.elapsed());
+        }
+        Ok(first(next, self.examine(last)?))
     }
 
     /// One step of the GAN.
-    fn step(&mut self) -> Result<Losses> {
-        let conditional = self.gan.classes().is_some();
-        let (images, labels) = self.batches.next_batch()?;
-        Ok(self.gan.train_on_batch(images, conditional.then_some(labels))?)
+    fn step(&mut self) -> Result<Losses, Failure> {
+        let conditional = self.parts.gan.classes().is_some();
+        let (images, labels) = self.parts.batches.next_batch()?;
+        Ok(self.parts.gan.train_on_batch(images, conditional.then_some(labels))?)
     }
 
     /// Tells the losses of the last step.
     fn tell(&mut self, losses: Losses) -> Result<Next> {
-        let number = self.gan.step();
-        let images = number * self.settings.batch_size as u64;
+        let number = self.parts.gan.step();
+        let images = number * self.parts.settings.batch_size as u64;
         let step = Step { number, images, losses, elapsed: self.elapsed() };
         let mut next = Next::GoOn;
-        for observer in &mut self.observers {
+        for observer in &mut self.parts.observers {
             next = first(next, observer.stepped(&step)?);
         }
         Ok(next)
     }
 
     /// Draws a grid, and saves the model that drew it.
-    fn sample(&mut self, last: bool) -> Result<Next> {
-        let began = Instant::now();
+    fn sample(&mut self, last: bool) -> Result<Next, Failure> {
         let elapsed = self.elapsed();
-        self.flush()?;
-        let (images, grid) = self.sampler.draw(&mut self.gan)?;
+        let (images, grid) = self.sampler.draw(&mut self.parts.gan)?;
         let Sampler { latents, labels, shape, .. } = &self.sampler;
         let samples = Samples {
-            step: self.gan.step(),
+            step: self.parts.gan.step(),
             last,
             latents,
             labels: labels.as_deref(),
@@ -124,37 +244,133 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             grid: &grid,
             elapsed,
         };
-        let mut next = Next::GoOn;
-        for observer in &mut self.observers {
-            next = first(next, observer.sampled(&samples)?);
+        let (mut next, mut results) = (Next::GoOn, Vec::new());
+        for observer in &mut self.parts.observers {
+            match observer.sampled(&samples) {
+                Ok(found) => next = first(next, found),
+                Err(error) => results.push(Err(error.into())),
+            }
         }
+        results.push(self.flush().map_err(Failure::Error));
         // Whoever stops a run here keeps what it has learnt.
-        let saved = self.gan.save(self.run.model());
-        saved.map_err(|e| Error::failure(format!("cannot save the model: {e}")))?;
-        self.progress.sampled(began.elapsed());
+        results.push(self.save_model());
+        for result in results {
+            // What the last step leaves has to be there.
+            if last { result? } else { self.tolerate(result)? }
+        }
         Ok(next)
     }
 
     /// Lets those look at the model whose time it is.
     fn examine(&mut self, last: bool) -> Result<Next> {
-        let step = self.gan.step();
+        let step = self.parts.gan.step();
         let mut next = Next::GoOn;
-        for observer in &mut self.observers {
-            if observer.period().is_some_and(|period| last || step.is_multiple_of(period)) {
-                next = first(next, observer.examine(step, &mut self.gan)?);
+        for observer in &mut self.parts.observers {
+            if let Some(period) = observer.period()
+                && (last || step.is_multiple_of(period))
+            {
+                let began = Instant::now();
+                next = first(next, observer.examine(step, &mut self.parts.gan)?);
+                self.progress.examined(period, began.elapsed());
             }
         }
         Ok(next)
     }
 
+    /// Writes model.safetensors.
+    fn save_model(&mut self) -> Result<(), Failure> {
+        let path = self.parts.run.model();
+        let cannot = |e: String| Error::failure(format!("cannot save the model {}: {e}", path.display()));
+        let bytes = self.parts.gan.to_file()?.to_bytes().map_err(cannot)?;
+        write_durably(self.parts.disk, &path, &bytes).map_err(|e| cannot(e.to_string()))?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint of this moment: logs first, so that they hold all that it speaks of.
+    fn save(&mut self) -> Result<(), Failure> {
+        let began = Instant::now();
+        let step = self.parts.gan.step();
+        let mut state = State::new(step, &self.parts.settings)?;
+        state.elapsed = self.elapsed().as_secs_f64();
+        let model = self.parts.gan.to_file()?;
+        for observer in &mut self.parts.observers {
+            for log in observer.logs() {
+                state.logs.insert(log.file_name(), log.sync(self.parts.disk)?);
+            }
+            state.observers.insert(observer.name().into(), observer.state());
+        }
+        self.checkpoints.save(self.parts.disk, &state, model)?;
+        self.saved = (step, Instant::now());
+        self.progress.saved(began.elapsed());
+        Ok(())
+    }
+
+    /// Goes back to the newest checkpoint, with other learning rates.
+    fn roll_back(&mut self, reason: &str, learning_rate: f64) -> Result<(), Failure> {
+        let from = self.checkpoints.newest()?;
+        let (step, back) = (self.parts.gan.step(), from.state.step);
+        self.parts.gan.rewind(&from.model)?;
+        self.parts.gan.scale_learning_rates(learning_rate)?;
+        self.restore(&from.state)?;
+        self.progress.note(&format!(
+            "step {step}: {reason}; back to step {back}, with learning rates times {learning_rate}"
+        ));
+        self.save()
+    }
+
+    /// Takes everything but the GAN back to a checkpoint.
+    fn restore(&mut self, state: &State) -> Result<()> {
+        let null = serde_json::Value::Null;
+        for observer in &mut self.parts.observers {
+            observer.restored(state.step, state.observers.get(observer.name()).unwrap_or(&null))?;
+            for log in observer.logs() {
+                log.resume(state.logs.get(&log.file_name()).copied().unwrap_or_default())?;
+            }
+        }
+        self.parts.batches.seek(state.step * self.parts.settings.batch_size as u64);
+        self.progress.seek(state.step);
+        Ok(())
+    }
+
     /// Writes what the logs hold back.
     fn flush(&mut self) -> Result<()> {
-        self.observers.iter_mut().flat_map(|observer| observer.logs()).try_for_each(|log| log.flush())
+        let disk = self.parts.disk;
+        self.parts
+            .observers
+            .iter_mut()
+            .flat_map(|observer| observer.logs())
+            .try_for_each(|log| log.flush(disk))
+    }
+
+    /// Says what went wrong with a file that the run can go on without, for now.
+    fn tolerate(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        match result {
+            Err(Failure::Error(error)) => {
+                self.progress.note(&format!("{error}; training goes on"));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// What a failure comes to for people: how to go on.
+    fn error(&self, failure: Failure) -> Error {
+        let saved = self.saved.0;
+        match failure {
+            Failure::Diverged(message) => Error::failure(format!(
+                "{message}; a smaller learning rate may help. The last checkpoint, after step {saved}, is in {}",
+                self.parts.run.checkpoints().display()
+            )),
+            Failure::Error(error) => Error::failure(format!(
+                "{error}; what was trained until step {saved} is saved: go on with `{}`",
+                resume_command(self.parts.run.path())
+            )),
+        }
     }
 
     /// How long the run has trained.
     fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.before + self.began.elapsed()
     }
 }
 

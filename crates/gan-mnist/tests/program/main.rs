@@ -8,4 +8,5 @@ mod gpu;
 mod pictures;
 mod program;
 mod readme;
+mod resume;
 mod train;

@@ -11,7 +11,14 @@ fn a_run_leaves_everything_it_promises() {
     let line = "--steps 3 --batch-size 4 --sample-every 2 --seed 7";
     let outcome = run(folder.path(), line).success();
     let at = folder.path().join("runs/cdcgan-1");
-    assert_eq!(names(&at), ["config.toml", "losses.csv", "model.safetensors", "samples", "samples.png"]);
+    assert_eq!(
+        names(&at),
+        ["checkpoints", "config.toml", "losses.csv", "model.safetensors", "samples", "samples.png"]
+    );
+    assert_eq!(
+        names(&at.join("checkpoints")),
+        ["lock", "step-000000.safetensors", "step-000003.safetensors"]
+    );
     assert_eq!(names(&at.join("samples")), ["step-000002.png", "step-000003.png"]);
     assert_eq!(
         fs::read(at.join("samples.png")).unwrap(),

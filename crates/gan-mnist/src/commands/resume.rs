@@ -1,0 +1,168 @@
+//! `gan-mnist resume`: goes on with a run from its last checkpoint.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gannet::{Backend, Gan};
+
+use super::train::report;
+use crate::cli::{DeviceArgs, DeviceChoice, whole_number};
+use crate::data::{Batches, DataSet};
+use crate::device::Device;
+use crate::disk::Os;
+use crate::error::{Error, Result};
+use crate::output::{note, resume_command, say};
+use crate::run_directory::{Config, RunDirectory};
+use crate::training::checkpoint::{Checkpoint, Checkpoints};
+use crate::training::{Every, Interrupt, Parts, Session, observers};
+
+/// The flags of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The run directory
+    pub run: PathBuf,
+    /// Make the run longer by so many passes over the training images
+    #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
+    pub epochs: Option<u64>,
+    /// Make the run longer by so many steps
+    #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub steps: Option<u64>,
+    /// Make the run longer by so many images, rounded up to whole steps
+    #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
+    pub images: Option<u64>,
+    /// Where to compute; another device rounds differently [default: the run's]
+    #[arg(long, value_name = "DEVICE", ignore_case = true)]
+    pub device: Option<DeviceChoice>,
+    /// Threads of the CPU device [default: one per core]
+    #[arg(long, value_name = "T", value_parser = whole_number(1, 1024), allow_negative_numbers = true)]
+    pub threads: Option<u64>,
+    /// Which GPU: its number in `devices`, or part of its name [default: the run's]
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Time (30s, 5m, 1h) or steps (500) between two checkpoints [default: the run's]
+    #[arg(long, value_name = "EVERY", allow_negative_numbers = true)]
+    pub checkpoint_every: Option<Every>,
+    /// How many checkpoints to keep, the newest [default: the run's]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
+    pub keep_checkpoints: Option<u64>,
+    /// Print the run directory and nothing else
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Goes on with a run, as if it had never been interrupted.
+pub fn run(args: &ResumeArgs) -> Result<()> {
+    let run = RunDirectory::open(&args.run)?;
+    let checkpoint = Checkpoints::new(run.checkpoints(), usize::MAX).newest()?;
+    let mut settings: Config = toml::from_str(&checkpoint.state.settings).map_err(|e| {
+        Error::failure(format!("{}: the settings in it: {}", checkpoint.path.display(), e.message()))
+    })?;
+    run.check_config(&settings)?;
+    let version = env!("CARGO_PKG_VERSION");
+    if settings.version != version {
+        note(&format!(
+            "the run was begun by version {} and goes on with version {version}: from here on its numbers may differ",
+            settings.version
+        ));
+    }
+    lengthen(&mut settings, args)?;
+    let step = checkpoint.state.step;
+    if step >= settings.steps {
+        return Err(Error::Usage(format!(
+            "{} is finished: all its {step} steps are done; make it longer with --epochs, --steps or --images",
+            run.path().display()
+        )));
+    }
+    if let Some(every) = args.checkpoint_every {
+        settings.checkpoint_every = every.to_string();
+    }
+    if let Some(keep) = args.keep_checkpoints {
+        settings.keep_checkpoints = keep as usize;
+    }
+    let data = settings.data.open()?;
+    let device = Device::open(&device_args(&mut settings, args)?)?;
+    match &device {
+        Device::Cpu(cpu) => go_on(args, &run, settings, &device, cpu, &checkpoint, &data),
+        Device::Gpu(gpu) => go_on(args, &run, settings, &device, gpu, &checkpoint, &data),
+        Device::Reference(reference) => go_on(args, &run, settings, &device, reference, &checkpoint, &data),
+    }
+}
+
+/// Adds to the length of the run what the flags ask for.
+fn lengthen(settings: &mut Config, args: &ResumeArgs) -> Result<()> {
+    let images = args.images.or(args.epochs.map(|epochs| epochs * settings.data.images as u64));
+    let batch_size = settings.batch_size as u64;
+    let more = args.steps.or(images.map(|images| images.div_ceil(batch_size))).unwrap_or_default();
+    let steps = settings.steps.checked_add(more).filter(|steps| *steps <= i64::MAX as u64 / batch_size);
+    settings.steps = steps.ok_or_else(|| Error::usage("a run cannot be that long"))?;
+    settings.images = settings.steps * batch_size;
+    Ok(())
+}
+
+/// The device that the run had, where the flags name no other.
+fn device_args(settings: &mut Config, args: &ResumeArgs) -> Result<DeviceArgs> {
+    let same = args.device.is_none();
+    let device = match (args.device, settings.device.as_str()) {
+        (Some(device), _) => device,
+        (None, _) if args.adapter.is_some() => DeviceChoice::Gpu,
+        (None, "cpu") => DeviceChoice::Cpu,
+        (None, "gpu") => DeviceChoice::Gpu,
+        (None, "reference") => DeviceChoice::Reference,
+        (None, other) => {
+            return Err(Error::failure(format!("the run was trained on '{other}', which is no device")));
+        }
+    };
+    let adapter = args.adapter.clone().or(if same { settings.adapter.clone() } else { None });
+    settings.adapter.clone_from(&adapter);
+    Ok(DeviceArgs { device, threads: args.threads, adapter })
+}
+
+fn go_on<B: Backend<Element = f32>>(
+    args: &ResumeArgs,
+    run: &RunDirectory,
+    mut settings: Config,
+    device: &Device,
+    backend: &B,
+    checkpoint: &Checkpoint,
+    data: &DataSet,
+) -> Result<()> {
+    let was = std::mem::replace(&mut settings.device_description, device.describe());
+    settings.device = device.name().into();
+    settings.threads = device.threads();
+    let mut gan = Gan::from_file(backend, &checkpoint.model)
+        .map_err(|e| Error::failure(format!("{}: {e}", checkpoint.path.display())))?;
+    gan.set_steps(settings.steps);
+    settings.model.insert("steps".into(), toml::Value::Integer(settings.steps as i64));
+    let (step, steps, batch_size) = (checkpoint.state.step, settings.steps, settings.batch_size);
+    if !args.quiet {
+        let (preset, device, path) = (&settings.preset, device.describe(), run.path().display());
+        say(&format!(
+            "{preset}: on from step {step} to {steps}, {batch_size} images each, on {device}, in {path}"
+        ));
+        if device != was {
+            note(&format!("the run was on {was} before"));
+        }
+        if gan.config().schedule.needs_length()
+            && (args.epochs, args.steps, args.images) != (None, None, None)
+        {
+            note("the learning rates follow their schedule over the new length from here on");
+        }
+    }
+    let batches = Batches::new(data, batch_size, settings.seed, 0);
+    let interrupt = Interrupt::listen(args.quiet)?;
+    let parts = Parts {
+        run,
+        disk: &Os,
+        settings: settings.clone(),
+        gan,
+        batches,
+        observers: observers(run),
+        interrupt,
+        quiet: args.quiet,
+    };
+    let session = Session::resume(parts, checkpoint)?;
+    // After the checkpoint that says the same: this file is for people.
+    run.write_config(&settings)
+        .map_err(|e| Error::failure(format!("{e}; go on with `{}`", resume_command(run.path()))))?;
+    report(run, &session.run()?, args.quiet)
+}

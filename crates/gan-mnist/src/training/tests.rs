@@ -1,0 +1,467 @@
+//! Runs that end too early, in one process: a tiny GAN with everything that has a state, on 20 images of 6 by 6.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use gannet::tensor_file::TensorFile;
+use gannet::{Cpu, Gan, GanConfig};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::checkpoint::Checkpoints;
+use super::*;
+use crate::data::idx::Idx;
+use crate::data::{Batches, DataSet, LabelledImages};
+use crate::disk::faulty::{Fault, Faulty};
+use crate::disk::{Disk, Os};
+use crate::run_directory::Config;
+
+/// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
+const TINY: &str = r#"
+name = "tiny"
+batch_size = 4
+discriminator_steps = 2
+penalties = [{ r1 = { gamma = 0.1, every = 3 } }]
+schedule = { linear = { from = 0.25 } }
+steps = 1
+ema = { share = 0.1 }
+
+[generator]
+input = [3]
+optimiser = { adam = { learning_rate = 0.01 } }
+layers = [
+  { label = { classes = 3 } },
+  { dense = { units = 8 } },
+  "batch_norm",
+  { leaky_relu = { negative_slope = 0.2 } },
+  { dense = { units = 36, activation = "tanh" } },
+  { reshape = { shape = [6, 6, 1] } },
+]
+
+[discriminator]
+input = [6, 6, 1]
+optimiser = { adam = { learning_rate = 0.01 } }
+layers = [
+  "flatten",
+  { dense = { units = 8 } },
+  { leaky_relu = { negative_slope = 0.2 } },
+  { dropout = { rate = 0.3 } },
+  { dense = { units = 1 } },
+]
+"#;
+
+fn config(steps: u64) -> GanConfig {
+    let mut config = GanConfig::from_toml(TINY).unwrap();
+    config.steps = Some(steps);
+    config
+}
+
+static CPU: LazyLock<Cpu> = LazyLock::new(|| Cpu::with_threads(1).unwrap());
+
+static DATA: LazyLock<DataSet> = LazyLock::new(|| {
+    let pixels = (0..20 * 36u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let images = Idx { shape: vec![20, 6, 6], elements: pixels };
+    let labels = Idx { shape: vec![20], elements: (0..20).map(|i| i % 3).collect() };
+    let images = LabelledImages::from_idx(("images", images), ("labels", labels), 3).unwrap();
+    DataSet::of_images("tiny", Arc::new(images))
+});
+
+fn settings(config: &GanConfig, every: &str) -> Config {
+    let steps = config.steps.unwrap();
+    Config {
+        version: env!("CARGO_PKG_VERSION").into(),
+        preset: config.name.clone(),
+        steps,
+        images: steps * 4,
+        batch_size: 4,
+        learning_rate: 0.01,
+        sample_every: 4,
+        checkpoint_every: every.into(),
+        keep_checkpoints: 2,
+        seed: config.seed,
+        device: "cpu".into(),
+        adapter: None,
+        device_description: String::new(),
+        threads: 1,
+        data: DATA.record().clone(),
+        model: config.to_toml().unwrap().parse().unwrap(),
+    }
+}
+
+/// What the next answer to a step is.
+type Script = Box<dyn FnMut(&Step) -> Result<Next>>;
+
+/// Adds up losses, as an observer with a state and a log does, and follows a script.
+struct Sum {
+    sum: f64,
+    log: Log,
+    script: Script,
+}
+
+impl Observer for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn stepped(&mut self, step: &Step) -> Result<Next> {
+        self.sum += step.losses.d_real / 3.0;
+        self.log.append(format!("{} {}\n", step.number, self.sum).as_bytes());
+        (self.script)(step)
+    }
+
+    fn diverged(&mut self, _: u64, message: &str) -> Result<Next> {
+        Ok(Next::RollBack { reason: message.into(), learning_rate: 1e-40 })
+    }
+
+    fn logs(&mut self) -> Vec<&mut Log> {
+        vec![&mut self.log]
+    }
+
+    fn state(&self) -> Value {
+        json!({ "sum": self.sum })
+    }
+
+    fn restored(&mut self, _: u64, state: &Value) -> Result<()> {
+        self.sum = state["sum"].as_f64().unwrap();
+        Ok(())
+    }
+}
+
+/// A run in a temporary folder.
+struct Run {
+    _folder: TempDir,
+    path: PathBuf,
+    interrupt: Interrupt,
+}
+
+impl Run {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Run { path: folder.path().join("run"), _folder: folder, interrupt: Interrupt::default() }
+    }
+
+    fn parts<'a>(
+        &self,
+        run: &'a RunDirectory,
+        disk: &'a dyn Disk,
+        (settings, gan): (Config, Gan<Cpu>),
+        script: Script,
+    ) -> Parts<'a, Cpu> {
+        let mut observers = observers(run);
+        let log = Log::new(run.path().join("sum.txt"), "");
+        observers.push(Box::new(Sum { sum: 0.0, log, script }));
+        let batches = Batches::new(&DATA, 4, settings.seed, 0);
+        let interrupt = self.interrupt.clone();
+        Parts { run, disk, settings, gan, batches, observers, interrupt, quiet: true }
+    }
+
+    fn begin(&self, disk: &dyn Disk, config: GanConfig, every: &str, script: Script) -> Result<End> {
+        let run = RunDirectory::create(&self.path)?;
+        let settings = settings(&config, every);
+        run.write_config(&settings)?;
+        let gan = Gan::new(&*CPU, config)?;
+        Session::begin(self.parts(&run, disk, (settings, gan), script))?.run()
+    }
+
+    fn resume(&self, disk: &dyn Disk, more: u64, script: Script) -> Result<End> {
+        let run = RunDirectory::open(&self.path)?;
+        let checkpoint = Checkpoints::new(run.checkpoints(), 2).newest()?;
+        let mut settings: Config = toml::from_str(&checkpoint.state.settings).unwrap();
+        settings.steps += more;
+        let mut gan = Gan::from_file(&*CPU, &checkpoint.model)?;
+        gan.set_steps(settings.steps);
+        Session::resume(self.parts(&run, disk, (settings, gan), script), &checkpoint)?.run()
+    }
+
+    /// Every file that has to be the same in two runs, with its bytes.
+    fn results(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut results = BTreeMap::new();
+        for folder in ["", "samples"] {
+            for entry in fs::read_dir(self.path.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
+                if path.is_file() && name != "/config.toml" {
+                    results.insert(name, fs::read(path).unwrap());
+                }
+            }
+        }
+        results
+    }
+
+    fn checkpoints(&self) -> Vec<String> {
+        let names = fs::read_dir(self.path.join("checkpoints")).unwrap();
+        let mut names: Vec<_> = names.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn go_on() -> Script {
+    Box::new(|_| Ok(Next::GoOn))
+}
+
+/// A crash in that step: nothing is saved any more.
+fn crash_in(step: u64) -> Script {
+    Box::new(move |at| if at.number == step { Err(Error::failure("crashed")) } else { Ok(Next::GoOn) })
+}
+
+fn interrupt_in(run: &Run, step: u64) -> Script {
+    let interrupt = run.interrupt.clone();
+    Box::new(move |at| {
+        if at.number == step {
+            interrupt.request();
+        }
+        Ok(Next::GoOn)
+    })
+}
+
+/// A run of that many steps that nothing disturbed.
+fn undisturbed(steps: u64) -> BTreeMap<String, Vec<u8>> {
+    let run = Run::new();
+    let end = run.begin(&Os, config(steps), "5", go_on()).unwrap();
+    assert_eq!((end.step, end.outcome), (steps, Outcome::Finished));
+    run.results()
+}
+
+#[track_caller]
+fn assert_same(found: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let different: Vec<_> = found.iter().filter(|(name, bytes)| **bytes != expected[*name]).collect();
+    assert!(different.is_empty(), "{:?}", different.iter().map(|(name, _)| name).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_that_was_interrupted_ends_with_the_same_bytes() {
+    let expected = undisturbed(22);
+    assert_eq!(
+        expected.keys().collect::<Vec<_>>(),
+        [
+            "/losses.csv",
+            "/model.safetensors",
+            "/samples.png",
+            "/sum.txt",
+            "samples/step-000004.png",
+            "samples/step-000008.png",
+            "samples/step-000012.png",
+            "samples/step-000016.png",
+            "samples/step-000020.png",
+            "samples/step-000022.png",
+        ]
+    );
+    for steps in [&[1, 2][..], &[3, 13, 21], &[5, 8, 20]] {
+        let mut run = Run::new();
+        for (part, step) in steps.iter().enumerate() {
+            run.interrupt = Interrupt::default();
+            let script = interrupt_in(&run, *step);
+            let end = match part {
+                0 => run.begin(&Os, config(22), "5", script),
+                _ => run.resume(&Os, 0, script),
+            };
+            let end = end.unwrap();
+            assert_eq!((end.step, end.outcome), (*step, Outcome::Interrupted));
+        }
+        run.interrupt = Interrupt::default();
+        run.resume(&Os, 0, go_on()).unwrap();
+        assert_same(&run.results(), &expected);
+    }
+}
+
+#[test]
+fn a_run_that_crashed_ends_with_the_same_bytes() {
+    let expected = undisturbed(22);
+    let run = Run::new();
+    let message = run.begin(&Os, config(22), "5", crash_in(4)).unwrap_err().to_string();
+    assert!(message.starts_with("crashed; what was trained until step 0 is saved"), "{message}");
+    assert!(message.contains(" resume ") && message.contains("run"), "{message}");
+    for step in [5, 9, 13, 22] {
+        run.resume(&Os, 0, crash_in(step)).unwrap_err();
+    }
+    let end = run.resume(&Os, 0, go_on()).unwrap();
+    assert_eq!((end.first, end.step), (20, 22));
+    assert_same(&run.results(), &expected);
+    assert_eq!(run.checkpoints(), ["lock", "step-000020.safetensors", "step-000022.safetensors"]);
+}
+
+/// Disks on which the n-th operation fails, for every n, and on which nothing works from the n-th operation on.
+#[test]
+fn a_run_survives_a_fault_at_every_file_operation() {
+    let steps = 5;
+    let expected = {
+        let run = Run::new();
+        run.begin(&Os, config(steps), "2", go_on()).unwrap();
+        run.results()
+    };
+    let operations = {
+        let disk = Faulty::new(Fault::Once, usize::MAX);
+        Run::new().begin(&disk, config(steps), "2", go_on()).unwrap();
+        disk.count.get()
+    };
+    // Four checkpoints of at least a file, a folder and two logs, two models.
+    assert!(operations > 4 * 8 + 2 * 4, "{operations}");
+    let (mut failed, mut ended) = (0, 0);
+    for fault in [Fault::Once, Fault::Forever] {
+        for at in 0..operations {
+            let run = Run::new();
+            let disk = Faulty::new(fault, at);
+            let result = run.begin(&disk, config(steps), "2", go_on());
+            if fault == Fault::Forever {
+                assert!(result.is_err() || at + 2 > operations, "{at}");
+            }
+            let finished = result.is_ok();
+            if finished {
+                ended += 1
+            } else {
+                failed += 1
+            }
+            let whole = run.checkpoints().iter().any(|name| name.starts_with("step-"));
+            if !finished && !whole {
+                // The run had not begun.
+                let message = run.resume(&Os, 0, go_on()).unwrap_err().to_string();
+                assert!(message.contains("no checkpoint"), "{at}: {message}");
+                continue;
+            }
+            // Whatever is there by the name of a checkpoint is whole.
+            for name in run.checkpoints().iter().filter(|name| name.starts_with("step-")) {
+                TensorFile::read(run.path.join("checkpoints").join(name)).unwrap();
+            }
+            if !finished {
+                run.resume(&Os, 0, go_on()).unwrap();
+            }
+            assert_same(&run.results(), &expected);
+            assert!(
+                run.checkpoints().iter().all(|name| !name.contains("damaged")),
+                "{:?}",
+                run.checkpoints()
+            );
+        }
+    }
+    assert!(failed > operations / 2 && ended > operations / 4, "{failed} {ended} {operations}");
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+    let expected = undisturbed(22);
+    for damage in 0..4 {
+        let run = Run::new();
+        run.begin(&Os, config(22), "5", crash_in(17)).unwrap_err();
+        let newest = run.path.join("checkpoints/step-000015.safetensors");
+        let mut bytes = fs::read(&newest).unwrap();
+        let middle = bytes.len() / 2;
+        match damage {
+            0 => bytes.truncate(middle),
+            1 => bytes.clear(),
+            2 => bytes[middle] ^= 1,
+            // In the header: another name for a tensor.
+            _ => bytes[middle / 20] ^= 1,
+        }
+        fs::write(&newest, bytes).unwrap();
+        let end = run.resume(&Os, 0, go_on()).unwrap();
+        assert_eq!((end.first, end.step), (10, 22), "{damage}");
+        assert_same(&run.results(), &expected);
+        assert!(run.checkpoints().contains(&"step-000015.safetensors.damaged".into()));
+    }
+}
+
+#[test]
+fn without_a_whole_checkpoint_a_run_says_so() {
+    let run = Run::new();
+    run.begin(&Os, config(22), "5", crash_in(4)).unwrap_err();
+    let only = run.path.join("checkpoints/step-000000.safetensors");
+    fs::write(&only, "x").unwrap();
+    let message = run.resume(&Os, 0, go_on()).unwrap_err().to_string();
+    assert!(message.contains("step-000000.safetensors is damaged: this file is only 1 bytes"), "{message}");
+    assert!(message.contains("no other checkpoint"), "{message}");
+    let message = run.resume(&Os, 0, go_on()).unwrap_err().to_string();
+    assert!(message.contains("there is no checkpoint in"), "{message}");
+}
+
+/// With constant rates, a longer run is what it would have been from the start.
+#[test]
+fn a_run_can_be_made_longer() {
+    let constant = |steps| {
+        let mut config = config(steps);
+        config.schedule = gannet::Schedule::Constant;
+        config
+    };
+    let long = Run::new();
+    long.begin(&Os, constant(20), "5", go_on()).unwrap();
+    let run = Run::new();
+    run.begin(&Os, constant(12), "5", go_on()).unwrap();
+    // The new length is kept when the run is interrupted at once.
+    run.resume(&Os, 8, crash_in(13)).unwrap_err();
+    let end = run.resume(&Os, 0, go_on()).unwrap();
+    assert_eq!((end.first, end.step, end.steps), (12, 20, 20));
+    assert_same(&run.results(), &long.results());
+}
+
+/// With a schedule, the rates of the steps that come are those of a run of the new length.
+#[test]
+fn a_longer_run_follows_its_schedule_to_the_new_end() {
+    let run = Run::new();
+    run.begin(&Os, config(12), "5", go_on()).unwrap();
+    let weights = || {
+        let file = TensorFile::read(run.path.join("model.safetensors")).unwrap();
+        file.tensor("discriminator/1.dense/kernel").unwrap().values.to::<f64>()
+    };
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>();
+    let before = weights();
+    run.resume(&Os, 12, go_on()).unwrap();
+    let after = weights();
+    // Half of the rate is left at the join, where the short run had come to almost nothing.
+    assert!(distance(&before, &after) > 0.1, "{}", distance(&before, &after));
+    let schedule = config(24).schedule;
+    assert!(
+        schedule.factor(12, 24) > 0.6 && schedule.factor(11, 12) < 0.12 && schedule.factor(23, 24) < 0.06
+    );
+}
+
+#[test]
+fn a_run_can_go_back_with_smaller_steps() {
+    let run = Run::new();
+    let done = Arc::new(AtomicBool::new(false));
+    let script = Box::new(move |step: &Step| {
+        let again = step.number == 13 && !done.swap(true, Ordering::SeqCst);
+        let back = Next::RollBack { reason: "for the test".into(), learning_rate: 0.5 };
+        Ok(if again { back } else { Next::GoOn })
+    });
+    let end = run.begin(&Os, config(22), "5", script).unwrap();
+    assert_eq!((end.step, end.outcome), (22, Outcome::Finished));
+    let (results, expected) = (run.results(), undisturbed(22));
+    let rows = |results: &BTreeMap<String, Vec<u8>>| {
+        let text = String::from_utf8(results["/losses.csv"].clone()).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (rows, expected) = (rows(&results), rows(&expected));
+    assert_eq!(rows.len(), 23);
+    // Row 0 is the header. The generator's loss is that against the discriminator of the same step.
+    assert_eq!(rows[..11], expected[..11]);
+    assert_ne!(rows[11..], expected[11..]);
+    assert!(rows.iter().skip(1).zip(1..).all(|(row, step)| row.starts_with(&format!("{step},"))));
+    let text = TensorFile::read(run.path.join("model.safetensors")).unwrap().description.unwrap();
+    let model: toml::Table = text.parse().unwrap();
+    assert_eq!(model["model"]["generator"]["optimiser"]["adam"]["learning_rate"].as_float(), Some(0.005));
+}
+
+#[test]
+fn a_run_that_diverges_can_go_back() {
+    let mut config = config(12);
+    let rate = config.generator_optimiser.with_learning_rate(1e38);
+    (config.generator_optimiser, config.discriminator_optimiser) = (rate, rate);
+    let run = Run::new();
+    let end = run.begin(&Os, config, "5", go_on()).unwrap();
+    assert_eq!((end.step, end.outcome), (12, Outcome::Finished));
+}
+
+#[test]
+fn a_run_that_an_observer_stops_is_saved() {
+    let run = Run::new();
+    let stop =
+        Box::new(|step: &Step| Ok(if step.number == 7 { Next::Stop("enough".into()) } else { Next::GoOn }));
+    let end = run.begin(&Os, config(22), "5", stop).unwrap();
+    assert_eq!((end.step, end.outcome), (7, Outcome::Stopped("enough".into())));
+    assert_eq!(run.resume(&Os, 0, go_on()).unwrap().first, 7);
+    assert_same(&run.results(), &undisturbed(22));
+}
