@@ -149,7 +149,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     }
 
     fn train(&mut self) -> Result<Outcome, Failure> {
-        loop {
+        while self.parts.gan.step() < self.parts.settings.steps {
             match self.advance() {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Stop(reason)) => {
@@ -179,7 +179,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             let step = self.parts.gan.step();
             if step >= self.parts.settings.steps {
                 self.save()?;
-                return Ok(Outcome::Finished);
+                break;
             }
             if self.parts.interrupt.is_requested() {
                 self.save_model()?;
@@ -192,6 +192,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 self.tolerate(result)?;
             }
         }
+        Ok(Outcome::Finished)
     }
 
     /// One step, and everything that is due after it but a checkpoint.
