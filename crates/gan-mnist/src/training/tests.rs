@@ -17,7 +17,8 @@ use crate::data::idx::Idx;
 use crate::data::{Batches, DataSet, LabelledImages};
 use crate::disk::faulty::{Fault, Faulty};
 use crate::disk::{Disk, Os};
-use crate::run_directory::Config;
+use crate::error::{Error, Result};
+use crate::run_directory::{Config, RunDirectory};
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
 const TINY: &str = r#"
