@@ -10,7 +10,7 @@ use crate::data::{Batches, DataSet, check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::disk::Os;
 use crate::error::{Error, Result};
-use crate::output::{program, resume_command, say, shell_word};
+use crate::output::{note, program, resume_command, say, shell_word};
 use crate::run_directory::{Config, RunDirectory};
 use crate::training::{End, Interrupt, Outcome, Parts, Session, image_shape, observers};
 
@@ -94,6 +94,12 @@ fn train<B: Backend<Element = f32>>(
         say(&format!("{preset}: {steps} steps of {batch_size} images on {device}, into {run}"));
     }
 
+    if let (None, Some(classes), false, Some(path)) =
+        (gan.classes(), data.classes(), args.quiet, &data.record().path)
+    {
+        let (preset, path) = (&args.preset, path.display());
+        note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
+    }
     let batches = Batches::new(&data, batch_size, args.seed, 0);
     let session = Session::begin(Parts {
         run: &run,

@@ -16,6 +16,10 @@ pub enum NamedSet {
     Mnist,
     /// The same in colours drawn from the seed, on grounds of other colours
     Colour,
+    /// Fashion-MNIST, clothes: 60,000 of 28 x 28, grey, from the cache folder
+    Fashion,
+    /// KMNIST, cursive Japanese: 60,000 of 28 x 28, grey, from the cache folder
+    Kmnist,
 }
 
 impl NamedSet {
@@ -24,6 +28,8 @@ impl NamedSet {
         match self {
             NamedSet::Mnist => "mnist",
             NamedSet::Colour => "colour",
+            NamedSet::Fashion => "fashion",
+            NamedSet::Kmnist => "kmnist",
         }
     }
 }
@@ -34,10 +40,11 @@ pub struct DataArgs {
     /// A set of images that has a name [default: mnist, or the set that the preset is named after]
     #[arg(long, value_name = "SET", conflicts_with = "data")]
     pub dataset: Option<NamedSet>,
-    /// Your own images: IDX files
+    /// Your own images: IDX files, CIFAR-10 batches, or a folder of PNG, JPEG or WebP, with a folder for each class or none
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
-    /// Crop to the middle and scale to S x S pixels
+    /// Crop to the middle and scale to S x S pixels [default: pictures of a folder as the model needs them, others as
+    /// they are]
     #[arg(long, value_name = "S", value_parser = crate::cli::whole_number(1, 1024), allow_negative_numbers = true)]
     pub image_size: Option<u64>,
     /// 1 makes images grey, 3 repeats grey three times [default: 3 where grey images meet a model of 3, otherwise as

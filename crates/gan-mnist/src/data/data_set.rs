@@ -6,8 +6,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::cached_set::{FASHION, KMNIST};
 use super::fingerprint::Fingerprint;
-use super::{Coloured, Images, NamedSet, Resized, idx_files, mnist};
+use super::{Coloured, Images, NamedSet, Resized, cifar, folder, idx_files, mnist};
 use crate::error::{Error, Result};
 use crate::picture::ImageShape;
 
@@ -87,15 +88,13 @@ impl Request {
                 let Stored { images, sha256 } = open_mnist(split)?;
                 Some(Stored { images: Arc::new(Coloured::new(images, self.seed)), sha256 })
             }
-            Source::Path(path) => self.open_path(path, split)?,
+            Source::Named(NamedSet::Fashion) => Some(FASHION.open(split)?),
+            Source::Named(NamedSet::Kmnist) => Some(KMNIST.open(split)?),
+            Source::Path(path) => self.open_path(path, split, model)?,
         };
         let Some(Stored { images, sha256 }) = stored else { return Ok(None) };
-        let native = images.shape();
-        let (height, width) = self.size.unwrap_or((native.height, native.width));
-        // Grey digits fit a model of three channels as they are.
-        let widened = native.channels == 1 && model.is_some_and(|model| model.channels == 3);
-        let channels = self.channels.unwrap_or(if widened { 3 } else { native.channels });
-        let shape = ImageShape { height, width, channels };
+        let shape = self.target(images.shape(), model);
+        let ImageShape { height, width, channels } = shape;
         let images = Resized::of(images, shape);
         let (dataset, path) = match &self.source {
             Source::Named(set) => (Some(set.name().to_string()), None),
@@ -116,8 +115,44 @@ impl Request {
         Ok(Some(DataSet { images, record }))
     }
 
-    fn open_path(&self, path: &Path, split: Split) -> Result<Option<Stored>> {
-        idx_files::open(path, split)
+    /// The shape that images of the shape `native` come in.
+    fn target(&self, native: ImageShape, model: Option<ImageShape>) -> ImageShape {
+        let (height, width) = self.size.unwrap_or((native.height, native.width));
+        // Grey digits fit a model of three channels as they are.
+        let widened = native.channels == 1 && model.is_some_and(|model| model.channels == 3);
+        let channels = self.channels.unwrap_or(if widened { 3 } else { native.channels });
+        ImageShape { height, width, channels }
+    }
+
+    /// Looks what there is: IDX files, CIFAR-10 batches or pictures.
+    fn open_path(&self, path: &Path, split: Split, model: Option<ImageShape>) -> Result<Option<Stored>> {
+        if !path.exists() {
+            return Err(Error::failure(format!("{}: there is no such file or folder", path.display())));
+        }
+        if !path.is_dir() {
+            return match (path.extension().is_some_and(|ending| ending == "bin"), split) {
+                (true, Split::Train) => cifar::open(&[path.to_path_buf()]).map(Some),
+                (true, Split::Test) => Ok(None),
+                (false, split) => idx_files::open(path, split),
+            };
+        }
+        let found = match (idx_files::open(path, split)?, cifar::find(path, split)?) {
+            (Some(stored), _) => Some(stored),
+            (None, batches) if !batches.is_empty() => Some(cifar::open(&batches)?),
+            // Pictures may have any size: those of the model, where nothing else is asked for.
+            (None, _) => folder::open(path, split, |native| {
+                let size = model.filter(|_| self.size.is_none()).unwrap_or(native);
+                self.target(ImageShape { channels: native.channels, ..size }, model)
+            })?,
+        };
+        if found.is_some() || split == Split::Test {
+            return Ok(found);
+        }
+        Err(Error::failure(format!(
+            "{}: has no images: expected train-images-idx3-ubyte (packed as .gz or not), data_batch_1.bin, pictures \
+             (.png, .jpg, .jpeg, .webp), or folders of pictures, one for each class",
+            path.display()
+        )))
     }
 }
 

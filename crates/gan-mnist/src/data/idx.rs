@@ -40,7 +40,10 @@ pub enum IdxError {
         found: [u8; 4],
     },
     /// The announced sizes multiply to too much.
-    #[error("{file}: the sizes {shape:?} at offset 4 are more than {MAX_ELEMENTS} bytes")]
+    #[error(
+        "{file}: the sizes {shape:?} at offset 4 are more than {MAX_ELEMENTS} bytes; a set of images may have more \
+         where it is not packed"
+    )]
     TooLarge {
         /// The file's name.
         file: String,
@@ -80,18 +83,7 @@ pub enum IdxError {
 /// Reads a whole IDX file of bytes. `file` names it in errors. Takes no more memory than the file has
 /// elements, and none for what a header only claims.
 pub fn read_idx(file: &str, mut reader: impl Read) -> Result<Idx, IdxError> {
-    let mut offset = 0;
-    let magic = read_exactly(file, &mut reader, &mut offset, 4)?;
-    let found = [magic[0], magic[1], magic[2], magic[3]];
-    let [0, 0, 8, rank @ 1..=MAX_RANK] = found else {
-        return Err(IdxError::Magic { file: file.into(), found });
-    };
-    let sizes = read_exactly(file, &mut reader, &mut offset, 4 * usize::from(rank))?;
-    let shape: Vec<usize> = sizes
-        .chunks_exact(4)
-        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
-        .map(|size| usize::try_from(size).unwrap_or(usize::MAX))
-        .collect();
+    let (shape, mut offset) = read_header(file, &mut reader)?;
     let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     let Some(elements) = elements.filter(|&n| n <= MAX_ELEMENTS) else {
         return Err(IdxError::TooLarge { file: file.into(), shape });
@@ -102,6 +94,23 @@ pub fn read_idx(file: &str, mut reader: impl Read) -> Result<Idx, IdxError> {
         Ok(_) => Err(IdxError::TrailingBytes { file: file.into(), offset }),
         Err(source) => Err(IdxError::Read { file: file.into(), offset, source }),
     }
+}
+
+/// Reads the header of an IDX file of bytes: its shape, and the offset of the first element.
+pub fn read_header(file: &str, mut reader: impl Read) -> Result<(Vec<usize>, u64), IdxError> {
+    let mut offset = 0;
+    let magic = read_exactly(file, &mut reader, &mut offset, 4)?;
+    let found = [magic[0], magic[1], magic[2], magic[3]];
+    let [0, 0, 8, rank @ 1..=MAX_RANK] = found else {
+        return Err(IdxError::Magic { file: file.into(), found });
+    };
+    let sizes = read_exactly(file, &mut reader, &mut offset, 4 * usize::from(rank))?;
+    let shape = sizes
+        .chunks_exact(4)
+        .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        .map(|size| usize::try_from(size).unwrap_or(usize::MAX))
+        .collect();
+    Ok((shape, offset))
 }
 
 /// The number and the size of the images in a file of shape [N, height, width], grey, or [N, height, width, 1 or 3].

@@ -36,6 +36,15 @@ impl LabelledImages {
         LabelledImages { shape, classes: Some(classes), pixels, labels }
     }
 
+    /// The same with a number of classes that is known. Errors when a label is higher.
+    pub fn with_classes(mut self, classes: usize) -> Result<Self> {
+        if let Some(label) = self.labels.iter().find(|&&label| usize::from(label) >= classes) {
+            return Err(Error::failure(format!("the label {label} is none of 0 to {}", classes - 1)));
+        }
+        self.classes = Some(classes);
+        Ok(self)
+    }
+
     /// Joins a file of images [N, height, width], grey, or [N, height, width, 1 or 3] and one of labels `[N]`, each
     /// with its name for errors. Refuses other shapes, empty sets, counts that differ, and labels from `classes` up.
     pub fn from_idx(images: (&str, Idx), labels: (&str, Idx), classes: usize) -> Result<Self> {

@@ -3,16 +3,20 @@
 pub mod area;
 mod args;
 mod batches;
+mod cached_set;
+pub mod cifar;
 mod colour;
 mod compared;
 mod data_set;
 mod fingerprint;
 mod fit;
+mod folder;
 pub mod idx;
 mod idx_files;
 mod images;
 mod labelled_images;
 pub mod mnist;
+mod positioned;
 mod resized;
 mod shuffle;
 
@@ -22,6 +26,7 @@ pub use colour::Coloured;
 pub use compared::Compared;
 pub use data_set::{DataRecord, DataSet, Split};
 pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of};
+pub use folder::Folder;
 pub use images::{Images, Scratch};
 pub use labelled_images::LabelledImages;
 pub use resized::Resized;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench;
+mod data;
 mod evaluate;
 mod generate;
 mod gpu;

@@ -1,0 +1,147 @@
+//! Sets that lie in the cache folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::data_set::{Split, Stored};
+use super::{LabelledImages, idx_files};
+use crate::error::{Error, Result};
+
+/// Of each set ten classes.
+const CLASSES: usize = 10;
+
+/// A set of four IDX files that is not part of the program.
+#[derive(Debug)]
+pub(super) struct CachedSet {
+    name: &'static str,
+    /// Where its files are published; names are put behind.
+    source: &'static str,
+    /// Images and labels to train on, and to test on: name, and SHA-256 as several independent projects publish it.
+    files: [(&'static str, &'static str); 4],
+}
+
+/// Zalando's pictures of clothes. The checksums are also those of the files in Debian's package dataset-fashion-mnist.
+pub(super) const FASHION: CachedSet = CachedSet {
+    name: "fashion",
+    source: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    files: [
+        ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+        ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+        ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+        ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    ],
+};
+
+/// Cursive Japanese characters of the Center for Open Data in the Humanities.
+pub(super) const KMNIST: CachedSet = CachedSet {
+    name: "kmnist",
+    source: "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    files: [
+        ("train-images-idx3-ubyte.gz", "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+        ("train-labels-idx1-ubyte.gz", "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+        ("t10k-images-idx3-ubyte.gz", "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+        ("t10k-labels-idx1-ubyte.gz", "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+    ],
+};
+
+impl CachedSet {
+    /// Opens one part. Errors when a file is missing, and says where to get it and where to put it, or is another.
+    pub(super) fn open(&self, split: Split) -> Result<Stored> {
+        self.open_in(&cache_folder()?.join(self.name), split)
+    }
+
+    fn open_in(&self, folder: &Path, split: Split) -> Result<Stored> {
+        let [train_images, train_labels, test_images, test_labels] = &self.files;
+        let (images, labels) = match split {
+            Split::Train => (train_images, train_labels),
+            Split::Test => (test_images, test_labels),
+        };
+        let missing: Vec<&str> =
+            [images, labels].iter().map(|file| file.0).filter(|name| !folder.join(name).exists()).collect();
+        if !missing.is_empty() {
+            return Err(Error::failure(format!(
+                "the set {} is not in {}: put {} there, from {}, or name a folder that has the files with --data",
+                self.name,
+                folder.display(),
+                missing.join(" and "),
+                self.source
+            )));
+        }
+        for (name, sha256) in [images, labels] {
+            let path = folder.join(name);
+            let found = sha256_of(&path).map_err(|e| Error::cannot_read(&path, &e))?;
+            if found != *sha256 {
+                return Err(Error::failure(format!(
+                    "{}: has the sha256 {found}, the published file has {sha256}: fetch it again from {}{name}",
+                    path.display(),
+                    self.source
+                )));
+            }
+        }
+        let Stored { images, sha256 } = idx_files::open_pair(&folder.join(images.0), &folder.join(labels.0))?;
+        // The highest label need not occur in a part.
+        let images = LabelledImages::copy_of(images.as_ref(), 0..images.len())?.with_classes(CLASSES)?;
+        Ok(Stored { images: Arc::new(images), sha256 })
+    }
+}
+
+fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Where sets are kept: GANNET_CACHE, or `gannet` in the user's cache folder.
+fn cache_folder() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || {
+        let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
+        folder
+            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+            .map(|folder| folder.join("gannet"))
+    };
+    variable("GANNET_CACHE").or_else(user).ok_or_else(|| {
+        Error::failure(
+            "there is no cache folder for data sets: name one in the environment variable GANNET_CACHE",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(folder: &Path, split: Split) -> String {
+        match KMNIST.open_in(folder, split) {
+            Ok(_) => panic!("opened"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn missing_and_other_files_are_named_with_where_to_get_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = message(folder.path(), Split::Train);
+        for part in
+            ["kmnist", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz", "codh.rois", "--data"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(text.contains(&folder.path().display().to_string()), "{text}");
+        for name in ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"] {
+            std::fs::write(folder.path().join(name), "<html>not found</html>").unwrap();
+        }
+        let text = message(folder.path(), Split::Test);
+        assert!(
+            text.contains("t10k-images-idx3-ubyte.gz: has the sha256") && text.contains("edd7a857"),
+            "{text}"
+        );
+    }
+}
