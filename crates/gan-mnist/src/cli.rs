@@ -9,6 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use gannet::presets;
 
+use crate::commands::export::ExportArgs;
+use crate::commands::import::ImportArgs;
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
 use crate::commands::resume::ResumeArgs;
@@ -45,6 +47,10 @@ pub enum Command {
     Interpolate(InterpolateArgs),
     /// Draw images beside the training images nearest to them
     Neighbours(NeighboursArgs),
+    /// Write a model for PyTorch, ONNX or NumPy
+    Export(ExportArgs),
+    /// Read a model's weights from PyTorch
+    Import(ImportArgs),
     /// Score a model's images beside real ones
     Evaluate(EvaluateArgs),
     /// Train the classifier whose features `evaluate` compares

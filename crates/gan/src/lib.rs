@@ -22,6 +22,7 @@
 //! - [`layers`], [`losses`], [`optimisers`], [`Schedule`] and [`Ema`]: what a GAN is made of.
 //! - [`metrics`]: how good generated images are, beside real ones.
 //! - [`presets`]: recipes that work, as model files to copy and change.
+//! - [`export`]: trained models for PyTorch, ONNX and NumPy.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod compiled;
 mod config;
 mod ema;
 mod error;
+pub mod export;
 mod gan;
 mod initialiser;
 mod layer;

@@ -92,13 +92,8 @@ impl TensorFile {
 
     /// Reads a file from memory. Errors with a sentence for people; never panics, whatever the bytes.
     pub fn parse(bytes: &[u8]) -> Result<TensorFile, String> {
-        let not_one = |reason: String| format!("{}; expected a safetensors file", reason);
-        if let Some(kind) = foreign(bytes) {
-            return Err(not_one(format!("this is {kind}")));
-        }
-        let broken = |e: safetensors::SafeTensorError| not_one(diagnose(bytes, &e));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let file = deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| not_one(&diagnose(bytes, &e)))?;
         let description = header.metadata().as_ref().and_then(|m| m.get(KEY)).cloned();
         let mut tensors = Vec::new();
         for (name, view) in file.iter() {
@@ -135,6 +130,18 @@ impl TensorFile {
         let bytes = self.to_bytes().map_err(|message| Error::file(path.as_ref(), message))?;
         write_whole(path.as_ref(), &bytes)
     }
+}
+
+/// The tensors of a safetensors file, whatever they are. Errors with a sentence for people.
+pub(crate) fn deserialize(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
+    if let Some(kind) = foreign(bytes) {
+        return Err(not_one(&format!("this is {kind}")));
+    }
+    SafeTensors::deserialize(bytes).map_err(|e| not_one(&diagnose(bytes, &e)))
+}
+
+fn not_one(reason: &str) -> String {
+    format!("{reason}; expected a safetensors file")
 }
 
 /// Writes `bytes` beside `path` and renames the file: at `path` there is the old file or the whole new one.

@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod devices;
 pub mod evaluate;
+pub mod export;
 pub mod generate;
+pub mod import;
 pub mod interpolate;
 pub mod neighbours;
 pub mod resume;

@@ -1,0 +1,137 @@
+//! `gan-mnist export`: a trained model for PyTorch, ONNX or NumPy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use gannet::export::{self, Part, npz, onnx, torch};
+use gannet::tensor_file::TensorFile;
+use gannet::{Backend, Cpu, Gan};
+
+use crate::cli::whole_number;
+use crate::error::{Error, Result};
+use crate::files::PendingFile;
+use crate::output::say;
+use crate::run_directory::MODEL;
+
+/// Inputs among the test vectors.
+const TEST_VECTORS: u64 = 16;
+
+/// The flags of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// A model.safetensors, or the run directory that holds it
+    pub model: PathBuf,
+    /// What to write
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Format,
+    /// Which of the two models
+    #[arg(long, value_name = "PART", default_value = "generator")]
+    pub part: PartChoice,
+    /// The file to write; for safetensors-torch the Python class goes beside it, as .py
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Also write inputs, and what Gannet makes of them, to check the exported model by
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub test_vectors: Option<PathBuf>,
+    /// How many inputs --test-vectors holds, one batch
+    #[arg(long, value_name = "N", default_value_t = TEST_VECTORS, value_parser = whole_number(1, 4096), allow_negative_numbers = true, requires = "test_vectors")]
+    pub count: u64,
+}
+
+/// What can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// PyTorch: weights under its names and in its layouts, and the class that loads them
+    SafetensorsTorch,
+    /// ONNX, operator set 17; images are [N, C, H, W]
+    Onnx,
+    /// NumPy arrays with Gannet's names and layouts
+    Npz,
+}
+
+/// One of the two models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartChoice {
+    /// From latents to images, its average where there is one
+    Generator,
+    /// From images to scores
+    Discriminator,
+}
+
+impl From<PartChoice> for Part {
+    fn from(choice: PartChoice) -> Part {
+        match choice {
+            PartChoice::Generator => Part::Generator,
+            PartChoice::Discriminator => Part::Discriminator,
+        }
+    }
+}
+
+/// Writes what the flags ask for.
+pub fn run(args: &ExportArgs) -> Result<()> {
+    let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
+    let part = args.part.into();
+    // Everything that is to be written is opened before any work.
+    let class = match args.format {
+        Format::SafetensorsTorch => Some(class_file(&args.out)?),
+        Format::Onnx | Format::Npz => None,
+    };
+    let out = PendingFile::create(&args.out)?;
+    let vectors = args.test_vectors.as_deref().map(PendingFile::create).transpose()?;
+    let gan = Gan::load(&cpu()?, &model)
+        .map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
+    let tensors = match &vectors {
+        Some(_) => Some(test_vectors(&gan, part, args.count as usize)?),
+        None => None,
+    };
+    let (bytes, text) = match args.format {
+        Format::SafetensorsTorch => {
+            let name = args.out.file_name().unwrap_or_default().to_string_lossy();
+            let torch::Export { weights, class } = torch::export(&gan, part, &name)?;
+            (weights, Some(class))
+        }
+        Format::Onnx => (onnx::export(&gan, part)?, None),
+        Format::Npz => (npz::export(&gan, part)?, None),
+    };
+    out.finish_with(&bytes)?;
+    let mut files = vec![args.out.display().to_string()];
+    if let (Some(file), Some(text)) = (class, text) {
+        files.push(file.target().display().to_string());
+        file.finish_with(text.as_bytes())?;
+    }
+    if let (Some(file), Some(tensors)) = (vectors, tensors) {
+        files.push(file.target().display().to_string());
+        file.finish_with(&tensors)?;
+    }
+    say(&format!("{part} of {} after {} steps in {}", gan.config().name, gan.step(), files.join(", ")));
+    Ok(())
+}
+
+fn test_vectors<B: Backend>(gan: &Gan<B>, part: Part, count: usize) -> Result<Vec<u8>> {
+    let tensors = export::test_vectors(gan, part, count, 42)?;
+    TensorFile { description: None, tensors }.to_bytes().map_err(Error::failure)
+}
+
+/// The Python file beside `weights`. A file of that name that this command did not write is somebody's work.
+fn class_file(weights: &Path) -> Result<PendingFile> {
+    let path = weights.with_extension("py");
+    if path == weights {
+        return Err(Error::usage(format!(
+            "--out {} is where the Python class goes: name the weights .safetensors",
+            weights.display()
+        )));
+    }
+    if fs::read(&path).is_ok_and(|text| !text.starts_with(torch::HEADING.as_bytes())) {
+        return Err(Error::failure(format!(
+            "{} exists and was not written by `export`: the Python class goes there, so name another --out",
+            path.display()
+        )));
+    }
+    PendingFile::create(&path)
+}
+
+/// The device that models are read on.
+pub(super) fn cpu() -> Result<Cpu> {
+    Cpu::new().map_err(Error::failure)
+}
