@@ -108,31 +108,32 @@ impl Picture {
     }
 
     /// Writes a PNG into `file` and finishes it.
-    pub fn write_png(&self, mut file: PendingFile) -> Result<()> {
+    pub fn write_png(&self, file: PendingFile) -> Result<()> {
         let path = file.target().to_path_buf();
-        let describe =
-            |e: png::EncodingError| Error::failure(format!("cannot write {}: {e}", path.display()));
+        let png =
+            self.to_png().map_err(|e| Error::failure(format!("cannot write {}: {e}", path.display())))?;
+        file.finish_with(&png)
+    }
+
+    /// The bytes of a PNG.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
         let (Ok(width), Ok(height)) = (u32::try_from(self.shape.width), u32::try_from(self.shape.height))
         else {
-            return Err(Error::failure(format!("cannot write {}: the picture is too large", path.display())));
+            return Err(Error::failure("the picture is too large"));
         };
         let color = match self.shape.channels {
             1 => png::ColorType::Grayscale,
             3 => png::ColorType::Rgb,
-            n => {
-                let path = path.display();
-                return Err(Error::failure(format!(
-                    "cannot write {path}: a PNG has 1 or 3 channels, not {n}"
-                )));
-            }
+            n => return Err(Error::failure(format!("a PNG has 1 or 3 channels, not {n}"))),
         };
-        let mut encoder = png::Encoder::new(&mut file, width, height);
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
         encoder.set_color(color);
         encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(describe)?;
-        writer.write_image_data(&self.pixels).map_err(describe)?;
-        writer.finish().map_err(describe)?;
-        file.finish()
+        let mut writer = encoder.write_header().map_err(Error::failure)?;
+        writer.write_image_data(&self.pixels).map_err(Error::failure)?;
+        writer.finish().map_err(Error::failure)?;
+        Ok(bytes)
     }
 
     /// Writes a PNG to `path`, all or nothing.

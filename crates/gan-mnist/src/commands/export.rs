@@ -79,8 +79,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     };
     let out = PendingFile::create(&args.out)?;
     let vectors = args.test_vectors.as_deref().map(PendingFile::create).transpose()?;
-    let gan = Gan::load(&cpu()?, &model)
-        .map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
+    let gan = Gan::load(&cpu()?, &model).map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
     let tensors = match &vectors {
         Some(_) => Some(test_vectors(&gan, part, args.count as usize)?),
         None => None,

@@ -13,6 +13,7 @@ mod observer;
 mod sample_files;
 mod sampler;
 mod session;
+mod tensorboard;
 #[cfg(test)]
 mod tests;
 
@@ -24,10 +25,11 @@ pub use observer::{End, Next, Observer, Outcome, Samples, Step, Trained};
 pub use sample_files::SampleFiles;
 pub use sampler::{SAMPLES, Sampler, classes_in_turn, columns, image_shape};
 pub use session::{Parts, Session};
+pub use tensorboard::{EVENTS, TensorBoard};
 
 use crate::run_directory::RunDirectory;
 
 /// What looks on at every run, in the order in which it is told.
 pub fn observers(run: &RunDirectory) -> Vec<Box<dyn Observer>> {
-    vec![Box::new(LossesCsv::new(run)), Box::new(SampleFiles::new(run))]
+    vec![Box::new(LossesCsv::new(run)), Box::new(SampleFiles::new(run)), Box::new(TensorBoard::new(run))]
 }

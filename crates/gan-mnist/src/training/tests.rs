@@ -184,7 +184,9 @@ impl Run {
             for entry in fs::read_dir(self.path.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
-                if path.is_file() && name != "/config.toml" {
+                // The event file holds times.
+                let compared = !["/config.toml", "/events.out.tfevents"].contains(&name.as_str());
+                if path.is_file() && compared {
                     results.insert(name, fs::read(path).unwrap());
                 }
             }

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod data;
 mod evaluate;
+mod export;
 mod generate;
 mod gpu;
 mod pictures;

@@ -13,7 +13,15 @@ fn a_run_leaves_everything_it_promises() {
     let at = folder.path().join("runs/cdcgan-1");
     assert_eq!(
         names(&at),
-        ["checkpoints", "config.toml", "losses.csv", "model.safetensors", "samples", "samples.png"]
+        [
+            "checkpoints",
+            "config.toml",
+            "events.out.tfevents",
+            "losses.csv",
+            "model.safetensors",
+            "samples",
+            "samples.png"
+        ]
     );
     assert_eq!(
         names(&at.join("checkpoints")),

@@ -154,7 +154,12 @@ impl Lowering<'_> {
                 ));
             }
             let inner: Normalised = options(layer)?;
-            return self.step(inner.layer.0.as_ref(), number, input, &Place { spectral: true, ..place.clone() });
+            return self.step(
+                inner.layer.0.as_ref(),
+                number,
+                input,
+                &Place { spectral: true, ..place.clone() },
+            );
         }
         let name = format!("{}{}_{number}", place.prefix, layer.kind());
         let layer = match layer.kind() {
@@ -296,7 +301,8 @@ fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<
         Known::BatchNorm(_) => [scale(), moving()].concat(),
         Known::ConditionalBatchNorm(l) => {
             let table = vec![l.classes, channels];
-            [moving(), vec![("_gamma.weight", "gamma", table.clone()), ("_beta.weight", "beta", table)]].concat()
+            [moving(), vec![("_gamma.weight", "gamma", table.clone()), ("_beta.weight", "beta", table)]]
+                .concat()
         }
         Known::GroupNorm(_) | Known::InstanceNorm(_) | Known::LayerNorm(_) => scale(),
         Known::Embedding(l) => vec![(".weight", "embeddings", vec![l.vocabulary, l.dim])],
@@ -349,9 +355,8 @@ impl Weight {
         let len: usize = self.shape.iter().product();
         (0..len).map(move |position| {
             let axes = self.shape.iter().zip(&steps).rev();
-            let (_, from) = axes.fold((position, 0), |(rest, from), (dim, step)| {
-                (rest / dim, from + rest % dim * step)
-            });
+            let (_, from) =
+                axes.fold((position, 0), |(rest, from), (dim, step)| (rest / dim, from + rest % dim * step));
             from
         })
     }

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn arrays_have_the_header_that_numpy_writes() {
-        for (shape, tuple) in [(&[][..], "()"), (&[3], "(3,)"), (&[2, 3], "(2, 3)"), (&[1, 1, 1], "(1, 1, 1)")] {
+        for (shape, tuple) in
+            [(&[][..], "()"), (&[3], "(3,)"), (&[2, 3], "(2, 3)"), (&[1, 1, 1], "(1, 1, 1)")]
+        {
             let values: Vec<f32> = (0..shape.iter().product()).map(|n| n as f32).collect();
             let file = npy(shape, &values);
             assert_eq!(&file[..8], b"\x93NUMPY\x01\0");

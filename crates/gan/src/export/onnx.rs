@@ -249,7 +249,8 @@ impl Graph {
                 let inputs = [&*one, &*zero, &*moving[0], &*moving[1]];
                 self.through(name, "BatchNormalization", &inputs, &[float("epsilon", l.batch_norm.eps)]);
                 // One row for each image, the same at every pixel.
-                let row: Vec<i64> = [0, channels as i64].into_iter().chain(vec![1; input.rank() - 1]).collect();
+                let row: Vec<i64> =
+                    [0, channels as i64].into_iter().chain(vec![1; input.rank() - 1]).collect();
                 let row = self.list("shape", &row);
                 let [gamma, beta] = ["gamma", "beta"].map(|what| {
                     let table = format!("{name}_{what}.weight");
@@ -267,7 +268,8 @@ impl Graph {
                 self.through(name, "LayerNormalization", &[&weight, &bias], &attributes);
             }
             Known::PixelNorm => {
-                let axes = Message::new().text(1, "axes").integers(8, [self.channel_axis(input)]).integer(20, 7);
+                let axes =
+                    Message::new().text(1, "axes").integers(8, [self.channel_axis(input)]).integer(20, 7);
                 let x = self.x.clone();
                 let square = self.node(name, "Mul", &[&x, &x], &[]);
                 let mean = self.node(name, "ReduceMean", &[&square], &[axes]);
@@ -300,7 +302,9 @@ impl Graph {
             }
             Known::Label(l) => {
                 let rows = self.fresh("one_hot");
-                let row = |class| (0..l.classes).map(move |other| if other == class { l.scale as f32 } else { 0.0 });
+                let row = |class| {
+                    (0..l.classes).map(move |other| if other == class { l.scale as f32 } else { 0.0 })
+                };
                 let table: Vec<f32> = (0..l.classes).flat_map(row).collect();
                 self.floats(&rows, &[l.classes, l.classes], &table);
                 let hot = self.node(name, "Gather", &[&rows, "labels"], &[]);

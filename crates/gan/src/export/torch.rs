@@ -101,9 +101,7 @@ fn values(view: &TensorView<'_>) -> Option<Vec<f32>> {
                 .map(|b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16))
                 .collect(),
         ),
-        Dtype::F16 => {
-            Some(bytes.as_chunks().0.iter().map(|b| from_half(u16::from_le_bytes(*b))).collect())
-        }
+        Dtype::F16 => Some(bytes.as_chunks().0.iter().map(|b| from_half(u16::from_le_bytes(*b))).collect()),
         _ => None,
     }
 }
@@ -183,12 +181,8 @@ fn check(weights: &[Weight], state: &StateDict) -> Result<(), String> {
     let expected: Vec<String> = weights.iter().map(name).collect();
     let missing: Vec<&str> =
         expected.iter().filter(|name| !state.tensors.contains_key(*name)).map(String::as_str).collect();
-    let extra: Vec<&str> = state
-        .tensors
-        .keys()
-        .filter(|name| !expected.contains(*name))
-        .map(String::as_str)
-        .collect();
+    let extra: Vec<&str> =
+        state.tensors.keys().filter(|name| !expected.contains(*name)).map(String::as_str).collect();
     let mut wrong = Vec::new();
     if !missing.is_empty() {
         wrong.push(format!("missing {}", quoted(missing)));
@@ -208,7 +202,8 @@ fn check(weights: &[Weight], state: &StateDict) -> Result<(), String> {
 
 /// The Python module.
 fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<String> {
-    let mut code = Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
+    let mut code =
+        Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
     code.steps(&network.steps)?;
     code.turn(Channels::outside(network.output), network.output);
     let (class, arguments) = match (part, network.classes.is_some()) {
@@ -376,11 +371,7 @@ impl Code {
                 let norm = batch_norm(input)?;
                 self.through(
                     name,
-                    &format!(
-                        "nn.{norm}({channels}, eps={:?}, momentum={:?})",
-                        l.eps,
-                        complement(l.momentum)
-                    ),
+                    &format!("nn.{norm}({channels}, eps={:?}, momentum={:?})", l.eps, complement(l.momentum)),
                 );
             }
             Known::ConditionalBatchNorm(l) => {
@@ -418,9 +409,7 @@ impl Code {
             Known::MinibatchStd => {
                 let axis = self.channel_axis();
                 self.line("std = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()");
-                self.line(&format!(
-                    "x = torch.cat([x, std.expand_as(x.narrow({axis}, 0, 1))], {axis})"
-                ));
+                self.line(&format!("x = torch.cat([x, std.expand_as(x.narrow({axis}, 0, 1))], {axis})"));
             }
             Known::Label(l) => {
                 self.line(&format!(
@@ -462,7 +451,9 @@ impl Code {
                 } else {
                     // Padding takes no part: what it adds to the size of a window is divided out again.
                     let sides = sides(windows);
-                    self.line(&format!("inside = F.avg_pool2d(F.pad(torch.ones_like(x), {sides}), {size}, {stride})"));
+                    self.line(&format!(
+                        "inside = F.avg_pool2d(F.pad(torch.ones_like(x), {sides}), {size}, {stride})"
+                    ));
                     self.line(&format!("x = F.avg_pool2d(F.pad(x, {sides}), {size}, {stride}) / inside"));
                 }
             }
