@@ -51,8 +51,8 @@ def check_model(vectors_path):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(f"{base}.onnx", options, providers=["CPUExecutionProvider"])
     by_onnx = compare(f"{name} in onnxruntime", ours, session.run([result], inputs)[0])
-    if "minibatch" not in open(f"{base}.py").read() and "std" not in open(f"{base}.py").read():
-        # A batch of another size: N is free.
+    if "std =" not in pathlib.Path(f"{base}.py").read_text():
+        # A batch of another size: N is free. (The minibatch deviation is of the whole batch.)
         fewer = session.run([result], {key: value[:3] for key, value in inputs.items()})[0]
         compare(f"{name} in onnxruntime, a smaller batch", ours[:3], fewer)
 

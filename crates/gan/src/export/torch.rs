@@ -206,6 +206,17 @@ fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<Stri
         Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
     code.steps(&network.steps)?;
     code.turn(Channels::outside(network.output), network.output);
+    let vectors =
+        network.weights.iter().filter_map(|w| Some((w.name.strip_suffix(".weight_u")?, w.shape[0])));
+    for (number, (layer, len)) in vectors.enumerate() {
+        if number == 0 {
+            code.modules.push_str(
+                "        # The vectors of spectral normalisation, which Gannet needs to train on.\n",
+            );
+        }
+        let buffer = format!("self.{layer}.register_buffer(\"weight_u\", torch.zeros({len}))");
+        let _ = writeln!(code.modules, "        {buffer}");
+    }
     let (class, arguments) = match (part, network.classes.is_some()) {
         (Part::Generator, true) => ("Generator", "latents, labels"),
         (Part::Generator, false) => ("Generator", "latents"),
@@ -222,7 +233,6 @@ fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<Stri
     let (input, output) = (part.input(), part.output());
     let range = |name: &str| if name == "images" { ", in -1 to 1 as in training" } else { "" };
     let Code { modules, forward, .. } = &code;
-    let modules = if modules.is_empty() { "" } else { modules };
     // A name from a model file is anything; it stands within a docstring.
     let quotable = |text: &str| -> String {
         text.chars().map(|c| if c.is_control() || c == '"' || c == '\\' { ' ' } else { c }).collect()
