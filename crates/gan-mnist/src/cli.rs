@@ -13,6 +13,7 @@ use crate::commands::export::ExportArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
+use crate::commands::presets::PresetsArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::data::DataArgs;
 use crate::training::Every;
@@ -57,6 +58,8 @@ pub enum Command {
     TrainClassifier(TrainClassifierArgs),
     /// Measure training steps
     Bench(BenchArgs),
+    /// List the presets, or print the model file of one
+    Presets(PresetsArgs),
     /// List what --device and --adapter can name
     Devices,
     /// Check every operation of a GPU against the reference, in training steps
@@ -96,13 +99,16 @@ pub struct TrainArgs {
     /// What to train
     #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
     pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub data: DataArgs,
     /// Mirror half of the training images, drawn anew each time they are seen
     #[arg(long)]
     pub flip: bool,
-    /// How often to see every training image [default: 1]
+    /// How often to see every training image [default: 1, where the model file says nothing]
     #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// How many training steps to take
@@ -120,10 +126,10 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub device: DeviceArgs,
-    /// What all random numbers follow from
-    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
-    pub seed: u64,
-    /// The run directory to create [default: runs/PRESET-N, N counting up]
+    /// What all random numbers follow from [default: 42, or what the model file says]
+    #[arg(long, value_name = "SEED", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: Option<u64>,
+    /// The run directory to create [default: runs/NAME-N, N counting up]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Steps between two sample grids [default: a tenth of the run]
@@ -226,6 +232,9 @@ pub struct BenchArgs {
     /// What to train
     #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
     pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
@@ -249,6 +258,9 @@ pub struct VerifyArgs {
     /// What to train
     #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = PossibleValuesParser::new(presets::names()))]
     pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
     /// Images per step [default: 4]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 256), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
@@ -349,7 +361,7 @@ mod tests {
     fn no_subcommand_means_train() {
         let Parsed::Run(cli) = parse(["gan-mnist", "--steps", "3", "--quiet"]) else { panic!() };
         assert!(cli.command.is_none() && cli.train.steps == Some(3) && cli.train.quiet);
-        assert_eq!((cli.train.preset.as_str(), cli.train.seed), ("cdcgan", 42));
+        assert_eq!((cli.train.preset.as_str(), cli.train.seed), ("cdcgan", None));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod metrics_file;
 pub mod output;
 pub mod picture;
 pub mod progress;
+pub mod recipe;
 pub mod run_directory;
 pub mod time_left;
 pub mod training;
@@ -54,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Evaluate(args)) => commands::evaluate::run(&args),
         Some(Command::TrainClassifier(args)) => commands::train_classifier::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
+        Some(Command::Presets(args)) => commands::presets::run(&args),
         Some(Command::Devices) => commands::devices::run(),
         Some(Command::Verify(args)) => commands::verify::run(&args),
     };

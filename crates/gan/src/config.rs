@@ -159,15 +159,18 @@ impl GanConfig {
         self
     }
 
-    /// Reads a model file. Errors name the line, what is wrong there and what would fit.
+    /// Reads a model file. Errors name the line, what is wrong there and what would fit. The length of the run may be
+    /// missing, even where the schedule has to know it.
     pub fn from_toml(text: &str) -> Result<GanConfig> {
-        let form: Form =
-            toml::from_str(text).map_err(|e| Error::Config(e.to_string().trim_end().to_owned()))?;
-        let networks = [("generator", &form.generator), ("discriminator", &form.discriminator)];
-        for (name, network) in networks {
-            network.named(name).build().map_err(|e| network.located(e, text))?;
+        let form: Form = toml::from_str(text).map_err(|e| unreadable(&e, text))?;
+        for (name, network) in [("generator", &form.generator), ("discriminator", &form.discriminator)] {
+            network.named(name).build().map_err(|e| network.located(name, e, text))?;
         }
-        Ok(form.into())
+        let config = GanConfig::from(form);
+        let mut whole = config.clone();
+        whole.steps.get_or_insert(1);
+        whole.check().map_err(|fault| fault.located(text))?;
+        Ok(config)
     }
 
     /// This configuration as a model file. Errors when a layer is not one of this crate's.
@@ -177,93 +180,106 @@ impl GanConfig {
 
     /// Builds both models. Errors when a number is impossible or anything does not fit together.
     pub fn build(&self) -> Result<(Model, Model)> {
-        self.schedule.check()?;
-        self.generator_optimiser.check().map_err(|e| e.context("generator, optimiser"))?;
-        self.discriminator_optimiser.check().map_err(|e| e.context("discriminator, optimiser"))?;
+        self.check().map_err(|fault| fault.error)
+    }
+
+    /// [`build`](GanConfig::build), with the keys of a model file under which an error's cause stands.
+    fn check(&self) -> Result<(Model, Model), Fault> {
+        let at = |keys: &'static [&'static str]| move |error| Fault { keys, error };
+        let wrong = |keys: &'static [&'static str], message: String| Err(at(keys)(Error::invalid(message)));
+        self.schedule.check().map_err(at(&["schedule"]))?;
+        for (optimiser, keys, context) in [
+            (&self.generator_optimiser, &["generator", "optimiser"], "generator, optimiser"),
+            (&self.discriminator_optimiser, &["discriminator", "optimiser"], "discriminator, optimiser"),
+        ] {
+            optimiser.check().map_err(|e| at(keys)(e.context(context)))?;
+        }
         if let Some(ema) = self.ema {
-            ema.check()?;
+            ema.check().map_err(at(&["ema"]))?;
         }
         if !(0.0..=1.0).contains(&self.real_target) {
-            return Err(Error::invalid(format!("real_target must lie in 0 to 1, got {}", self.real_target)));
+            let message = format!("real_target must lie in 0 to 1, got {}", self.real_target);
+            return wrong(&["real_target"], message);
         }
         if self.real_target != 1.0 && !self.loss.has_target() {
-            return Err(Error::invalid(
-                "real_target smooths the labels of real images, but this loss has no labels",
-            ));
+            let message = "real_target smooths the labels of real images, but this loss has no labels";
+            return wrong(&["real_target"], message.into());
         }
         for penalty in &self.penalties {
-            penalty.check()?;
+            penalty.check().map_err(at(&["penalties"]))?;
         }
-        let positive = |name: &str, x: Option<f64>| match x {
-            Some(x) if !(x.is_finite() && x > 0.0) => {
-                Err(Error::invalid(format!("{name} must be a positive number, got {x}")))
+        for (keys, x) in [
+            (&["generator", "clip_norm"], self.generator_clip_norm),
+            (&["discriminator", "clip_norm"], self.discriminator_clip_norm),
+            (&["discriminator", "clip_weights"], self.clip_weights),
+        ] {
+            if let Some(x) = x
+                && !(x.is_finite() && x > 0.0)
+            {
+                return wrong(keys, format!("{} must be a positive number, got {x}", keys.join(", ")));
             }
-            _ => Ok(()),
-        };
-        positive("generator, clip_norm", self.generator_clip_norm)?;
-        positive("discriminator, clip_norm", self.discriminator_clip_norm)?;
-        positive("discriminator, clip_weights", self.clip_weights)?;
+        }
         if !(self.auxiliary.is_finite() && self.auxiliary >= 0.0) {
-            return Err(Error::invalid(format!(
-                "auxiliary must be a number of at least 0, got {}",
-                self.auxiliary
-            )));
+            let message = format!("auxiliary must be a number of at least 0, got {}", self.auxiliary);
+            return wrong(&["auxiliary"], message);
         }
         if self.discriminator_steps == 0 {
-            return Err(Error::invalid("discriminator_steps must be at least 1, got 0"));
+            return wrong(&["discriminator_steps"], "discriminator_steps must be at least 1, got 0".into());
         }
         if self.separate_updates && (self.loss.is_relativistic() || !self.penalties.is_empty()) {
-            return Err(Error::invalid(
-                "separate_updates does not go with a relativistic loss or penalties: they need both kinds of images",
-            ));
+            let message = "separate_updates does not go with a relativistic loss or penalties: they need both kinds of \
+                           images";
+            return wrong(&["separate_updates"], message.into());
         }
         if self.schedule.needs_length() && self.steps.is_none_or(|steps| steps == 0) {
-            return Err(Error::invalid(
-                "a learning rate that decays has to know the length of the run: set steps",
-            ));
+            let message = "a learning rate that decays has to know the length of the run: set steps";
+            return wrong(&["steps"], message.into());
         }
-        let (generator, discriminator) = (self.generator.build()?, self.discriminator.build()?);
+        let generator = self.generator.build().map_err(at(&["generator", "layers"]))?;
+        let discriminator = self.discriminator.build().map_err(at(&["discriminator", "layers"]))?;
         if generator.output() != discriminator.input() {
-            return Err(Error::invalid(format!(
-                "the generator makes images of shape {}, the discriminator takes {}",
-                generator.output(),
-                discriminator.input()
-            )));
+            let (made, taken) = (generator.output(), discriminator.input());
+            let message =
+                format!("the generator makes images of shape {made}, the discriminator takes {taken}");
+            return wrong(&["discriminator", "input"], message);
         }
         let classes = self.conditional(&generator, &discriminator);
         let outputs = match (self.auxiliary != 0.0, classes) {
             (false, _) => 1,
             (true, Some(classes)) => 1 + classes,
             (true, None) => {
-                return Err(Error::invalid(
-                    "an auxiliary classifier needs classes: give the generator a layer that is told them (label)",
-                ));
+                let message = "an auxiliary classifier needs classes: give the generator a layer that is told them \
+                               (label)";
+                return wrong(&["auxiliary"], message.into());
             }
         };
         if discriminator.output() != Shape::from([outputs]) {
-            return Err(Error::invalid(format!(
+            let message = format!(
                 "the discriminator must end in shape [{outputs}]{}, but its output has the shape {}",
                 if outputs > 1 { " (a score, and a logit for each class)" } else { ", one score" },
                 discriminator.output()
-            )));
+            );
+            return wrong(&["discriminator", "layers"], message);
         }
         if let (Some(a), Some(b)) = (generator.classes(), discriminator.classes())
             && a != b
         {
-            return Err(Error::invalid(format!("the generator has {a} classes, the discriminator {b}")));
+            let message = format!("the generator has {a} classes, the discriminator {b}");
+            return wrong(&["discriminator", "layers"], message);
         }
         if self.batch_size == 0 {
-            return Err(Error::invalid("batch_size must be at least 1, got 0"));
+            return wrong(&["batch_size"], "batch_size must be at least 1, got 0".into());
         }
         let sample = generator.output().len().max(generator.input().len());
         if self.batch_size.saturating_mul(sample) > MAX_BATCH {
-            return Err(Error::invalid(format!(
+            let message = format!(
                 "a batch of {} samples of {sample} numbers is too large: at most {MAX_BATCH} numbers",
                 self.batch_size
-            )));
+            );
+            return wrong(&["batch_size"], message);
         }
         if let Some(augment) = self.augment {
-            augment.check(discriminator.input(), 2 * self.batch_size)?;
+            augment.check(discriminator.input(), 2 * self.batch_size).map_err(at(&["augment"]))?;
         }
         Ok((generator, discriminator))
     }
@@ -394,14 +410,64 @@ impl Network {
 
 impl Network {
     /// An error about one of the layers, with its line in the file.
-    fn located(&self, error: Error, text: &str) -> Error {
-        let Error::Layer { index, .. } = &error else { return Error::Config(error.to_string()) };
-        let start = self.layers.get(*index).map_or(0, |layer| layer.span().start);
-        let before = text.get(..start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let source = text.lines().nth(line - 1).unwrap_or_default();
-        Error::Config(format!("line {line}: {error}\n  |{source}"))
+    fn located(&self, name: &'static str, error: Error, text: &str) -> Error {
+        let start = match &error {
+            Error::Layer { index, .. } => self.layers.get(*index).map(|layer| layer.span().start),
+            _ => key_start(text, &[name, "input"]),
+        };
+        on_line(text, start, &error.to_string())
     }
+}
+
+/// An error, and the keys under which its cause stands in a model file.
+struct Fault {
+    keys: &'static [&'static str],
+    error: Error,
+}
+
+impl Fault {
+    fn located(self, text: &str) -> Error {
+        on_line(text, key_start(text, self.keys), &self.error.to_string())
+    }
+}
+
+/// Where the value of these keys, from the outermost in, begins in a text of TOML; of the last one that is there.
+fn key_start(text: &str, keys: &[&str]) -> Option<usize> {
+    let root = toml::de::DeTable::parse(text).ok()?;
+    let (mut table, mut start) = (root.get_ref(), None);
+    for key in keys {
+        let Some(value) = table.get(*key) else { break };
+        start = Some(value.span().start);
+        match value.get_ref() {
+            toml::de::DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    start
+}
+
+/// An error at this byte of a model file: the line's number, the line, the message.
+fn on_line(text: &str, start: Option<usize>, message: &str) -> Error {
+    let Some(before) = start.and_then(|start| text.get(..start)) else {
+        return Error::Config(message.to_owned());
+    };
+    let line = before.matches('\n').count() + 1;
+    let source = text.lines().nth(line - 1).unwrap_or_default().trim();
+    Error::Config(format!("line {line}: {message}\n  |{source}"))
+}
+
+/// What does not fit the form of a model file, in words for people.
+fn unreadable(error: &toml::de::Error, text: &str) -> Error {
+    let mut message = error.message().to_owned();
+    for (rust, words) in [
+        ("expected usize", "expected a whole number of at least 0"),
+        ("expected u64", "expected a whole number of at least 0"),
+        ("expected f64", "expected a number"),
+        ("expected a sequence", "expected a list [..]"),
+    ] {
+        message = message.replace(rust, words);
+    }
+    on_line(text, error.span().map(|span| span.start), &message)
 }
 
 impl From<&GanConfig> for Form {

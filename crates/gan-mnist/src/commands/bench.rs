@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use gannet::{Backend, Gan, presets};
+use gannet::{Backend, Gan};
 use gannet_cpu::Cpu;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
@@ -50,8 +50,8 @@ struct StepTimes {
 /// Measures what the flags ask for.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
-    let config = presets::get(&args.preset)?;
-    let data = DataArgs::default().or_named_after(&args.preset).open(images_of(&config)?, config.seed)?;
+    let config = crate::recipe::load(&args.preset, args.model.as_deref())?;
+    let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, config.seed)?;
     if args.profile {
         let Device::Gpu(gpu) = &device else {
             return Err(Error::Usage("--profile reads the clocks of a GPU; it needs --device gpu".into()));
@@ -78,7 +78,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let peak_rss_mb = peak_resident_mb();
     let median = measured.milliseconds[measured.milliseconds.len() / 2];
     let report = Report {
-        preset: args.preset.clone(),
+        preset: measured.preset,
         batch_size: measured.batch_size,
         device: device.name(),
         isa: match &device {
@@ -104,6 +104,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 struct Measured {
+    preset: String,
     batch_size: usize,
     flops: u64,
     /// Of each step, sorted.
@@ -116,7 +117,7 @@ fn prepare<B: Backend<Element = f32>>(
     backend: &B,
     data: &DataSet,
 ) -> Result<(Gan<B>, u64)> {
-    let mut config = presets::get(&args.preset)?;
+    let mut config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
@@ -162,7 +163,8 @@ fn measure<B: Backend<Element = f32>, C>(
     let rest = began.elapsed().as_secs_f64() * 1e3 / args.steps as f64;
     milliseconds.iter_mut().for_each(|time| *time += rest);
     milliseconds.sort_by(f64::total_cmp);
-    Ok((Measured { batch_size, flops, milliseconds }, [before, after]))
+    let preset = gan.config().name.clone();
+    Ok((Measured { preset, batch_size, flops, milliseconds }, [before, after]))
 }
 
 /// Prints what each kernel of a step took on a GPU, the slowest first.

@@ -8,6 +8,7 @@ pub mod generate;
 pub mod import;
 pub mod interpolate;
 pub mod neighbours;
+pub mod presets;
 pub mod resume;
 pub mod train;
 pub mod train_classifier;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use gannet::{Backend, Gan, GanConfig, presets};
+use gannet::{Backend, Gan, GanConfig};
 
 use crate::cli::{TrainArgs, duration};
 use crate::data::{Batches, DataSet, check_fit, fit_classes, images_of};
@@ -11,6 +11,7 @@ use crate::device::Device;
 use crate::disk::Os;
 use crate::error::{Error, Result};
 use crate::output::{note, program, resume_command, say, shell_word};
+use crate::recipe;
 use crate::run_directory::{Config, RunDirectory};
 use crate::training::{End, Interrupt, Outcome, Parts, Session, image_shape, observers};
 
@@ -19,10 +20,13 @@ const RUNS: &str = "runs";
 
 /// Trains what the flags ask for and writes a run directory.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let config = presets::get(&args.preset)?;
+    let mut config = recipe::load(&args.preset, args.model.as_deref())?;
+    if let Some(seed) = args.seed {
+        config.seed = seed;
+    }
     // Unpacking takes about as long as finding a device: both at once.
     let loading = {
-        let (data, seed, flip) = (args.data.or_named_after(&args.preset), args.seed, args.flip);
+        let (data, seed, flip) = (args.data.or_named_after(&config.name), config.seed, args.flip);
         let model = images_of(&config)?;
         thread::spawn(move || data.open(model, seed).map(|data| data.with_flip(flip)))
     };
@@ -36,9 +40,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
 }
 
-/// The preset for these images with the flags in it; its `steps` are set.
+/// The recipe for these images with the flags in it; its `steps` are set.
 fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanConfig> {
-    let mut config = fit_classes(config, data)?.seed(args.seed);
+    let mut config = fit_classes(config, data)?;
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
@@ -46,8 +50,11 @@ fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanC
         config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
         config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(rate);
     }
-    let images = args.images.unwrap_or(args.epochs.unwrap_or(1) * data.len() as u64);
-    config.steps = Some(args.steps.unwrap_or(images.div_ceil(config.batch_size as u64)));
+    let asked = args.images.or(args.epochs.map(|epochs| epochs * data.len() as u64));
+    let steps_of = |images: u64| images.div_ceil(config.batch_size as u64);
+    // A model file may say how long it trains.
+    let steps = args.steps.or(asked.map(steps_of)).or(config.steps);
+    config.steps = Some(steps.unwrap_or_else(|| steps_of(data.len() as u64)));
     Ok(config)
 }
 
@@ -67,12 +74,12 @@ fn train<B: Backend<Element = f32>>(
 
     let run = match &args.out {
         Some(path) => RunDirectory::create(path)?,
-        None => RunDirectory::create_next(Path::new(RUNS), &args.preset)?,
+        None => RunDirectory::create_next(Path::new(RUNS), &gan.config().name)?,
     };
-    let batch_size = gan.config().batch_size;
+    let (batch_size, seed) = (gan.config().batch_size, gan.config().seed);
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
-        preset: args.preset.clone(),
+        preset: gan.config().name.clone(),
         steps,
         images: steps * batch_size as u64,
         batch_size,
@@ -80,7 +87,7 @@ fn train<B: Backend<Element = f32>>(
         sample_every,
         checkpoint_every: args.checkpoint_every.to_string(),
         keep_checkpoints: args.keep_checkpoints as usize,
-        seed: args.seed,
+        seed,
         device: device.name().into(),
         adapter: args.device.adapter.clone(),
         device_description: device.describe(),
@@ -90,17 +97,17 @@ fn train<B: Backend<Element = f32>>(
     };
     run.write_config(&settings)?;
     if !args.quiet {
-        let (preset, device, run) = (&args.preset, device.describe(), run.path().display());
+        let (preset, device, run) = (&gan.config().name, device.describe(), run.path().display());
         say(&format!("{preset}: {steps} steps of {batch_size} images on {device}, into {run}"));
     }
 
     if let (None, Some(classes), false, Some(path)) =
         (gan.classes(), data.classes(), args.quiet, &data.record().path)
     {
-        let (preset, path) = (&args.preset, path.display());
+        let (preset, path) = (&gan.config().name, path.display());
         note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
     }
-    let batches = Batches::new(&data, batch_size, args.seed, 0);
+    let batches = Batches::new(&data, batch_size, seed, 0);
     let session = Session::begin(Parts {
         run: &run,
         disk: &Os,

@@ -1,6 +1,6 @@
 //! `gan-mnist verify`: training steps with every operation computed again by the reference.
 
-use gannet::{Backend, Gan, presets};
+use gannet::{Backend, Gan};
 use gannet_gpu::Verifier;
 
 use crate::cli::{DeviceChoice, VerifyArgs};
@@ -21,11 +21,11 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     }
     let Device::Gpu(gpu) = crate::device::gpu(&args.device)? else { return Err(wrong()) };
     let verifier = Verifier::new(gpu);
-    let mut config = presets::get(&args.preset)?;
+    let mut config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     config.batch_size = args.batch_size.map_or(BATCH_SIZE, |size| size as usize);
     config.steps = Some(args.steps);
     let (batch_size, seed) = (config.batch_size, config.seed);
-    let data = DataArgs::default().or_named_after(&args.preset).open(images_of(&config)?, seed)?;
+    let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, seed)?;
     let mut gan = Gan::new(&verifier, config)?;
     check_fit(&gan, &data)?;
     let mut batches = Batches::new(&data, batch_size, seed, 0);
@@ -37,7 +37,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let report = verifier.report();
     say(&format!(
         "{}: {} steps of {batch_size} images on {}",
-        args.preset,
+        gan.config().name,
         args.steps,
         gan.backend().describe()
     ));

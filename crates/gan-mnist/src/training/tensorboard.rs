@@ -240,7 +240,14 @@ mod tests {
         board.restored(1, &state).unwrap();
         board.log.resume(length).unwrap();
         board.stepped(&step(2)).unwrap();
-        let end = End { step: 2, steps: 2, outcome: Outcome::Finished, elapsed: Duration::ZERO };
+        let end = End {
+            step: 2,
+            steps: 2,
+            first: 0,
+            outcome: Outcome::Finished,
+            elapsed: Duration::ZERO,
+            took: Duration::ZERO,
+        };
         board.ended(&end).unwrap();
         let records = records(&fs::read(run.path().join(EVENTS)).unwrap());
         assert_eq!(records.len(), 5);

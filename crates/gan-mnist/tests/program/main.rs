@@ -8,6 +8,7 @@ mod export;
 mod generate;
 mod gpu;
 mod pictures;
+mod presets;
 mod program;
 mod readme;
 mod resume;
