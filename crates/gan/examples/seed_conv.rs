@@ -5,16 +5,17 @@
 //! - The generator made images of 7 x 7 x 3 for a discriminator of 28 x 28 x 3: here it starts at 7 x 7 x 256, with `same`
 //!   padding and the transposed convolution twice.
 //! - A sigmoid in front of a loss with `from_logits=True` squashes twice: the last Dense gives logits.
-//! - There was no training loop; this is the usual one. The digits are MNIST's, in three equal channels.
+//! - There was no training loop; this is the usual one. The digits are MNIST's, in three equal channels or, with
+//!   `--colours`, each in a colour of its own on a ground of another.
 //!
 //! ```text
-//! cargo run --release -p gannet --example seed_conv [STEPS]
+//! cargo run --release -p gannet --example seed_conv [-- --steps N | --epochs N] [--colours]
 //! ```
 
 mod common;
 
 use gannet::layers::{Conv2d, ConvTranspose2d, Dense, Flatten, MaxPool2d, Reshape};
-use gannet::{Activation, Adam, Cpu, Objective, Padding, Sequential, Stacked, noise, set_seed};
+use gannet::{Activation, Adam, Cpu, Objective, Padding, Sequential, Stacked, Stream, noise, set_seed};
 
 const BATCH: usize = 32;
 const LATENTS: usize = 100;
@@ -44,9 +45,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut gan = Stacked::new(&generator, &discriminator)?;
     println!("{}\n{}", generator.summary(), discriminator.summary());
 
+    let (steps, colours) = common::steps(20, BATCH, Some("--colours"))?;
+    let mut palette = Stream::new(42, "colours", 0);
     let (ones, zeros) = ([1.0; BATCH], [0.0; BATCH]);
-    for step in 1..=common::steps(20) {
-        let real: Vec<f32> = digits.batch(BATCH).into_iter().flat_map(|pixel| [pixel; 3]).collect();
+    for step in 1..=steps {
+        let real = match (colours, digits.batch(BATCH)) {
+            (true, grey) => common::coloured(&grey, &mut palette),
+            (false, grey) => common::in_three_channels(grey),
+        };
         let fake = generator.predict(&noise(BATCH * LATENTS))?;
         let d_real = discriminator.train_on_batch(&real, &ones)?;
         let d_fake = discriminator.train_on_batch(&fake, &zeros)?;

@@ -7,8 +7,10 @@
 //! - The 'real' digits were random noise; these are MNIST's.
 //! - The generator was trained by itself against ones and never saw the discriminator; here it is trained through it.
 //!
+//! The hundred epochs of the article are a hundred batches of 32, so a few digits: `--epochs` here means all of them.
+//!
 //! ```text
-//! cargo run --release -p gannet --example seed_dense [STEPS]
+//! cargo run --release -p gannet --example seed_dense [-- --steps N | --epochs N]
 //! ```
 
 mod common;
@@ -49,7 +51,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}\n{}", generator.summary(), discriminator.summary());
 
     let (ones, zeros) = ([1.0; BATCH], [0.0; BATCH]);
-    for epoch in 1..=common::steps(100) {
+    let (steps, _) = common::steps(100, BATCH, None)?;
+    for epoch in 1..=steps {
         let fake = generator.predict(&noise(BATCH * LATENTS))?;
         let d_real = discriminator.train_on_batch(&digits.batch(BATCH), &ones)?;
         let d_fake = discriminator.train_on_batch(&fake, &zeros)?;

@@ -13,6 +13,7 @@ use crate::layers::Entry;
 use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimisers::Optimiser;
+use crate::parts::MAX_PARTS;
 use crate::penalties::Penalty;
 use crate::schedule::Schedule;
 use crate::sequential::Sequential;
@@ -46,6 +47,10 @@ pub struct GanConfig {
     /// The weight of an auxiliary classifier (ACGAN, Odena et al. 2017). Where it is not 0, the discriminator ends in
     /// 1 + classes numbers: the score and a logit per class, which both models are also trained to get right.
     pub auxiliary: f64,
+    /// How many parts of equal size each class is cut into, or the whole data set for a model without classes; 1 for
+    /// none. The models then count `classes * parts` classes, train on the labels that [`partition`](crate::partition)
+    /// gives, and draw parts by themselves when they make images.
+    pub parts: usize,
     /// What is done to images before the discriminator sees them.
     pub augment: Option<Augment>,
     /// Updates of the discriminator for each of the generator.
@@ -87,6 +92,7 @@ impl GanConfig {
             real_target: 1.0,
             penalties: Vec::new(),
             auxiliary: 0.0,
+            parts: 1,
             augment: None,
             discriminator_steps: 1,
             separate_updates: false,
@@ -127,6 +133,13 @@ impl GanConfig {
     #[must_use]
     pub fn discriminator_steps(mut self, steps: u64) -> GanConfig {
         self.discriminator_steps = steps;
+        self
+    }
+
+    /// How many parts each class is cut into, or the whole data set for a model without classes.
+    #[must_use]
+    pub fn parts(mut self, parts: usize) -> GanConfig {
+        self.parts = parts;
         self
     }
 
@@ -267,6 +280,17 @@ impl GanConfig {
             let message = format!("the generator has {a} classes, the discriminator {b}");
             return wrong(&["discriminator", "layers"], message);
         }
+        if !(1..=MAX_PARTS).contains(&self.parts) {
+            return wrong(&["parts"], format!("parts must lie in 1 to {MAX_PARTS}, got {}", self.parts));
+        }
+        let told = generator.classes().unwrap_or(0);
+        if self.parts > 1 && (told == 0 || !told.is_multiple_of(self.parts)) {
+            let message = format!(
+                "{} parts have to be told: the generator's classes must be a multiple of them, but it has {told}",
+                self.parts
+            );
+            return wrong(&["parts"], message);
+        }
         if self.batch_size == 0 {
             return wrong(&["batch_size"], "batch_size must be at least 1, got 0".into());
         }
@@ -284,7 +308,7 @@ impl GanConfig {
         Ok((generator, discriminator))
     }
 
-    /// The number of classes, if the models are told them.
+    /// The number of classes that layers know, if any: those of the data times the parts of each.
     pub(crate) fn conditional(&self, generator: &Model, discriminator: &Model) -> Option<usize> {
         generator.classes().or(discriminator.classes())
     }
@@ -317,6 +341,8 @@ pub(crate) struct Form {
     penalties: Vec<Penalty>,
     #[serde(default, skip_serializing_if = "is_zero")]
     auxiliary: f64,
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    parts: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     augment: Option<Augment>,
     #[serde(default = "once", skip_serializing_if = "is_once")]
@@ -367,6 +393,15 @@ fn is_one(x: &f64) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+fn whole() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_whole(x: &usize) -> bool {
+    *x == 1
 }
 
 fn once() -> u64 {
@@ -480,6 +515,7 @@ impl From<&GanConfig> for Form {
             real_target: config.real_target,
             penalties: config.penalties.clone(),
             auxiliary: config.auxiliary,
+            parts: config.parts,
             augment: config.augment,
             discriminator_steps: config.discriminator_steps,
             separate_updates: config.separate_updates,
@@ -506,6 +542,7 @@ impl From<Form> for GanConfig {
             real_target: form.real_target,
             penalties: form.penalties,
             auxiliary: form.auxiliary,
+            parts: form.parts,
             augment: form.augment,
             discriminator_steps: form.discriminator_steps,
             separate_updates: form.separate_updates,

@@ -1,5 +1,6 @@
 //! A GAN on a device: training, sampling, its weights by name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -10,6 +11,7 @@ use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::optimisers::Optimiser;
+use crate::parts::Bounds;
 use crate::random::Stream;
 use crate::step::{self, Parts, names};
 
@@ -54,6 +56,8 @@ pub struct Gan<B: Backend> {
     /// The generator's last loss before the run was saved that this one goes on from.
     earlier_generator_loss: Option<f64>,
     sampling: Option<Program<B>>,
+    /// Where the last number of a latent passes from one part of the data to the next.
+    bounds: Bounds,
 }
 
 impl<B: Backend> std::fmt::Debug for Gan<B> {
@@ -76,6 +80,7 @@ impl<B: Backend> Gan<B> {
         }
         let slots = slots(&config, &generator, &discriminator);
         Ok(Gan {
+            bounds: Bounds::new(config.parts),
             backend: backend.clone(),
             config,
             generator,
@@ -116,8 +121,16 @@ impl<B: Backend> Gan<B> {
         self.discriminator.input()
     }
 
-    /// The number of classes of a conditional model.
+    /// The number of classes of a conditional model. Where they are cut into parts, the classes as a whole.
     pub fn classes(&self) -> Option<usize> {
+        let told = self.config.conditional(&self.generator, &self.discriminator)?;
+        // Parts without classes are the model's own affair.
+        (self.config.parts == 1 || told > self.config.parts).then_some(told / self.config.parts)
+    }
+
+    /// The number of labels that training needs, one for each image: the classes times their parts. `None` for a model
+    /// that is told nothing.
+    pub fn training_labels(&self) -> Option<usize> {
         self.config.conditional(&self.generator, &self.discriminator)
     }
 
@@ -146,8 +159,9 @@ impl<B: Backend> Gan<B> {
     }
 
     /// One training step on a batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a
-    /// conditional model, their classes `[batch_size]`, which the generated images are asked for too. Latents come from
-    /// the configuration's seed and the number of the step.
+    /// conditional model, their classes `[batch_size]`, which the generated images are asked for too; of a model with
+    /// parts, the labels that [`partition`](crate::partition) gives. Latents come from the configuration's seed and the
+    /// number of the step.
     ///
     /// Errors when the batch does not fit, or when a loss is no longer a finite number.
     pub fn train_on_batch(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<Losses> {
@@ -174,14 +188,16 @@ impl<B: Backend> Gan<B> {
         self.train_step_with(real, &latents, labels)
     }
 
-    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's.
+    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's. Of a model with parts, the last
+    /// number of each is drawn anew: it says which part an image is of.
     pub fn train_step_with(
         &mut self,
         real: &[B::Element],
         latents: &[B::Element],
         labels: Option<&[u32]>,
     ) -> Result<()> {
-        let labels = self.label_values(labels, self.classes(), self.config.batch_size)?;
+        let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
+        let latents = self.latents_in_parts(latents, &labels);
         let step = self.step;
         let parts = Parts::of(&self.config, step);
         let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
@@ -200,7 +216,7 @@ impl<B: Backend> Gan<B> {
         let program = self.training_program(&parts)?;
         let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
         program.write(names::REAL, real)?;
-        program.write(names::LATENTS, latents)?;
+        program.write(names::LATENTS, &latents)?;
         write_if_read(program, names::LABELS, &labels)?;
         // A whole number that f32 holds exactly.
         write_if_read(program, names::COUNTER, &[B::Element::of((step % (1 << 24)) as f64)])?;
@@ -262,7 +278,7 @@ impl<B: Backend> Gan<B> {
     }
 
     /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
-    /// of each. Running statistics take the place of the batch's; weights and statistics are those of the average
+    /// of each. Of a model with parts, the last number of a latent decides the part. Running statistics take the place of the batch's; weights and statistics are those of the average
     /// where there is one.
     pub fn generate(&mut self, latents: &[B::Element], labels: Option<&[u32]>) -> Result<Vec<B::Element>> {
         let (z, pixels) = (self.generator.input().len(), self.generator.output().len());
@@ -273,7 +289,15 @@ impl<B: Backend> Gan<B> {
             )));
         }
         let n = latents.len() / z;
-        let labels = self.label_values(labels, self.generator.classes(), n)?;
+        let classes = self.generator.classes().and(self.classes());
+        let mut labels = self.label_values(labels, classes, n)?;
+        if self.config.parts > 1 {
+            labels.resize(n, B::Element::ZERO);
+            for (label, latent) in labels.iter_mut().zip(latents.chunks_exact(z)) {
+                let part = self.bounds.part(latent[z - 1].to_f64());
+                *label = B::Element::of(label.to_f64() * self.config.parts as f64 + part as f64);
+            }
+        }
         if self.sampling.is_none() {
             let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
             self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
@@ -378,6 +402,27 @@ impl<B: Backend> Gan<B> {
                 Ok(entry.insert(Program::new(&self.backend, plan, &self.variables)?))
             }
         }
+    }
+
+    /// Latents [n, z] whose last numbers name the parts of these labels `[n]`: what [`generate`](Gan::generate) will read
+    /// from them.
+    fn latents_in_parts<'a>(
+        &self,
+        latents: &'a [B::Element],
+        labels: &[B::Element],
+    ) -> Cow<'a, [B::Element]> {
+        let (parts, z) = (self.config.parts, self.generator.input().len());
+        if parts == 1 || z == 0 {
+            return Cow::Borrowed(latents);
+        }
+        let mut latents = latents.to_vec();
+        let mut stream = Stream::new(self.config.seed, "parts", self.step);
+        for (latent, label) in latents.chunks_exact_mut(z).zip(labels) {
+            let part = label.to_f64() as usize % parts;
+            let x = self.bounds.draw(part, &mut stream, |x| B::Element::of(x).to_f64());
+            latent[z - 1] = B::Element::of(x);
+        }
+        Cow::Owned(latents)
     }
 
     /// Labels as the device takes them, checked; none for a model without classes.

@@ -15,6 +15,7 @@ const PRESETS: &[(&str, &str)] = presets! {
     "dcgan",
     "acgan",
     "cdcgan-32",
+    "clustered",
     "colour",
     "dcgan-32",
     "lsgan",

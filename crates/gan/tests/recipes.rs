@@ -299,3 +299,83 @@ fn impossible_recipes_are_errors_that_name_the_number() {
             .contains("generator, optimiser: learning_rate must be a positive number, got -1")
     );
 }
+
+/// A generator that says which label it was told.
+fn telling(parts: usize) -> Gan<Reference<f64>> {
+    let generator = Sequential::new("generator", [2]).add(Label::new(4)).add(Dense::new(1).use_bias(false));
+    let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1));
+    let config =
+        GanConfig::new(generator, discriminator).optimiser(Sgd::new(1e-9)).batch_size(4).parts(parts);
+    let mut gan = double(config);
+    gan.write_tensor("generator/1.dense/kernel", &[0.0, 0.0, 0.0, 1.0, 2.0, 3.0]).unwrap();
+    gan
+}
+
+/// The last number of a latent says which part of its class an image is of: below or above the median, for two.
+#[test]
+fn parts_are_drawn_by_the_last_number_of_a_latent() {
+    let rounded = |images: Vec<f64>| images.iter().map(|x| x.round() as i32).collect::<Vec<_>>();
+    let mut gan = telling(2);
+    assert_eq!((gan.classes(), gan.training_labels()), (Some(2), Some(4)));
+    let latents = [5.0, -0.1, 5.0, 0.1, -5.0, -0.1, -5.0, 0.1];
+    assert_eq!(rounded(gan.generate(&latents, Some(&[0, 0, 1, 1])).unwrap()), [0, 1, 2, 3]);
+    assert!(gan.generate(&latents, Some(&[0, 0, 1, 2])).unwrap_err().to_string().contains("no class 2"));
+    // Training takes the labels of parts, and both kinds of label are checked.
+    gan.train_on_batch(&[0.0; 4], Some(&[0, 1, 2, 3])).unwrap();
+    assert!(gan.train_on_batch(&[0.0; 4], Some(&[0, 1, 2, 4])).is_err());
+    // Parts of a whole data set: no classes to ask for, a quarter of the latents for each.
+    let mut gan = telling(4);
+    assert_eq!((gan.classes(), gan.training_labels()), (None, Some(4)));
+    let latents = [0.0, -0.7, 0.0, -0.6, 0.0, 0.6, 0.0, 0.7];
+    assert_eq!(rounded(gan.generate(&latents, None).unwrap()), [0, 1, 2, 3]);
+    let mut gan = telling(1);
+    assert_eq!((gan.classes(), gan.training_labels()), (Some(4), Some(4)));
+    assert_eq!(rounded(gan.generate(&latents, Some(&[3, 2, 1, 0])).unwrap()), [3, 2, 1, 0]);
+}
+
+/// The generator learns what a part is from latents that name it, as they will when it makes images.
+#[test]
+fn training_latents_name_the_part_of_their_label() {
+    // The image is the last latent; the critic's gradient tells what it was: sum of (real - fake).
+    let generator = Sequential::new("generator", [2]).add(Label::new(8)).add(Dense::new(1).use_bias(false));
+    let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1).use_bias(false));
+    let mut config = GanConfig::new(generator, discriminator).loss(Loss::Wasserstein).batch_size(1).parts(4);
+    config.discriminator_optimiser = Sgd::new(1.0).into();
+    config.generator_optimiser = Sgd::new(1e-12).into();
+    let mut gan = double(config);
+    let mut kernel = vec![0.0; 10];
+    kernel[1] = 1.0;
+    gan.write_tensor("generator/1.dense/kernel", &kernel).unwrap();
+    let quartiles = [-9.0, -0.674_489_75, 0.0, 0.674_489_75, 9.0];
+    let mut last = f64::NAN;
+    for step in 0..40u32 {
+        gan.write_tensor("discriminator/0.dense/kernel", &[0.0]).unwrap();
+        // The caller's number (0.1) lies in the third quarter; the label decides all the same.
+        gan.train_on_batch_with(&[0.0], &[0.5, 0.1], Some(&[step % 8])).unwrap();
+        let seen = -gan.read_tensor("discriminator/0.dense/kernel").unwrap()[0];
+        let part = step as usize % 4;
+        assert!(quartiles[part] <= seen && seen <= quartiles[part + 1], "{step}: {seen}");
+        assert_ne!(seen, last);
+        last = seen;
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused() {
+    let generator = |classes: usize| {
+        let model = Sequential::new("generator", [2]);
+        let model = if classes > 0 { model.add(Label::new(classes)) } else { model };
+        model.add(Dense::new(1))
+    };
+    let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1));
+    for (classes, parts, expected) in [
+        (10, 0, "parts must lie in 1 to 256, got 0"),
+        (10, 257, "parts must lie in 1 to 256"),
+        (10, 3, "must be a multiple of them, but it has 10"),
+        (0, 2, "must be a multiple of them, but it has 0"),
+    ] {
+        let config = GanConfig::new(generator(classes), discriminator.clone()).parts(parts);
+        let message = config.build().unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}

@@ -138,8 +138,8 @@ fn measure<B: Backend<Element = f32>, C>(
 ) -> Result<(Measured, [C; 2])> {
     let (mut gan, flops) = prepare(args, backend, data)?;
     let batch_size = gan.config().batch_size;
-    let mut batches = Batches::new(data, batch_size, gan.config().seed, 0);
-    let conditional = gan.classes().is_some();
+    let mut batches = Batches::of(&gan, data, 0)?;
+    let conditional = gan.training_labels().is_some();
     let mut step = |gan: &mut Gan<B>| -> Result<()> {
         let (images, labels) = batches.next_batch()?;
         Ok(gan.train_step(images, conditional.then_some(labels))?)
@@ -170,8 +170,8 @@ fn measure<B: Backend<Element = f32>, C>(
 /// Prints what each kernel of a step took on a GPU, the slowest first.
 fn profile(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
     let (mut gan, _) = prepare(args, gpu, data)?;
-    let mut batches = Batches::new(data, gan.config().batch_size, gan.config().seed, 0);
-    let conditional = gan.classes().is_some();
+    let mut batches = Batches::of(&gan, data, 0)?;
+    let conditional = gan.training_labels().is_some();
     for _ in 0..WARM_UP {
         let (images, labels) = batches.next_batch()?;
         gan.train_on_batch(images, conditional.then_some(labels))?;

@@ -148,7 +148,7 @@ fn go_on<B: Backend<Element = f32>>(
             note("the learning rates follow their schedule over the new length from here on");
         }
     }
-    let batches = Batches::new(data, batch_size, settings.seed, 0);
+    let batches = Batches::of(&gan, data, 0)?;
     let interrupt = Interrupt::listen(args.quiet)?;
     let parts = Parts {
         run,

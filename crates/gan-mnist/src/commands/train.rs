@@ -107,7 +107,7 @@ fn train<B: Backend<Element = f32>>(
         let (preset, path) = (&gan.config().name, path.display());
         note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
     }
-    let batches = Batches::new(&data, batch_size, seed, 0);
+    let batches = Batches::of(&gan, &data, 0)?;
     let session = Session::begin(Parts {
         run: &run,
         disk: &Os,

@@ -28,8 +28,8 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, seed)?;
     let mut gan = Gan::new(&verifier, config)?;
     check_fit(&gan, &data)?;
-    let mut batches = Batches::new(&data, batch_size, seed, 0);
-    let conditional = gan.classes().is_some();
+    let mut batches = Batches::of(&gan, &data, 0)?;
+    let conditional = gan.training_labels().is_some();
     for _ in 0..args.steps {
         let (images, labels) = batches.next_batch()?;
         gan.train_on_batch(images, conditional.then_some(labels))?;

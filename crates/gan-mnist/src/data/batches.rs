@@ -4,11 +4,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use gannet::Stream;
+use gannet::{Backend, Gan, Stream, partition};
 use rayon::prelude::*;
 
 use super::{DataSet, Images, Scratch, Shuffle};
 use crate::error::{Error, Result};
+use crate::picture::ImageShape;
 
 /// Batches that are ready or in the making while one is in use.
 const AHEAD: usize = 3;
@@ -39,6 +40,8 @@ struct Recipe {
     batch_size: usize,
     seed: u64,
     flip: bool,
+    /// What stands in the place of the classes of the images `[N]`, if anything does.
+    parts: Option<Arc<[u32]>>,
 }
 
 #[derive(Debug, Default)]
@@ -56,9 +59,22 @@ impl Batches {
     /// If `batch_size` is 0.
     pub fn new(data: &DataSet, batch_size: usize, seed: u64, position: u64) -> Self {
         assert!(batch_size > 0);
-        let recipe = Recipe { images: data.images().clone(), batch_size, seed, flip: data.flip() };
+        let recipe =
+            Recipe { images: data.images().clone(), batch_size, seed, flip: data.flip(), parts: None };
         let current = recipe.buffer();
         Batches { recipe, position, current, worker: None }
+    }
+
+    /// Batches as `gan` is trained on them, of its size and seed, the first of which comes after `position` images.
+    /// Where the model tells parts of the data, their labels stand in the place of the classes. Errors when an image
+    /// cannot be read.
+    pub fn of<B: Backend>(gan: &Gan<B>, data: &DataSet, position: u64) -> Result<Self> {
+        let config = gan.config();
+        let mut batches = Batches::new(data, config.batch_size, config.seed, position);
+        if config.parts > 1 {
+            batches.recipe.parts = Some(parts(data, gan.classes(), config.parts)?.into());
+        }
+        Ok(batches)
     }
 
     /// The images given out so far: where the next batch begins.
@@ -86,6 +102,24 @@ impl Batches {
         self.position += self.recipe.batch_size as u64;
         Ok((&self.current.images, &self.current.labels))
     }
+}
+
+/// The label of each image `[N]` for a model that tells `parts` parts of each of its classes.
+fn parts(data: &DataSet, classes: Option<usize>, parts: usize) -> Result<Vec<u32>> {
+    let ImageShape { height, width, channels } = data.shape();
+    let size = data.shape().len();
+    let mut pixels = vec![0; data.len() * size];
+    let mut labels = vec![0; data.len()];
+    let images = data.images();
+    pixels.par_chunks_exact_mut(size).zip(&mut labels).enumerate().try_for_each_init(
+        Scratch::default,
+        |scratch, (index, (pixels, label))| {
+            *label = images.read(index, pixels, scratch)?;
+            Ok::<(), Error>(())
+        },
+    )?;
+    let classes = classes.map(|classes| (&labels[..], classes));
+    Ok(partition(&pixels, [height, width, channels], classes, parts)?)
 }
 
 impl Recipe {
@@ -120,7 +154,8 @@ impl Recipe {
             values.iter_mut().zip(&pixels).for_each(|(v, &pixel)| *v = value(pixel));
         }
         scratch.give(pixels);
-        *label = u32::from(class?);
+        let class = u32::from(class?);
+        *label = self.parts.as_ref().map_or(class, |parts| parts[index]);
         Ok(())
     }
 }
@@ -236,7 +271,6 @@ mod tests {
 
     use super::super::LabelledImages;
     use super::*;
-    use crate::picture::ImageShape;
 
     /// Ten images of two pixels, which say their number.
     fn numbered() -> LabelledImages {

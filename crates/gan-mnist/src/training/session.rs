@@ -213,7 +213,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// One step of the GAN.
     fn step(&mut self) -> Result<Losses, Failure> {
-        let conditional = self.parts.gan.classes().is_some();
+        let conditional = self.parts.gan.training_labels().is_some();
         let (images, labels) = self.parts.batches.next_batch()?;
         Ok(self.parts.gan.train_on_batch(images, conditional.then_some(labels))?)
     }

@@ -10,6 +10,9 @@ const FILE: &[u8] = include_bytes!("../../../gan-mnist/data/mnist/train-images-i
 /// The header of an IDX file of images: a magic number and three sizes.
 const HEADER: usize = 16;
 
+/// The digits in the file.
+pub(crate) const DIGITS: usize = 60_000;
+
 /// The pixels of a digit: 28 rows of 28.
 pub(crate) const PIXELS: usize = 28 * 28;
 
@@ -39,9 +42,50 @@ impl Digits {
     }
 }
 
-/// The first number on the command line, or `default`: how many steps to train.
-pub(crate) fn steps(default: usize) -> usize {
-    std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(default)
+/// How many steps of `batch` images to train: `--steps N`, or `--epochs N` for N times all digits, or else `default`.
+/// Errors when the command line says anything else, but for the word `also`, whose presence is returned.
+pub(crate) fn steps(default: usize, batch: usize, also: Option<&str>) -> Result<(usize, bool), String> {
+    let usage = || {
+        let also = also.map(|word| format!(" [{word}]")).unwrap_or_default();
+        format!("expected [--steps N | --epochs N]{also}, N a whole number from 1")
+    };
+    let (mut steps, mut found) = (default, false);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if Some(word.as_str()) == also {
+            found = true;
+            continue;
+        }
+        let per = match word.as_str() {
+            "--steps" => 1,
+            "--epochs" => DIGITS.div_ceil(batch),
+            _ => return Err(usage()),
+        };
+        let n: Option<usize> = words.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+        steps = n.and_then(|n| n.checked_mul(per)).ok_or_else(usage)?;
+    }
+    Ok((steps, found))
+}
+
+/// Digits [n, 28, 28, 1] in three equal channels [n, 28, 28, 3].
+#[allow(dead_code)] // each example uses what it needs
+pub(crate) fn in_three_channels(digits: Vec<f32>) -> Vec<f32> {
+    digits.into_iter().flat_map(|pixel| [pixel; 3]).collect()
+}
+
+/// Digits [n, 28, 28, 1] each in a colour of its own on a ground of another [n, 28, 28, 3]: a test of modes, for
+/// colours that never come out are seen at once.
+#[allow(dead_code)] // each example uses what it needs
+pub(crate) fn coloured(digits: &[f32], colours: &mut Stream) -> Vec<f32> {
+    let mut colour = || [0; 3].map(|_| colours.uniform(-1.0, 1.0) as f32);
+    digits
+        .chunks_exact(PIXELS)
+        .flat_map(|digit| {
+            let (ink, ground) = (colour(), colour());
+            let mix = move |pixel: f32, c: usize| ground[c] + (ink[c] - ground[c]) * (pixel + 1.0) / 2.0;
+            digit.iter().flat_map(move |pixel| [0, 1, 2].map(|c| mix(*pixel, c)))
+        })
+        .collect()
 }
 
 /// Images [n, 28, 28, channels] side by side as text, by the brightness of their pixels.

@@ -1,0 +1,231 @@
+//! Every preset trains, on every backend, with losses that agree as far as single precision can.
+
+#[path = "gpu/device.rs"]
+mod device;
+
+use gannet::layers::{Conv2d, Dense, Flatten, LeakyRelu};
+use gannet::{
+    Backend, Element, Gan, GanConfig, Losses, Padding, Penalty, Reference, Sequential, Sgd, Stream, presets,
+};
+use gannet_cpu::Cpu;
+
+/// Steps of each preset.
+const STEPS: u64 = 50;
+/// Half the distance between 1 and the next number in single precision: how far one rounding goes.
+const UNIT: f64 = 1.0 / (1 << 24) as f64;
+/// How many roundings' worth the twin of a run in double precision is moved by, each number by itself, in every step:
+/// a number in a step is a sum of up to some hundred products, whose roundings add up like a random walk.
+const ROUNDINGS: f64 = 16.0;
+/// How far beyond its twin a run may be: both are single draws of what rounding may do.
+const SPREAD: f64 = 8.0;
+
+/// A preset with layers of a few channels: numbers of units, filters and channels in its model file are divided.
+fn narrow(name: &str) -> GanConfig {
+    let mut text = String::new();
+    for line in presets::text(name).unwrap().lines() {
+        let mut line = line.to_owned();
+        // Dense layers in front of a Reshape, and the Reshape's channels, by the same factor.
+        for (from, to) in [
+            ("units = 6272", "units = 196"),
+            ("units = 12544", "units = 196"),
+            ("units = 4096", "units = 64"),
+            ("units = 3136", "units = 196"),
+            ("[7, 7, 128]", "[7, 7, 4]"),
+            ("[7, 7, 256]", "[7, 7, 4]"),
+            ("[7, 7, 64]", "[7, 7, 4]"),
+            ("[4, 4, 256]", "[4, 4, 4]"),
+            ("filters = 256", "filters = 4"),
+            ("filters = 128", "filters = 4"),
+            ("filters = 64", "filters = 4"),
+            ("filters = 48", "filters = 4"),
+            ("filters = 32,", "filters = 3,"),
+        ] {
+            line = line.replace(from, to);
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let mut config = GanConfig::from_toml(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    config.batch_size = 4;
+    config.steps = Some(STEPS);
+    config
+}
+
+/// Moves every number of the state by `size` of itself, up or down.
+fn disturb<B: Backend>(gan: &mut Gan<B>, size: f64, stream: &mut Stream) {
+    let names: Vec<String> = gan.tensors().map(|(name, _)| name.to_owned()).collect();
+    for name in names {
+        let values = gan.read_tensor(&name).unwrap();
+        let moved: Vec<B::Element> =
+            values.iter().map(|x| B::Element::of(x.to_f64() * (1.0 + size * sign(stream)))).collect();
+        gan.write_tensor(&name, &moved).unwrap();
+    }
+}
+
+fn sign(stream: &mut Stream) -> f64 {
+    if stream.below(2) == 0 { -1.0 } else { 1.0 }
+}
+
+/// Trains, moving all that a step starts from by `disturbance` of itself.
+fn train<B: Backend>(backend: &B, config: GanConfig, disturbance: f64) -> Vec<Losses> {
+    let mut gan = Gan::new(backend, config).unwrap();
+    let (pixels, classes) = (gan.image_shape().len(), gan.training_labels());
+    let n = gan.config().batch_size;
+    let mut noise = Stream::new(4, "noise", 0);
+    let losses = (0..STEPS)
+        .map(|step| {
+            let mut stream = Stream::new(3, "images", step);
+            let labels: Vec<u32> = (0..n).map(|_| stream.below(classes.unwrap_or(1) as u32)).collect();
+            let mut real: Vec<f64> = (0..n * pixels).map(|_| stream.uniform(-1.0, 1.0)).collect();
+            if disturbance > 0.0 {
+                real.iter_mut().for_each(|x| *x *= 1.0 + disturbance * sign(&mut noise));
+                disturb(&mut gan, disturbance, &mut noise);
+            }
+            let real: Vec<B::Element> = real.into_iter().map(B::Element::of).collect();
+            gan.train_on_batch(&real, classes.map(|_| labels.as_slice())).unwrap()
+        })
+        .collect();
+    let labels = gan.classes().map(|_| vec![3; 2]);
+    let images = gan.generate(&gan.latents(2, 1), labels.as_deref()).unwrap();
+    assert!(images.iter().all(|x| x.to_f64().abs() <= 1.0));
+    losses
+}
+
+fn each(losses: &Losses) -> [f64; 3] {
+    [losses.d_real, losses.d_fake, losses.g]
+}
+
+/// A preset in double precision, and how far single precision may be from it at each step.
+struct Expected {
+    name: &'static str,
+    losses: Vec<Losses>,
+    bounds: Vec<f64>,
+}
+
+impl Expected {
+    /// Training amplifies whatever differs, each network by its own factor, so no fixed bound fits: a twin of the run,
+    /// in double precision as well but moved in every step by as much as rounding to single precision may do, shows how
+    /// far apart two such runs can be. A run in single precision has to stay within a few times that distance.
+    fn new(name: &'static str) -> Expected {
+        let reference = Reference::<f64>::new();
+        let losses = train(&reference, narrow(name), 0.0);
+        let twin = train(&reference, narrow(name), ROUNDINGS * UNIT);
+        let mut farthest: f64 = 0.0;
+        let bounds = losses
+            .iter()
+            .zip(&twin)
+            .map(|(a, b)| {
+                let (a, b) = (each(a), each(b));
+                let size = a.iter().fold(1.0, |size: f64, x| size.max(x.abs()));
+                farthest = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(farthest, f64::max);
+                SPREAD * (farthest + ROUNDINGS * UNIT * size)
+            })
+            .collect();
+        assert_ne!(losses[0], losses[STEPS as usize - 1], "{name} moves");
+        Expected { name, losses, bounds }
+    }
+
+    /// Compares, and returns the largest error as a share of its bound.
+    fn check<B: Backend>(&self, backend: &B) -> f64 {
+        let found = train(backend, narrow(self.name), 0.0);
+        let mut worst: f64 = 0.0;
+        for (step, ((a, b), bound)) in self.losses.iter().zip(&found).zip(&self.bounds).enumerate() {
+            for (a, b) in each(a).into_iter().zip(each(b)) {
+                let error = (a - b).abs();
+                let device = backend.describe();
+                assert!(
+                    error <= *bound,
+                    "{} on {device}, step {step}: {a} and {b} differ by {error:e}, the bound is {bound:e}",
+                    self.name
+                );
+                worst = worst.max(error / bound);
+            }
+        }
+        worst
+    }
+}
+
+/// 50 steps of each preset at narrow width on the reference in double precision, on the CPU and on the GPU.
+#[test]
+fn every_preset_trains_and_all_backends_agree() {
+    let (cpu, gpu) = (Cpu::new().unwrap(), device::device(false));
+    for name in presets::names() {
+        let expected = Expected::new(name);
+        // A bound that has grown to the size of the losses would say nothing.
+        let last = expected.bounds[STEPS as usize - 1];
+        let on_cpu = expected.check(&cpu);
+        let on_gpu = gpu.map(|gpu| expected.check(gpu));
+        eprintln!("{name}: within {on_cpu:.3} and {on_gpu:.3?} of the bound, which is {last:.1e} at the end");
+        assert!(expected.bounds[STEPS as usize / 2] < 0.1, "{name}: {:?}", expected.bounds);
+    }
+}
+
+#[test]
+fn the_reference_step_has_the_layers_of_its_description() {
+    let mut config = presets::get("dcgan").unwrap();
+    config.steps = Some(1);
+    let (generator, discriminator) = config.build().unwrap();
+    assert_eq!(generator.parameter_count(), 100 * 6272 + 2 * 128 + 16 * 64 * 128 + 2 * 64 + 16 * 64 + 1);
+    assert_eq!(discriminator.parameter_count(), 16 * 64 + 64 + 16 * 64 * 128 + 2 * 128 + 6272 + 1);
+    assert!(generator.summary().contains("7.conv_transpose2d  (None, 28, 28, 1)"), "{}", generator.summary());
+}
+
+/// The step that a penalty alone makes a critic take: real and generated images are the same, so that the loss says
+/// nothing. Returns how far each of its parameters moves.
+fn moved_by<B: Backend>(backend: &B, penalty: Penalty) -> Vec<f64> {
+    let generator = Sequential::new("generator", [5, 6, 2]).add(Conv2d::new(2, [1, 1]).use_bias(false));
+    let critic = Sequential::new("discriminator", [5, 6, 2])
+        .add(Conv2d::new(4, [3, 3]).stride([2, 2]).padding(Padding::Same))
+        .add(LeakyRelu::new(0.2))
+        .add(Flatten::new())
+        .add(Dense::new(1));
+    let mut config =
+        GanConfig::new(generator, critic).loss(gannet::Loss::Wasserstein).penalty(penalty).batch_size(3);
+    config.discriminator_optimiser = Sgd::new(1.0).into();
+    config.generator_optimiser = Sgd::new(1e-20).into();
+    let mut gan = Gan::new(backend, config).unwrap();
+    let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
+    gan.write_tensor("generator/0.conv2d/kernel", &of(vec![1.0, 0.0, 0.0, 1.0])).unwrap();
+    let mut stream = Stream::new(8, "penalty", 0);
+    let images = of((0..3 * 60).map(|_| f64::from(stream.uniform(-1.0, 1.0) as f32)).collect());
+    let names =
+        ["discriminator/0.conv2d/kernel", "discriminator/0.conv2d/bias", "discriminator/3.dense/kernel"];
+    let read = |gan: &Gan<B>| -> Vec<f64> {
+        names.iter().flat_map(|name| gan.read_tensor(name).unwrap()).map(B::Element::to_f64).collect()
+    };
+    let before = read(&gan);
+    gan.train_on_batch_with(&images, &images, None).unwrap();
+    read(&gan).iter().zip(before).map(|(after, before)| after - before).collect()
+}
+
+/// The gradient of a penalty on a gradient, a second derivative, moves a critic on every backend as in double precision.
+/// (One whose penalty has no gradient does not move.)
+#[test]
+fn penalties_move_critics_alike_on_every_backend() {
+    let gpu = device::device(false);
+    for penalty in [
+        Penalty::WganGp { weight: 0.1, every: 1 },
+        Penalty::R1 { gamma: 0.1, every: 1 },
+        Penalty::R2 { gamma: 0.1, every: 1 },
+    ] {
+        let expected = moved_by(&Reference::<f64>::new(), penalty);
+        let largest = expected.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+        assert!(largest > 1e-3, "{penalty:?} moves nothing: {expected:?}");
+        // Parameters of size one at most, changed once: roundings of sums of 54 products, three of them in a row.
+        let bound = ROUNDINGS * UNIT * (1.0 + largest);
+        let check = |device: String, found: Vec<f64>| {
+            for (a, b) in expected.iter().zip(found) {
+                assert!(
+                    (a - b).abs() <= bound,
+                    "{penalty:?} on {device}: {a} and {b}, the bound is {bound:e}"
+                );
+            }
+        };
+        let cpu = Cpu::new().unwrap();
+        check(cpu.describe(), moved_by(&cpu, penalty));
+        check("the reference".into(), moved_by(&Reference::<f32>::new(), penalty));
+        if let Some(gpu) = gpu {
+            check(gpu.describe(), moved_by(gpu, penalty));
+        }
+    }
+}
