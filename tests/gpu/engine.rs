@@ -1,6 +1,6 @@
 //! The engine around the kernels: repeatability, memory, submissions, faults, and a whole GAN.
 
-use gannet::{Gan, presets};
+use gannet::{Gan, LATE_LOSSES, StepLosses, presets};
 use gannet_gpu::{Options, Verifier, Wgpu, launches};
 use gannet_shaders::{Argument, Dispatch, Launch, SIGMOID, UnaryParams};
 use gannet_tensor::{
@@ -88,11 +88,10 @@ fn memory_does_not_grow_over_two_thousand_steps() {
     let mut before = None;
     for step in 0..2000 {
         program.write("scalars", &[1e-3 / (1.0 + step as f32), 1e-7]).expect("written");
+        program.request("loss").expect("requested");
         program.run().expect("run");
-        if step % 100 == 0 {
-            program.executable().request(0);
-        }
-        for (_, loss) in program.executable().collect(false).expect("collected") {
+        let mut loss = [0.0];
+        while program.collect("loss", false, &mut loss).expect("collected") {
             assert!(loss[0] > 0.0 && loss[0] < 1.0, "{loss:?}");
         }
         let now = gpu.counters();
@@ -138,14 +137,58 @@ fn requested_outputs_arrive_in_order_with_the_values_of_their_runs() {
     for run in 0..10 {
         program.write("x", &[run as f32, 0.5, -1.0]).expect("written");
         if run % 3 == 0 {
-            program.executable().request(1);
-            program.executable().request(0);
+            program.request("square").expect("requested");
+            program.request("double").expect("requested");
         }
         program.run().expect("run");
     }
-    let arrived = program.executable().collect(true).expect("collected");
-    let runs: Vec<(usize, f32)> = arrived.iter().map(|(output, values)| (*output, values[0])).collect();
-    assert_eq!(runs, [(1, 0.0), (0, 0.0), (1, 9.0), (0, 6.0), (1, 36.0), (0, 12.0), (1, 81.0), (0, 18.0)]);
+    let mut arrived = |name: &str| {
+        let mut out = [0.0; 3];
+        let mut values = Vec::new();
+        while program.collect(name, true, &mut out).expect("collected") {
+            values.push(out[0]);
+        }
+        values
+    };
+    assert_eq!(arrived("double"), [0.0, 6.0, 12.0, 18.0]);
+    assert_eq!(arrived("square"), [0.0, 9.0, 36.0, 81.0]);
+    assert_eq!(arrived("square"), []);
+}
+
+#[test]
+fn every_steps_losses_arrive_late_in_order_and_no_step_waits() {
+    let Some(gpu) = own_device() else { return };
+    // The generator is updated in every second step, so there are two programs.
+    let mut config = presets::get("seed-dense").expect("the preset");
+    config.batch_size = 4;
+    config.separate_updates = false;
+    config.discriminator_steps = 2;
+    let mut gan = Gan::new(&gpu, config.clone()).expect("a GAN");
+    let mut waiting = Gan::new(&gpu, config).expect("a GAN");
+    let real: Vec<f32> = Random::new(3).vector(4 * 784).iter().map(|v| *v as f32).collect();
+    let mut found = Vec::new();
+    let mut before = gpu.counters();
+    for step in 0..60 {
+        gan.train_step(&real, None).expect("a step");
+        while let Some(of) = gan.next_losses().expect("finite losses") {
+            found.push(of);
+        }
+        assert!(gan.step() - found.len() as u64 <= LATE_LOSSES as u64, "step {step}: {} came", found.len());
+        if step == 9 {
+            before = gpu.counters();
+        }
+    }
+    let after = gpu.counters();
+    assert_eq!(after.waits, before.waits, "a step waited for its numbers");
+    assert_eq!((after.buffers, after.submissions), (before.buffers, before.submissions + 50));
+    while let Some(of) = gan.awaited_losses().expect("finite losses") {
+        found.push(of);
+    }
+    let expected: Vec<StepLosses> = (1..=60)
+        .map(|step| StepLosses { step, losses: waiting.train_on_batch(&real, None).expect("finite losses") })
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(gan.losses().expect("the last ones"), expected[59].losses);
 }
 
 /// The dispatches of a plan, one per line.

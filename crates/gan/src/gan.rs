@@ -1,14 +1,13 @@
 //! A GAN on a device: training, sampling, its weights by name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 
 use crate::checkpoint::{Slot, slots};
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
+use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
 use crate::model::Model;
 use crate::optimisers::Optimiser;
 use crate::parts::Bounds;
@@ -17,17 +16,6 @@ use crate::step::{self, Parts, names};
 
 /// Images made at a time.
 const CHUNK: usize = 64;
-
-/// The losses of a training step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Losses {
-    /// The discriminator's loss on real images.
-    pub d_real: f64,
-    /// The discriminator's loss on generated images.
-    pub d_fake: f64,
-    /// The generator's loss.
-    pub g: f64,
-}
 
 /// A generator and a discriminator on a device.
 ///
@@ -50,11 +38,8 @@ pub struct Gan<B: Backend> {
     slots: Vec<Slot>,
     step: u64,
     /// A program for each kind of step: with and without lazy penalties, with and without the generator.
-    training: BTreeMap<Parts, Program<B>>,
-    last: Option<Parts>,
-    last_with_generator: Option<Parts>,
-    /// The generator's last loss before the run was saved that this one goes on from.
-    earlier_generator_loss: Option<f64>,
+    training: Vec<(Parts, Program<B>)>,
+    losses: LossQueue,
     sampling: Option<Program<B>>,
     /// Where the last number of a latent passes from one part of the data to the next.
     bounds: Bounds,
@@ -88,10 +73,8 @@ impl<B: Backend> Gan<B> {
             variables,
             slots,
             step: 0,
-            training: BTreeMap::new(),
-            last: None,
-            last_with_generator: None,
-            earlier_generator_loss: None,
+            training: Vec::new(),
+            losses: LossQueue::default(),
             sampling: None,
         })
     }
@@ -180,8 +163,27 @@ impl<B: Backend> Gan<B> {
         self.losses()
     }
 
-    /// [`train_on_batch`](Gan::train_on_batch) without reading the losses, which would wait for the device: ask
-    /// [`losses`](Gan::losses) for them now and then.
+    /// [`train_on_batch`](Gan::train_on_batch) without reading the losses, which would wait for the device. They are
+    /// taken some steps later:
+    ///
+    /// ```
+    /// # use gannet::{Gan, GanConfig, Cpu, layers};
+    /// # let config = gannet::presets::get("seed-dense").unwrap();
+    /// # let mut gan = Gan::new(&Cpu::new().unwrap(), config).unwrap();
+    /// # let batch = vec![0.5; gan.config().batch_size * gan.image_shape().len()];
+    /// for _ in 0..3 {
+    ///     gan.train_step(&batch, None)?;
+    ///     while let Some(of) = gan.next_losses()? {
+    ///         println!("{}: {:?}", of.step, of.losses);
+    ///     }
+    /// }
+    /// while let Some(of) = gan.awaited_losses()? {
+    ///     println!("{}: {:?}", of.step, of.losses);
+    /// }
+    /// # Ok::<(), gannet::Error>(())
+    /// ```
+    ///
+    /// Losses that are never taken make room for later ones.
     pub fn train_step(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<()> {
         let n = self.config.batch_size * self.generator.input().len();
         let latents = normal(n, &mut Stream::new(self.config.seed, "latents", self.step));
@@ -213,7 +215,8 @@ impl<B: Backend> Gan<B> {
             (names::second_scalars(d), rule.scalars(first + 1, factor)),
         ];
         let (ema, augment) = (self.config.ema, self.config.augment);
-        let program = self.training_program(&parts)?;
+        let position = self.program_of(&parts)?;
+        let program = &mut self.training[position].1;
         let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
         program.write(names::REAL, real)?;
         program.write(names::LATENTS, &latents)?;
@@ -236,45 +239,63 @@ impl<B: Backend> Gan<B> {
                 augment.draw(image, 2 * batch, &mut stream).write(program, pass)?;
             }
         }
+        program.request(names::LOSSES)?;
         program.run()?;
         self.step += 1;
-        if parts.generator {
-            self.last_with_generator = Some(parts.clone());
-        }
-        self.last = Some(parts);
-        Ok(())
+        self.losses.expect(Expected { step: self.step, program: position, generator: parts.generator });
+        self.receive(LATE_LOSSES)
     }
 
-    /// The losses of the last training step; the generator's are those of its last update. Errors before the first
-    /// step, and when one of them is not a finite number: training has diverged.
-    pub fn losses(&mut self) -> Result<Losses> {
-        let Some(last) = self.last.clone() else {
-            return Err(Error::invalid("there are no losses before the first training step"));
-        };
-        let [d_real, d_fake, ..] = self.read_losses(&last)?[..] else { unreachable!("two losses at least") };
-        let g = self.generator_loss()?.unwrap_or_default();
-        let losses = Losses { d_real, d_fake, g };
-        if [d_real, d_fake, g].iter().all(|x| x.is_finite()) {
-            return Ok(losses);
+    /// The losses of the oldest step whose losses have not been taken, if they have arrived: at most
+    /// [`LATE_LOSSES`] steps late, and without waiting. Errors when one of them is not a finite number, with the
+    /// step: training has diverged.
+    pub fn next_losses(&mut self) -> Result<Option<StepLosses>> {
+        let earlier = self.losses.take()?;
+        if earlier.is_some() {
+            return Ok(earlier);
         }
-        Err(Error::Diverged(format!(
-            "after step {} the losses are d_real {d_real}, d_fake {d_fake}, g {g}; a smaller \
-             learning rate may help",
-            self.step
-        )))
+        self.receive(LATE_LOSSES)?;
+        self.losses.take()
+    }
+
+    /// [`next_losses`](Gan::next_losses), but waits until they arrive; none are left when it gives none.
+    pub fn awaited_losses(&mut self) -> Result<Option<StepLosses>> {
+        let earlier = self.losses.take()?;
+        if earlier.is_some() {
+            return Ok(earlier);
+        }
+        self.receive(0)?;
+        self.losses.take()
+    }
+
+    /// The losses of the last training step, for which it waits; the generator's are those of its last update. They
+    /// stay to be taken. Errors before the first step, and when a step's were not finite numbers: training has
+    /// diverged.
+    pub fn losses(&mut self) -> Result<Losses> {
+        self.receive(0)?;
+        let last = self.losses.last()?;
+        last.map(|last| last.losses)
+            .ok_or_else(|| Error::invalid("there are no losses before the first training step"))
     }
 
     /// The loss of the generator's last update, if it had one.
     pub(crate) fn generator_loss(&mut self) -> Result<Option<f64>> {
-        match self.last_with_generator.clone() {
-            Some(parts) => Ok(self.read_losses(&parts)?.last().copied()),
-            None => Ok(self.earlier_generator_loss),
-        }
+        self.receive(0)?;
+        Ok(self.losses.generator())
     }
 
-    fn read_losses(&mut self, parts: &Parts) -> Result<Vec<f64>> {
-        let values = self.training_program(parts)?.read(names::LOSSES)?;
-        Ok(values.into_iter().map(B::Element::to_f64).collect())
+    /// Takes losses over from the device, and waits until it has those of `late` steps at most.
+    fn receive(&mut self, late: usize) -> Result<()> {
+        while let Some(Expected { program, generator, .. }) = self.losses.next_expected() {
+            let wait = self.losses.under_way() > late;
+            let mut values = [B::Element::ZERO; 3];
+            let count = if generator { 3 } else { 2 };
+            if !self.training[program].1.collect(names::LOSSES, wait, &mut values[..count])? {
+                return Ok(());
+            }
+            self.losses.arrive(&values.map(B::Element::to_f64)[..count]);
+        }
+        Ok(())
     }
 
     /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
@@ -382,9 +403,7 @@ impl<B: Backend> Gan<B> {
     /// Goes on from step `step` of a run that was saved.
     pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;
-        self.earlier_generator_loss = generator_loss;
-        self.last = None;
-        self.last_with_generator = None;
+        self.losses = LossQueue::going_on(generator_loss);
     }
 
     fn slot(&self, name: &str) -> Result<&Slot> {
@@ -395,13 +414,18 @@ impl<B: Backend> Gan<B> {
     }
 
     fn training_program(&mut self, parts: &Parts) -> Result<&mut Program<B>> {
-        match self.training.entry(parts.clone()) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                let plan = step::training(&self.config, &self.generator, &self.discriminator, parts)?;
-                Ok(entry.insert(Program::new(&self.backend, plan, &self.variables)?))
-            }
+        let position = self.program_of(parts)?;
+        Ok(&mut self.training[position].1)
+    }
+
+    /// The position of the program for steps of these parts, which is made if there is none yet.
+    fn program_of(&mut self, parts: &Parts) -> Result<usize> {
+        if let Some(position) = self.training.iter().position(|(known, _)| known == parts) {
+            return Ok(position);
         }
+        let plan = step::training(&self.config, &self.generator, &self.discriminator, parts)?;
+        self.training.push((parts.clone(), Program::new(&self.backend, plan, &self.variables)?));
+        Ok(self.training.len() - 1)
     }
 
     /// Latents [n, z] whose last numbers name the parts of these labels `[n]`: what [`generate`](Gan::generate) will read

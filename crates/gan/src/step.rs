@@ -154,7 +154,7 @@ fn first_row(state: Var<'_>) -> Var<'_> {
 }
 
 /// Which parts a training step has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parts {
     /// Whether each of the configuration's penalties is computed.
     pub(crate) penalties: Vec<bool>,

@@ -159,6 +159,46 @@ fn running_statistics_move_once_per_pass() {
 }
 
 #[test]
+fn losses_taken_late_are_those_of_every_step() {
+    let every_second = || {
+        let mut config = toy(1);
+        config.discriminator_steps = 2;
+        Gan::new(&Reference::<f32>::new(), config).unwrap()
+    };
+    let expected = train(&mut every_second(), 0..40);
+    let mut gan = every_second();
+    let mut found = Vec::new();
+    for step in 0..40 {
+        let (real, labels) = points(step);
+        gan.train_step(&real, Some(&labels)).unwrap();
+        // A file in mid-training takes nothing away.
+        gan.save(tempfile::tempdir().unwrap().path().join("model.safetensors")).unwrap();
+        if step % 3 > 0 {
+            found.extend(std::iter::from_fn(|| gan.next_losses().unwrap()));
+        }
+    }
+    found.extend(std::iter::from_fn(|| gan.awaited_losses().unwrap()));
+    assert_eq!(found.iter().map(|of| of.step).collect::<Vec<_>>(), (1..=40).collect::<Vec<u64>>());
+    assert_eq!(found.iter().map(|of| of.losses).collect::<Vec<_>>(), expected);
+    assert_eq!(gan.losses().unwrap(), expected[39]);
+    assert!(expected.chunks(2).all(|pair| pair[0].g == pair[1].g && pair[0].d_real != pair[1].d_real));
+}
+
+#[test]
+fn divergence_is_told_late_with_its_step() {
+    let mut gan = Gan::new(&Reference::<f32>::new(), toy(1)).unwrap();
+    train(&mut gan, 0..3);
+    while gan.next_losses().unwrap().is_some() {}
+    for _ in 0..2 {
+        gan.train_step(&vec![f32::NAN; 64], Some(&[0; 32])).unwrap();
+    }
+    let error = gan.next_losses().unwrap_err().to_string();
+    assert!(error.contains("diverged: after step 4 "), "{error}");
+    let error = gan.losses().unwrap_err().to_string();
+    assert!(error.contains("diverged: after step 5 "), "{error}");
+}
+
+#[test]
 fn bad_batches_are_errors_that_say_what_fits() {
     let mut gan = Gan::new(&Reference::<f32>::new(), toy(1)).unwrap();
     let message = |result: gannet::Result<Losses>| result.unwrap_err().to_string();

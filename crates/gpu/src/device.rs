@@ -48,6 +48,8 @@ pub struct Counters {
     pub dispatches: u64,
     /// Submissions that were not known to be finished when the last run returned.
     pub queued: u64,
+    /// Times that the host waited for numbers that had not arrived yet, with nothing left to do for the device.
+    pub waits: u64,
 }
 
 /// The counters as they are counted, and the memory that allocation may take.
@@ -60,6 +62,7 @@ pub(crate) struct Tally {
     pub(crate) submissions: AtomicU64,
     pub(crate) dispatches: AtomicU64,
     pub(crate) queued: AtomicU64,
+    pub(crate) waits: AtomicU64,
     pub(crate) budget: AtomicU64,
 }
 
@@ -104,13 +107,21 @@ impl Gpu {
         self.queue.submit([encoder.finish()])
     }
 
-    /// Blocks until `submission` (or, without one, everything submitted) has finished.
-    pub(crate) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let waited = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+    /// Blocks until `submission` has finished.
+    pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        let waited = self.device.poll(wait);
         self.check()?;
         waited
             .map(|_| ())
             .map_err(|error| Error::new(format!("waiting for the GPU {}: {error}", self.info.name)))
+    }
+
+    /// Lets the device call back for what has finished, without waiting.
+    pub(crate) fn poll(&self) -> Result<()> {
+        // What is wrong with the device shows in the check.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.check()
     }
 }
 
@@ -168,6 +179,7 @@ impl Wgpu {
             submissions: 0.into(),
             dispatches: 0.into(),
             queued: 0.into(),
+            waits: 0.into(),
             budget: u64::MAX.into(),
         });
         let checked = options.checked;
@@ -185,6 +197,7 @@ impl Wgpu {
             submissions: tally.submissions.load(Relaxed),
             dispatches: tally.dispatches.load(Relaxed),
             queued: tally.queued.load(Relaxed),
+            waits: tally.waits.load(Relaxed),
         }
     }
 
@@ -258,5 +271,20 @@ impl Backend for Wgpu {
 
     fn read_output(&self, program: &mut Executable, index: usize, out: &mut [f32]) -> Result<()> {
         program.read_output(index, out)
+    }
+
+    fn request_output(&self, program: &mut Executable, index: usize) -> Result<bool> {
+        program.request(index);
+        Ok(true)
+    }
+
+    fn collect_output(
+        &self,
+        program: &mut Executable,
+        index: usize,
+        out: &mut [f32],
+        wait: bool,
+    ) -> Result<bool> {
+        program.collect(index, out, wait)
     }
 }

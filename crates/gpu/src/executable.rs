@@ -36,7 +36,7 @@ pub struct Executable {
     staging: Vec<Option<Staging>>,
     requested: Vec<usize>,
     pending: VecDeque<Pending>,
-    idle: Vec<Staging>,
+    idle: Vec<Pending>,
     queue: VecDeque<wgpu::SubmissionIndex>,
 }
 
@@ -67,10 +67,13 @@ impl Step {
     }
 }
 
-/// Outputs on their way to the host.
+/// Outputs of one run on their way to the host.
 struct Pending {
-    outputs: Vec<usize>,
+    /// Which are not collected yet, and at which byte of the staging buffer each lies.
+    outputs: Vec<(usize, u64)>,
     staging: Staging,
+    /// The run; none until it is submitted.
+    submission: Option<wgpu::SubmissionIndex>,
 }
 
 /// A dispatch before its buffers exist.
@@ -228,12 +231,15 @@ impl Executable {
         let submission = gpu.submit(encoder);
         if let Some(mut reading) = reading {
             reading.staging.map();
+            reading.submission = Some(submission.clone());
             self.pending.push_back(reading);
         }
         gpu.tally.dispatches.fetch_add(self.steps.len() as u64, Relaxed);
         self.queue.push_back(submission);
-        if self.queue.len() > QUEUED_RUNS {
-            gpu.wait(self.queue.pop_front())?;
+        if self.queue.len() > QUEUED_RUNS
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            gpu.wait(oldest)?;
         }
         gpu.tally.queued.store(self.queue.len() as u64, Relaxed);
         gpu.check()
@@ -289,60 +295,60 @@ impl Executable {
 
     /// Asks that the next run keeps the value of output `index` for [`collect`](Executable::collect), within its
     /// one submission and without waiting.
-    pub fn request(&mut self, index: usize) {
+    pub(crate) fn request(&mut self, index: usize) {
         if !self.requested.contains(&index) {
             self.requested.push(index);
         }
     }
 
-    /// The values that were requested and have arrived: (output, numbers), oldest run first. With `wait` it blocks
-    /// until all have.
-    pub fn collect(&mut self, wait: bool) -> Result<Vec<(usize, Vec<f32>)>> {
-        if self.pending.is_empty() {
-            return Ok(Vec::new());
-        }
-        // Callbacks of finished work are called from here; what is wrong shows in the check.
-        let _ = self.gpu.device.poll(wgpu::PollType::Poll);
+    /// Copies the oldest value of output `index` that was requested and not collected yet to `out`; false when there
+    /// is none, or it has not arrived. With `wait` it is waited for.
+    pub(crate) fn collect(&mut self, index: usize, out: &mut [f32], wait: bool) -> Result<bool> {
         self.gpu.check()?;
-        let mut values = Vec::new();
-        while let Some(mut pending) = self.pending.pop_front() {
-            if wait {
-                pending.staging.wait(&self.gpu, None)?;
-            } else if !pending.staging.is_ready()? {
-                self.pending.push_front(pending);
-                break;
-            }
-            let mut at = 0;
-            for &index in &pending.outputs {
-                let mut numbers = vec![0.0; self.plan.output_view(index).shape.len()];
-                pending.staging.take(at, &mut numbers)?;
-                at += staged(numbers.len());
-                values.push((index, numbers));
-            }
-            pending.staging.unmap();
-            self.idle.push(pending.staging);
+        let holds = |pending: &Pending| pending.outputs.iter().any(|(output, _)| *output == index);
+        let Some(position) = self.pending.iter().position(holds) else { return Ok(false) };
+        let pending = &mut self.pending[position];
+        if !pending.staging.is_ready()? {
+            self.gpu.poll()?;
         }
-        Ok(values)
+        if !pending.staging.is_ready()? {
+            match &pending.submission {
+                Some(submission) if wait => pending.staging.wait(&self.gpu, submission.clone())?,
+                _ => return Ok(false),
+            }
+        }
+        if let Some(entry) = pending.outputs.iter().position(|(output, _)| *output == index) {
+            let (_, at) = pending.outputs.swap_remove(entry);
+            pending.staging.take(at, out)?;
+        }
+        if pending.outputs.is_empty() {
+            pending.staging.unmap();
+            self.idle.extend(self.pending.remove(position));
+        }
+        Ok(true)
     }
 
     fn record_requests(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<Option<Pending>> {
         if self.requested.is_empty() {
             return Ok(None);
         }
-        let outputs = std::mem::take(&mut self.requested);
-        let bytes = outputs.iter().map(|&index| staged(self.plan.output_view(index).shape.len())).sum();
-        let staging = match self.idle.iter().position(|staging| staging.bytes() >= bytes) {
+        let bytes = self.requested.iter().map(|&i| staged(self.plan.output_view(i).shape.len())).sum();
+        let mut pending = match self.idle.iter().position(|idle| idle.staging.bytes() >= bytes) {
             Some(position) => self.idle.swap_remove(position),
-            None => Staging::new(&self.gpu, bytes)?,
+            None => {
+                Pending { outputs: Vec::new(), staging: Staging::new(&self.gpu, bytes)?, submission: None }
+            }
         };
         let mut at = 0;
-        for &index in &outputs {
+        for &index in &self.requested {
             let (buffer, offset) = self.output(index);
             let elements = self.plan.output_view(index).shape.len();
-            staging.record(encoder, &buffer, offset, elements, at);
+            pending.staging.record(encoder, &buffer, offset, elements, at);
+            pending.outputs.push((index, at));
             at += staged(elements);
         }
-        Ok(Some(Pending { outputs, staging }))
+        self.requested.clear();
+        Ok(Some(pending))
     }
 
     fn output(&self, index: usize) -> (Arc<Buffer>, usize) {

@@ -69,7 +69,7 @@ impl Wgpu {
             staging.record(&mut encoder, &resolved, 0, 2 * count as usize, 0);
             let submission = gpu.submit(encoder);
             staging.map();
-            staging.wait(gpu, Some(submission))?;
+            staging.wait(gpu, submission)?;
             let mut words = vec![0.0f32; 2 * count as usize];
             staging.take(0, &mut words)?;
             staging.unmap();

@@ -1,7 +1,7 @@
 //! Reading numbers back from the device.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gannet_tensor::{Error, Result};
@@ -16,13 +16,15 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// A buffer that the host can map, filled by a copy on the device.
 pub(crate) struct Staging {
     buffer: Buffer,
-    mapped: Option<Receiver<Result<(), wgpu::BufferAsyncError>>>,
+    /// What the device has answered to the last request to map; its callback writes here.
+    answer: Arc<Mutex<Option<Result<(), wgpu::BufferAsyncError>>>>,
 }
 
 impl Staging {
     pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Staging> {
         use wgpu::BufferUsages as U;
-        Ok(Staging { buffer: gpu.buffer("staging", bytes.max(4), U::MAP_READ | U::COPY_DST)?, mapped: None })
+        let buffer = gpu.buffer("staging", bytes.max(4), U::MAP_READ | U::COPY_DST)?;
+        Ok(Staging { buffer, answer: Arc::default() })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -49,37 +51,37 @@ impl Staging {
 
     /// Asks for the buffer to be mapped once the copies submitted so far are done.
     pub(crate) fn map(&mut self) {
-        let (sender, receiver) = channel();
+        *self.answer() = None;
+        let answer = self.answer.clone();
         self.buffer.raw.map_async(wgpu::MapMode::Read, .., move |result| {
-            // The receiver is gone when the program was dropped before its numbers arrived.
-            let _ = sender.send(result);
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
-        self.mapped = Some(receiver);
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Option<Result<(), wgpu::BufferAsyncError>>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the buffer is mapped now.
-    pub(crate) fn is_ready(&mut self) -> Result<bool> {
-        let Some(receiver) = &self.mapped else { return Ok(false) };
-        match receiver.try_recv() {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(error)) => Err(Error::new(format!("reading from the GPU: {error}"))),
-            Err(TryRecvError::Empty) => Ok(false),
-            Err(TryRecvError::Disconnected) => {
-                Err(Error::new("reading from the GPU: the request was dropped"))
-            }
+    pub(crate) fn is_ready(&self) -> Result<bool> {
+        match &*self.answer() {
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(Error::new(format!("reading from the GPU: {error}"))),
+            None => Ok(false),
         }
     }
 
     /// Waits until the buffer is mapped, which follows the end of `submission`. The callback may run on another
     /// thread that waits on the same device, a moment after this one has been woken.
-    pub(crate) fn wait(&mut self, gpu: &Gpu, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    pub(crate) fn wait(&self, gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<()> {
+        gpu.tally.waits.fetch_add(1, Relaxed);
         gpu.wait(submission)?;
         for _ in 0..PATIENCE {
             if self.is_ready()? {
                 return Ok(());
             }
             std::thread::sleep(PAUSE);
-            gpu.wait(None)?;
+            gpu.poll()?;
         }
         Err(Error::new("reading from the GPU: the numbers did not arrive"))
     }
@@ -98,7 +100,6 @@ impl Staging {
 
     /// Ends the mapping: the buffer may be copied to again.
     pub(crate) fn unmap(&mut self) {
-        self.mapped = None;
         self.buffer.raw.unmap();
     }
 }
@@ -126,7 +127,7 @@ pub(crate) fn read_through(
     staging.record(&mut encoder, source, offset, out.len(), 0);
     let submission = gpu.submit(encoder);
     staging.map();
-    staging.wait(gpu, Some(submission))?;
+    staging.wait(gpu, submission)?;
     let taken = staging.take(0, out);
     staging.unmap();
     taken

@@ -54,4 +54,23 @@ pub trait Backend: Clone + Send {
         index: usize,
         out: &mut [Self::Element],
     ) -> Result<()>;
+
+    /// Asks that the next run keeps its value of output `index` until it is collected, so that reading it need not
+    /// wait for the device. False, and nothing is kept, where reading after a run never waits:
+    /// [`Program`](crate::Program) then reads at once.
+    fn request_output(&self, _program: &mut Self::Executable, _index: usize) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Copies the oldest value of output `index` that was kept and not collected yet to `out`. False when there is
+    /// none, or when it has not arrived yet; with `wait` it is waited for.
+    fn collect_output(
+        &self,
+        _program: &mut Self::Executable,
+        _index: usize,
+        _out: &mut [Self::Element],
+        _wait: bool,
+    ) -> Result<bool> {
+        Ok(false)
+    }
 }

@@ -1,6 +1,6 @@
 //! A plan made ready to run on a backend, and the variables that programs share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::backend::Backend;
@@ -91,6 +91,17 @@ pub struct Program<B: Backend> {
     backend: B,
     plan: Arc<Plan>,
     executable: B::Executable,
+    /// Outputs of the next run to keep, where the backend does not do it.
+    requested: Vec<usize>,
+    /// Their values, oldest first, and memory of values that were collected.
+    kept: VecDeque<Kept<B::Element>>,
+    idle: Vec<Kept<B::Element>>,
+}
+
+/// The value that an output had after a run.
+struct Kept<E> {
+    output: usize,
+    values: Vec<E>,
 }
 
 impl<B: Backend> Program<B> {
@@ -109,7 +120,8 @@ impl<B: Backend> Program<B> {
             storages.push(storage.clone());
         }
         let executable = backend.compile(plan.clone(), storages)?;
-        Ok(Program { backend: backend.clone(), plan, executable })
+        let (requested, kept, idle) = (Vec::new(), VecDeque::new(), Vec::new());
+        Ok(Program { backend: backend.clone(), plan, executable, requested, kept, idle })
     }
 
     /// What this program runs.
@@ -143,7 +155,19 @@ impl<B: Backend> Program<B> {
 
     /// Runs once: computes every output, then every assignment has its new value.
     pub fn run(&mut self) -> Result<()> {
-        self.backend.run(&mut self.executable)
+        self.backend.run(&mut self.executable)?;
+        for output in self.requested.drain(..) {
+            let mut kept = match self.idle.iter().position(|kept| kept.output == output) {
+                Some(position) => self.idle.swap_remove(position),
+                None => {
+                    let elements = self.plan.output_view(output).shape.len();
+                    Kept { output, values: vec![B::Element::ZERO; elements] }
+                }
+            };
+            self.backend.read_output(&mut self.executable, output, &mut kept.values)?;
+            self.kept.push_back(kept);
+        }
+        Ok(())
     }
 
     /// The values of output `name` after the last run, row-major.
@@ -159,6 +183,33 @@ impl<B: Backend> Program<B> {
         let (index, shape) = self.output(name)?;
         check_length("output", name, shape, out.len())?;
         self.backend.read_output(&mut self.executable, index, out)
+    }
+
+    /// Asks that the next run keeps its value of output `name` for [`collect`](Program::collect). On a GPU neither
+    /// waits for the other: values arrive some runs later.
+    pub fn request(&mut self, name: &str) -> Result<()> {
+        let (index, _) = self.output(name)?;
+        let asked = self.requested.contains(&index);
+        if !asked && !self.backend.request_output(&mut self.executable, index)? {
+            self.requested.push(index);
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest value of output `name` that was [requested](Program::request), row-major, and returns true;
+    /// false when there is none, or when it has not arrived yet. With `wait` it is waited for. Once as many values
+    /// have been kept at a time as ever will be, nothing is allocated.
+    pub fn collect(&mut self, name: &str, wait: bool, out: &mut [B::Element]) -> Result<bool> {
+        let (index, shape) = self.output(name)?;
+        check_length("output", name, shape, out.len())?;
+        match self.kept.iter().position(|kept| kept.output == index).and_then(|i| self.kept.remove(i)) {
+            Some(kept) => {
+                out.copy_from_slice(&kept.values);
+                self.idle.push(kept);
+                Ok(true)
+            }
+            None => self.backend.collect_output(&mut self.executable, index, out, wait),
+        }
     }
 
     fn output(&self, name: &str) -> Result<(usize, Shape)> {

@@ -38,6 +38,8 @@ struct Report {
     dispatches: Option<f64>,
     /// Times that a step hands work to a GPU; null elsewhere.
     submits_per_step: Option<f64>,
+    /// Times that the host waits for a GPU's numbers in a step, with nothing queued for it meanwhile; null elsewhere.
+    waits_per_step: Option<f64>,
 }
 
 /// In milliseconds.
@@ -67,6 +69,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             per_step = Some((
                 each(after.dispatches - before.dispatches),
                 each(after.submissions - before.submissions),
+                each(after.waits - before.waits),
             ));
             (measured, None)
         }
@@ -92,8 +95,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         images_per_s: measured.batch_size as f64 / median * 1e3,
         peak_rss_mb,
         fma_peak_gflops: cpu.map(|cpu| cpu.measure_fma_peak()),
-        dispatches: per_step.map(|(dispatches, _)| dispatches),
-        submits_per_step: per_step.map(|(_, submits)| submits),
+        dispatches: per_step.map(|(dispatches, ..)| dispatches),
+        submits_per_step: per_step.map(|(_, submits, _)| submits),
+        waits_per_step: per_step.map(|(.., waits)| waits),
     };
     if args.json {
         say(&serde_json::to_string(&report).map_err(Error::failure)?);
@@ -142,7 +146,10 @@ fn measure<B: Backend<Element = f32>, C>(
     let conditional = gan.training_labels().is_some();
     let mut step = |gan: &mut Gan<B>| -> Result<()> {
         let (images, labels) = batches.next_batch()?;
-        Ok(gan.train_step(images, conditional.then_some(labels))?)
+        gan.train_step(images, conditional.then_some(labels))?;
+        // As in training: every step's losses, a few steps late.
+        while gan.next_losses()?.is_some() {}
+        Ok(())
     };
     for _ in 0..WARM_UP {
         step(&mut gan)?;
@@ -215,8 +222,10 @@ fn print(report: &Report, device: &Device, steps: u64) {
         }
         None => say(&format!("arithmetic  {gflops:.1} GFLOP/s")),
     }
-    if let (Some(dispatches), Some(submits)) = (report.dispatches, report.submits_per_step) {
-        say(&format!("GPU         {dispatches} dispatches and {submits} submits a step"));
+    if let (Some(dispatches), Some(submits), Some(waits)) =
+        (report.dispatches, report.submits_per_step, report.waits_per_step)
+    {
+        say(&format!("GPU         {dispatches} dispatches, {submits} submits and {waits} waits a step"));
     }
     say(&format!("throughput  {images_per_s:.0} images/s"));
     if let Some(mb) = report.peak_rss_mb {
