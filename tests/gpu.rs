@@ -4,5 +4,9 @@
 mod device;
 #[path = "gpu/engine.rs"]
 mod engine;
+#[path = "gpu/fusion.rs"]
+mod fusion;
+#[path = "gpu/golden.rs"]
+mod golden;
 #[path = "gpu/kernels.rs"]
 mod kernels;

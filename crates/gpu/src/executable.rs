@@ -333,7 +333,15 @@ impl Executable {
             return Ok(None);
         }
         let bytes = self.requested.iter().map(|&i| staged(self.plan.output_view(i).shape.len())).sum();
-        let mut pending = match self.idle.iter().position(|idle| idle.staging.bytes() >= bytes) {
+        let fits = |idle: &Pending| idle.staging.bytes() >= bytes;
+        if !self.idle.iter().chain(&self.pending).any(fits) {
+            // As many as are ever under way where values are collected as they come: later runs allocate nothing.
+            for _ in 0..QUEUED_RUNS + 2 {
+                let staging = Staging::new(&self.gpu, bytes)?;
+                self.idle.push(Pending { outputs: Vec::new(), staging, submission: None });
+            }
+        }
+        let mut pending = match self.idle.iter().position(fits) {
             Some(position) => self.idle.swap_remove(position),
             None => {
                 Pending { outputs: Vec::new(), staging: Staging::new(&self.gpu, bytes)?, submission: None }
