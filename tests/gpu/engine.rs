@@ -159,11 +159,7 @@ fn requested_outputs_arrive_in_order_with_the_values_of_their_runs() {
 #[test]
 fn every_steps_losses_arrive_late_in_order_and_no_step_waits() {
     let Some(gpu) = own_device() else { return };
-    // The generator is updated in every second step, so there are two programs.
-    let generator = Sequential::new("generator", [2]).add(Dense::new(5)).add(Dense::new(2));
-    let discriminator = Sequential::new("discriminator", [2]).add(Dense::new(5)).add(Dense::new(1));
-    let mut config = GanConfig::new(generator, discriminator).batch_size(4);
-    config.discriminator_steps = 2;
+    let config = small();
     let mut gan = Gan::new(&gpu, config.clone()).expect("a GAN");
     let mut waiting = Gan::new(&gpu, config).expect("a GAN");
     let real: Vec<f32> = Random::new(3).vector(8).iter().map(|v| *v as f32).collect();
@@ -235,6 +231,21 @@ fn a_step_of_dcgan_is_one_submission_of_few_dispatches() {
 }
 
 #[test]
+fn a_step_of_dcgan_takes_few_dispatches_at_every_batch_size() {
+    let Some(gpu) = device_with_its_limits() else { return };
+    // From 32 images on, sums over the batch take two passes.
+    for (batch_size, most) in [(8, 60), (32, 64), (128, 72), (256, 72)] {
+        let mut config = presets::get("dcgan").expect("the preset");
+        config.batch_size = batch_size;
+        let mut gan = Gan::new(&gpu, config).expect("a GAN");
+        let program = gan.executable().expect("a program");
+        let dispatches = program.dispatches();
+        assert!(dispatches <= most, "{dispatches} dispatches of {batch_size}:\n{}", program.explain());
+        assert_eq!(program.submissions(), 1);
+    }
+}
+
+#[test]
 fn an_adapter_that_is_not_there_is_an_error_that_names_those_that_are() {
     if device(false).is_none() {
         return;
@@ -294,6 +305,101 @@ fn a_lost_device_is_an_error_in_every_call() {
     for error in errors {
         let error = error.expect("the device is lost");
         assert!(error.contains("was lost") && error.contains(gpu.name()), "{error}");
+    }
+}
+
+/// A small GAN whose generator is updated in every second step, so that there are two programs.
+fn small() -> GanConfig {
+    let generator = Sequential::new("generator", [2]).add(Dense::new(5)).add(Dense::new(2));
+    let discriminator = Sequential::new("discriminator", [2]).add(Dense::new(5)).add(Dense::new(1));
+    let mut config = GanConfig::new(generator, discriminator).batch_size(4);
+    config.discriminator_steps = 2;
+    config
+}
+
+fn batch(step: u64) -> Vec<f32> {
+    Random::new(step).vector(8).iter().map(|v| *v as f32).collect()
+}
+
+#[test]
+fn a_run_whose_device_is_lost_goes_on_from_what_was_saved() {
+    let (Some(gpu), Some(other)) = (own_device(), own_device()) else { return };
+    let file = std::env::temp_dir().join(format!("gannet-lost-{}.safetensors", std::process::id()));
+    let mut gan = Gan::new(&gpu, small()).expect("a GAN");
+    let mut taken = Vec::new();
+    let error = loop {
+        let step = gan.step();
+        let result = gan.train_step(&batch(step), None).and_then(|()| {
+            while let Some(of) = gan.next_losses()? {
+                taken.push(of);
+            }
+            if gan.step() == 4 {
+                gan.save(&file)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = result {
+            break error.to_string();
+        }
+        assert!(step < 7, "the device was lost after step 7");
+        if gan.step() == 7 {
+            gpu.lose_device();
+        }
+    };
+    for part in ["was lost", gpu.name(), "what was saved is safe", "start again"] {
+        assert!(error.contains(part), "{part} is missing: {error}");
+    }
+    assert!(gan.save(&file).expect_err("there is nothing to read").to_string().contains("was lost"));
+    drop(gan);
+
+    let mut again = Gan::load(&other, &file).expect("the file is whole");
+    std::fs::remove_file(&file).expect("it was there");
+    assert_eq!(again.step(), 4);
+    let mut expected = Gan::new(&other, small()).expect("a GAN");
+    for step in 0..10 {
+        let losses = expected.train_on_batch(&batch(step), None).expect("finite losses");
+        if let Some(of) = taken.get(step as usize) {
+            assert_eq!((of.step, of.losses), (step + 1, losses), "before the device was lost");
+        }
+        if step >= 4 {
+            let found = again.train_on_batch(&batch(step), None).expect("finite losses");
+            assert_eq!(found, losses, "step {step}, after going on");
+        }
+    }
+}
+
+#[test]
+fn full_memory_in_mid_training_is_an_error_and_training_goes_on_when_there_is_room() {
+    let Some(gpu) = own_device() else { return };
+    let mut gan = Gan::new(&gpu, small()).expect("a GAN");
+    let mut expected = Gan::new(&gpu, small()).expect("a GAN");
+    gan.train_step(&batch(0), None).expect("a step");
+    // The second step is of another kind: its program has to be made, and there is no room for its buffers.
+    gpu.limit_memory(gpu.counters().bytes);
+    let before = gpu.counters();
+    let error = gan.train_step(&batch(1), None).expect_err("no room").to_string();
+    for part in ["out of memory", gpu.name(), "a smaller batch"] {
+        assert!(error.contains(part), "{part} is missing: {error}");
+    }
+    assert_eq!(gpu.counters().bytes, before.bytes, "what was made for the step is freed");
+    assert_eq!(gan.step(), 1, "the step was not taken");
+    gpu.limit_memory(u64::MAX);
+    expected.train_step(&batch(0), None).expect("a step");
+    for step in 1..4 {
+        let found = gan.train_on_batch(&batch(step), None).expect("room again");
+        assert_eq!(found, expected.train_on_batch(&batch(step), None).expect("room again"), "step {step}");
+    }
+}
+
+#[test]
+fn an_invalid_call_is_an_error_of_the_next_one() {
+    let Some(gpu) = own_device() else { return };
+    let mut gan = Gan::new(&gpu, small()).expect("a GAN");
+    gan.train_step(&batch(0), None).expect("a step");
+    gpu.misuse_device();
+    let error = gan.train_step(&batch(1), None).expect_err("the device was misused").to_string();
+    for part in ["reported an error", gpu.name(), "what was saved is safe", "start again"] {
+        assert!(error.contains(part), "{part} is missing: {error}");
     }
 }
 

@@ -96,7 +96,11 @@ impl Gpu {
             )));
         }
         match trouble.error.take() {
-            Some(error) => Err(Error::new(format!("the GPU {} reported an error: {error}", self.info.name))),
+            Some(error) => Err(Error::new(format!(
+                "the GPU {} reported an error: {error}; what was saved is safe: start again, with a newer driver or on \
+                 another device if it happens again",
+                self.info.name
+            ))),
             None => Ok(()),
         }
     }
@@ -215,6 +219,18 @@ impl Wgpu {
     /// device over `bytes` fail as if memory were full.
     pub fn limit_memory(&self, bytes: u64) {
         self.gpu.tally.budget.store(bytes, Relaxed);
+    }
+
+    /// Fault injection for tests: the device is asked for something invalid, as a defect of a driver or of this
+    /// engine would do. The next call errors.
+    pub fn misuse_device(&self) {
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some("invalid"),
+            size: 16,
+            usage: wgpu::BufferUsages::empty(),
+            mapped_at_creation: false,
+        };
+        drop(self.gpu.device.create_buffer(&descriptor));
     }
 
     /// Fault injection for tests: the device is lost from here on, as when a driver resets it.
