@@ -72,8 +72,8 @@ impl Progress {
         }
     }
 
-    /// A step is done.
-    pub fn stepped(&mut self, took: Duration, losses: Losses) {
+    /// A step is done; these are the latest losses that are known.
+    pub fn stepped(&mut self, took: Duration, losses: Option<Losses>) {
         self.step += 1;
         self.left.steps.push(took);
         let interval = match self.out {
@@ -131,13 +131,15 @@ impl Progress {
         }
     }
 
-    fn text(&self, losses: Losses) -> String {
-        let Losses { d_real, d_fake, g } = losses;
+    fn text(&self, losses: Option<Losses>) -> String {
         let speed = match self.left.steps_per_second() {
             Some(rate) if rate < 1.0 => format!("{:.1} s/step", 1.0 / rate),
             rate => format!("{:.1} steps/s", rate.unwrap_or_default()),
         };
-        let mut text = format!("{speed}  d_real {d_real:.2}  d_fake {d_fake:.2}  g {g:.2}");
+        let mut text = speed;
+        if let Some(Losses { d_real, d_fake, g }) = losses {
+            text.push_str(&format!("  d_real {d_real:.2}  d_fake {d_fake:.2}  g {g:.2}"));
+        }
         if self.step < self.total
             && let Some(left) = self.left.estimate(self.step, self.total)
         {
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_text_counts_steps_and_samples_that_are_left() {
         let mut progress = Progress::new(20, 10, Every::Steps(8), true);
-        let losses = Losses { d_real: 0.5, d_fake: 0.25, g: 1.0 };
+        let losses = Some(Losses { d_real: 0.5, d_fake: 0.25, g: 1.0 });
         for _ in 0..10 {
             progress.stepped(Duration::from_millis(500), losses);
         }

@@ -152,6 +152,7 @@ impl<B: Backend> Gan<B> {
     /// [`restore`](Gan::restore) does.
     pub fn rewind(&mut self, file: &TensorFile) -> Result<()> {
         let description = describe(file)?;
+        self.forget_losses()?;
         self.restore(file)?;
         self.go_on(description.step, description.generator_loss);
         Ok(())

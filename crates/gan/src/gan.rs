@@ -400,6 +400,11 @@ impl<B: Backend> Gan<B> {
         Ok(())
     }
 
+    /// Takes everything from the device that is still under way, for nobody.
+    pub(crate) fn forget_losses(&mut self) -> Result<()> {
+        self.receive(0)
+    }
+
     /// Goes on from step `step` of a run that was saved.
     pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;

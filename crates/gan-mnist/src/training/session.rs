@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gannet::{Backend, Gan, Losses};
+use gannet::{Backend, Gan, Losses, StepLosses};
 
 use super::checkpoint::{Checkpoint, Checkpoints, State};
 use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step};
@@ -52,6 +52,17 @@ pub struct Session<'a, B: Backend> {
     began: Instant,
     first: u64,
     before: Duration,
+    /// The latest losses that are known: those of a GPU come a few steps late.
+    losses: Option<Losses>,
+    /// What comes after the last step.
+    due: Due,
+}
+
+/// What comes after a step. Decided once, since losses are waited for because of it.
+#[derive(Debug, Default)]
+struct Due {
+    interrupted: bool,
+    checkpoint: bool,
 }
 
 impl<B: Backend> std::fmt::Debug for Session<'_, B> {
@@ -118,7 +129,8 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let checkpoints = Checkpoints::new(parts.run.checkpoints(), parts.settings.keep_checkpoints);
         let (began, before) = (Instant::now(), Duration::ZERO);
         let saved = (first, began);
-        Ok(Session { parts, sampler, progress, every, checkpoints, saved, began, first, before })
+        let (losses, due) = (None, Due::default());
+        Ok(Session { parts, sampler, progress, every, checkpoints, saved, began, first, before, losses, due })
     }
 
     /// Trains until the run ends. An error says how to go on if that is possible; what could be saved has been.
@@ -153,6 +165,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             match self.advance() {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Stop(reason)) => {
+                    self.tell(true)?;
                     self.save_model()?;
                     self.save()?;
                     return Ok(Outcome::Stopped(reason));
@@ -181,12 +194,12 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 self.save()?;
                 break;
             }
-            if self.parts.interrupt.is_requested() {
+            if self.due.interrupted {
                 self.save_model()?;
                 self.save()?;
                 return Ok(Outcome::Interrupted);
             }
-            if self.every.is_due(step, self.saved.0, self.saved.1.elapsed()) {
+            if self.due.checkpoint {
                 let result = self.save();
                 self.saved.1 = Instant::now();
                 self.tolerate(result)?;
@@ -198,12 +211,20 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// One step, and everything that is due after it but a checkpoint.
     fn advance(&mut self) -> Result<Next, Failure> {
         let began = Instant::now();
-        let losses = self.step()?;
-        let mut next = self.tell(losses)?;
-        self.progress.stepped(began.elapsed(), losses);
+        self.step()?;
         let (step, settings) = (self.parts.gan.step(), &self.parts.settings);
         let last = step >= settings.steps;
-        if last || step.is_multiple_of(settings.sample_every) {
+        let sampled = last || step.is_multiple_of(settings.sample_every);
+        let is_examined = |period: u64| last || step.is_multiple_of(period);
+        let examined = self.parts.observers.iter().filter_map(|observer| observer.period()).any(is_examined);
+        self.due = Due {
+            interrupted: self.parts.interrupt.is_requested(),
+            checkpoint: self.every.is_due(step, self.saved.0, self.saved.1.elapsed()),
+        };
+        // What looks at the model of this step, or keeps it, knows all losses up to it.
+        let mut next = self.tell(sampled || examined || self.due.interrupted || self.due.checkpoint)?;
+        self.progress.stepped(began.elapsed(), self.losses);
+        if sampled {
             let began = Instant::now();
             next = first(next, self.sample(last)?);
             self.progress.sampled(began.elapsed());
@@ -212,22 +233,26 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     }
 
     /// One step of the GAN.
-    fn step(&mut self) -> Result<Losses, Failure> {
+    fn step(&mut self) -> Result<(), Failure> {
         let conditional = self.parts.gan.training_labels().is_some();
         let (images, labels) = self.parts.batches.next_batch()?;
-        Ok(self.parts.gan.train_on_batch(images, conditional.then_some(labels))?)
+        Ok(self.parts.gan.train_step(images, conditional.then_some(labels))?)
     }
 
-    /// Tells the losses of the last step.
-    fn tell(&mut self, losses: Losses) -> Result<Next> {
-        let number = self.parts.gan.step();
-        let images = number * self.parts.settings.batch_size as u64;
-        let step = Step { number, images, losses, elapsed: self.elapsed() };
+    /// Tells the losses that have arrived, in the order of their steps; all of them if it may `wait`.
+    fn tell(&mut self, wait: bool) -> Result<Next, Failure> {
         let mut next = Next::GoOn;
-        for observer in &mut self.parts.observers {
-            next = first(next, observer.stepped(&step)?);
+        loop {
+            let gan = &mut self.parts.gan;
+            let arrived = if wait { gan.awaited_losses()? } else { gan.next_losses()? };
+            let Some(StepLosses { step: number, losses }) = arrived else { return Ok(next) };
+            let images = number * self.parts.settings.batch_size as u64;
+            let step = Step { number, images, losses, elapsed: self.elapsed() };
+            for observer in &mut self.parts.observers {
+                next = first(next, observer.stepped(&step)?);
+            }
+            self.losses = Some(losses);
         }
-        Ok(next)
     }
 
     /// Draws a grid, and saves the model that drew it.
