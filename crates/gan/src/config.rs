@@ -313,6 +313,11 @@ impl GanConfig {
         generator.classes().or(discriminator.classes())
     }
 
+    /// The number of classes of the data, if any, where the layers count `told` of them: those times the parts of each.
+    pub fn classes_among(&self, told: usize) -> Option<usize> {
+        (self.parts == 1 || told > self.parts).then_some(told / self.parts)
+    }
+
     pub(crate) fn generator_training(&self) -> Training<'_> {
         let (optimiser, clip_norm) = (&self.generator_optimiser, self.generator_clip_norm);
         Training { optimiser, clip_norm, clip_weights: None }

@@ -108,7 +108,7 @@ impl<B: Backend> Gan<B> {
     pub fn classes(&self) -> Option<usize> {
         let told = self.config.conditional(&self.generator, &self.discriminator)?;
         // Parts without classes are the model's own affair.
-        (self.config.parts == 1 || told > self.config.parts).then_some(told / self.config.parts)
+        self.config.classes_among(told)
     }
 
     /// The number of labels that training needs, one for each image: the classes times their parts. `None` for a model

@@ -79,10 +79,10 @@ fn check(model: &str, made: &[usize], classes: Option<usize>, name: &str, data: 
 fn fitting_presets(data: &dyn Images) -> Vec<&'static str> {
     let ImageShape { height, width, channels } = data.shape();
     let fits = |name: &&str| {
-        let Ok((generator, discriminator)) = presets::get(name).and_then(|config| models(&config)) else {
-            return false;
-        };
-        let conditional = generator.classes().or(discriminator.classes()).is_some();
+        let Ok(config) = presets::get(name) else { return false };
+        let Ok((generator, discriminator)) = models(&config) else { return false };
+        let told = generator.classes().or(discriminator.classes());
+        let conditional = told.and_then(|told| config.classes_among(told)).is_some();
         discriminator.input().dims() == [height, width, channels]
             && (!conditional || data.classes().is_some())
     };
@@ -92,10 +92,11 @@ fn fitting_presets(data: &dyn Images) -> Vec<&'static str> {
 /// The configuration with as many classes as the images have, where it has classes and they are others.
 pub(crate) fn fit_classes(config: GanConfig, data: &DataSet) -> Result<GanConfig> {
     let (generator, discriminator) = models(&config)?;
-    let Some(model) = generator.classes().or(discriminator.classes()) else { return Ok(config) };
+    let told = generator.classes().or(discriminator.classes());
+    let Some(model) = told.and_then(|told| config.classes_among(told)) else { return Ok(config) };
     let Some(classes) = data.classes().filter(|&classes| classes != model) else { return Ok(config) };
     let mut table: toml::Table = config.to_toml()?.parse().map_err(Error::failure)?;
-    table.iter_mut().for_each(|(_, value)| set_classes(value, classes));
+    table.iter_mut().for_each(|(_, value)| set_classes(value, classes * config.parts));
     GanConfig::from_toml(&toml::to_string(&table).map_err(Error::failure)?).map_err(|e| {
         let name = data.name();
         Error::failure(format!("{} cannot be made for the {classes} classes of {name}: {e}", config.name))
@@ -133,6 +134,19 @@ mod tests {
             None => LabelledImages::unlabelled(shape, pixels),
         };
         DataSet::of_images("pictures", Arc::new(images))
+    }
+
+    #[test]
+    fn the_classes_of_a_preset_become_those_of_the_data_and_keep_their_parts() {
+        let config = presets::get("cdcgan").unwrap();
+        let told = |config: &GanConfig| models(config).unwrap().0.classes();
+        assert_eq!((config.parts, told(&config)), (8, Some(80)));
+        let same = fit_classes(config.clone(), &data(28, 1, Some(10))).unwrap();
+        assert_eq!(same.to_toml().unwrap(), config.to_toml().unwrap());
+        assert_eq!(told(&fit_classes(config, &data(28, 1, Some(7))).unwrap()), Some(56));
+        // Parts of a whole set are no classes.
+        let clustered = presets::get("clustered").unwrap();
+        assert_eq!(told(&fit_classes(clustered, &data(28, 1, Some(7))).unwrap()), Some(64));
     }
 
     fn of(model: &str, classes: Option<usize>, data: &DataSet) -> Result<()> {
