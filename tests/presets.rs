@@ -1,6 +1,7 @@
 //! Every preset trains, on every backend, with losses that agree as far as single precision can.
 
 #[path = "gpu/device.rs"]
+#[allow(dead_code, reason = "devices of their own are for the tests of the GPU alone")]
 mod device;
 
 use gannet::layers::{Conv2d, Dense, Flatten, LeakyRelu};

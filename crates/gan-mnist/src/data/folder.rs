@@ -148,10 +148,13 @@ fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((pictures, folders))
 }
 
+/// Pictures with their classes, and how many classes there are.
+type Found = (Vec<(PathBuf, u8)>, Option<usize>);
+
 /// The pictures of one part, each with its class, and how many classes there are. A folder has parts where it has
 /// folders `train` and `test`, and classes where pictures are not in it but in folders in it. Nothing where there are no
 /// pictures.
-fn find(folder: &Path, split: Split) -> Result<Option<(Vec<(PathBuf, u8)>, Option<usize>)>> {
+fn find(folder: &Path, split: Split) -> Result<Option<Found>> {
     let name = folder.display();
     let (pictures, folders) = list(folder)?;
     if pictures.is_empty() {
@@ -177,7 +180,7 @@ fn find(folder: &Path, split: Split) -> Result<Option<(Vec<(PathBuf, u8)>, Optio
     find_classes(folder)
 }
 
-fn find_classes(folder: &Path) -> Result<Option<(Vec<(PathBuf, u8)>, Option<usize>)>> {
+fn find_classes(folder: &Path) -> Result<Option<Found>> {
     let (pictures, folders) = list(folder)?;
     if !pictures.is_empty() {
         return Ok(Some((pictures.into_iter().map(|path| (path, 0)).collect(), None)));

@@ -59,7 +59,11 @@ fn find(folder: &Path, split: Split) -> Result<Option<PathBuf>> {
         [] => Ok(None),
         [one] => Ok(Some(one.clone())),
         // The same file packed and unpacked: the unpacked one opens at once.
-        [plain, packed] if *packed == plain.with_added_extension("gz") => Ok(Some(plain.clone())),
+        [plain, packed]
+            if packed.extension() == Some("gz".as_ref()) && packed.with_extension("") == *plain =>
+        {
+            Ok(Some(plain.clone()))
+        }
         several => Err(Error::failure(format!(
             "{}: there are several sets of images: name one of {}",
             folder.display(),
