@@ -1,8 +1,9 @@
 //! The device: the handle that clones share, its errors and its counters.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gannet_tensor::{Backend, Error, Operation, Plan, Result, Shape};
 
@@ -11,6 +12,10 @@ use crate::buffer::Storage;
 use crate::executable::Executable;
 use crate::pipelines::Pipelines;
 use crate::readback;
+
+/// Runs that may wait in the device's queue, of all programs together: a training loop that takes losses a few steps
+/// late then finds them there. More would not make the device faster, only the host's lead longer.
+pub(crate) const QUEUED_RUNS: usize = 3;
 
 /// Told how many of how many shaders are compiled, as they are.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
@@ -48,7 +53,7 @@ pub struct Counters {
     pub dispatches: u64,
     /// Submissions that were not known to be finished when the last run returned.
     pub queued: u64,
-    /// Times that the host waited for numbers that had not arrived yet, with nothing left to do for the device.
+    /// Times that the host waited for numbers that had not arrived yet.
     pub waits: u64,
 }
 
@@ -82,6 +87,7 @@ pub(crate) struct Gpu {
     pub(crate) pipelines: Pipelines,
     pub(crate) tally: Arc<Tally>,
     trouble: Arc<Mutex<Trouble>>,
+    runs: Mutex<VecDeque<wgpu::SubmissionIndex>>,
 }
 
 impl Gpu {
@@ -109,6 +115,24 @@ impl Gpu {
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.tally.submissions.fetch_add(1, Relaxed);
         self.queue.submit([encoder.finish()])
+    }
+
+    /// Notes a run that was submitted, and waits for an earlier one if too many are in the queue.
+    pub(crate) fn enqueue(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let oldest = {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            runs.push_back(submission);
+            let oldest = if runs.len() > QUEUED_RUNS { runs.pop_front() } else { None };
+            self.tally.queued.store(runs.len() as u64, Relaxed);
+            oldest
+        };
+        oldest.map_or(Ok(()), |oldest| self.wait(oldest))
+    }
+
+    /// Notes that everything submitted is finished.
+    pub(crate) fn queue_is_done(&self) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.tally.queued.store(0, Relaxed);
     }
 
     /// Blocks until `submission` has finished.
@@ -187,7 +211,9 @@ impl Wgpu {
             budget: u64::MAX.into(),
         });
         let checked = options.checked;
-        Ok(Wgpu { gpu: Arc::new(Gpu { info, device, queue, limits, checked, pipelines, tally, trouble }) })
+        let runs = Mutex::default();
+        let gpu = Gpu { info, device, queue, limits, checked, pipelines, tally, trouble, runs };
+        Ok(Wgpu { gpu: Arc::new(gpu) })
     }
 
     /// What the device holds and has done.

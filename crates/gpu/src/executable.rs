@@ -11,15 +11,12 @@ use gannet_shaders::{
 use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
 
 use crate::buffer::{Buffer, Storage};
-use crate::device::Gpu;
+use crate::device::{Gpu, QUEUED_RUNS};
 use crate::readback::{Staging, read_now, read_through};
 
 /// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
 /// WebGPU's default alignment of 256 bytes.
 const SMALL: usize = 64;
-
-/// Runs that may wait in the queue. More would not make the device faster, only the host's lead longer.
-const QUEUED_RUNS: usize = 3;
 
 /// A program on a GPU. One run is one command buffer with one compute pass, submitted once.
 pub struct Executable {
@@ -37,7 +34,6 @@ pub struct Executable {
     requested: Vec<usize>,
     pending: VecDeque<Pending>,
     idle: Vec<Pending>,
-    queue: VecDeque<wgpu::SubmissionIndex>,
 }
 
 /// A buffer of the plan: elements from `base` on.
@@ -168,7 +164,6 @@ impl Executable {
             requested: Vec::new(),
             pending: VecDeque::new(),
             idle: Vec::new(),
-            queue: VecDeque::new(),
         })
     }
 
@@ -235,13 +230,7 @@ impl Executable {
             self.pending.push_back(reading);
         }
         gpu.tally.dispatches.fetch_add(self.steps.len() as u64, Relaxed);
-        self.queue.push_back(submission);
-        if self.queue.len() > QUEUED_RUNS
-            && let Some(oldest) = self.queue.pop_front()
-        {
-            gpu.wait(oldest)?;
-        }
-        gpu.tally.queued.store(self.queue.len() as u64, Relaxed);
+        gpu.enqueue(submission)?;
         gpu.check()
     }
 
@@ -288,8 +277,7 @@ impl Executable {
         }
         let Some(staging) = staging else { return Ok(()) };
         let read = read_through(&self.gpu, staging, &buffer, offset, out);
-        self.queue.clear();
-        self.gpu.tally.queued.store(0, Relaxed);
+        self.gpu.queue_is_done();
         read
     }
 
