@@ -1,6 +1,8 @@
 //! Buffers that start on a cache line, so that no aligned vector straddles two.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use gannet_tensor::{Error, Result};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::fmt::Display;
 use std::ops::{Deref, DerefMut};
 
 /// Bytes that every buffer is aligned to: a cache line, and the widest vector.
@@ -21,24 +23,27 @@ unsafe impl Sync for AlignedBuffer {}
 impl AlignedBuffer {
     /// The start is aligned by hand rather than by the layout: with the default alignment the allocator
     /// takes large zeroed memory from the operating system as it is, and a page is first touched by the
-    /// thread that first writes it.
-    pub(crate) fn zeroed(len: usize) -> AlignedBuffer {
-        let layout = Self::layout(len);
+    /// thread that first writes it. The error names `what` there is no memory for, and its size.
+    pub(crate) fn zeroed(what: impl Display, len: usize) -> Result<AlignedBuffer> {
+        let refused = || {
+            let bytes = len as f64 * size_of::<f32>() as f64;
+            Error::new(format!("no memory for {what}: {len} elements, {:.1} MB", bytes / 1e6))
+        };
+        let layout = Self::layout(len).ok_or_else(refused)?;
         // SAFETY: the layout is not empty, it has ALIGNMENT bytes to spare.
         let allocation = unsafe { alloc_zeroed(layout) };
         if allocation.is_null() {
-            handle_alloc_error(layout);
+            return Err(refused());
         }
         // SAFETY: the offset is below ALIGNMENT.
         let data = unsafe { allocation.add(allocation.align_offset(ALIGNMENT)) }.cast::<f32>();
-        AlignedBuffer { allocation, data, len }
+        Ok(AlignedBuffer { allocation, data, len })
     }
 
-    fn layout(len: usize) -> Layout {
-        // A buffer beyond isize::MAX bytes could not be allocated either.
-        let bytes = len.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(ALIGNMENT));
-        Layout::from_size_align(bytes.unwrap_or(usize::MAX), align_of::<f32>())
-            .expect("a buffer smaller than isize::MAX bytes")
+    /// None beyond what can be addressed.
+    fn layout(len: usize) -> Option<Layout> {
+        let bytes = len.checked_mul(size_of::<f32>())?.checked_add(ALIGNMENT)?;
+        Layout::from_size_align(bytes, align_of::<f32>()).ok()
     }
 
     /// The first element, for writing through.
@@ -49,8 +54,10 @@ impl AlignedBuffer {
 
 impl Drop for AlignedBuffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with this layout.
-        unsafe { dealloc(self.allocation, Self::layout(self.len)) };
+        if let Some(layout) = Self::layout(self.len) {
+            // SAFETY: allocated in `zeroed` with this layout.
+            unsafe { dealloc(self.allocation, layout) };
+        }
     }
 }
 
@@ -67,5 +74,28 @@ impl DerefMut for AlignedBuffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above, and self is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_name_and_size() {
+        // Beyond the address space, and beyond any machine's memory.
+        for len in [usize::MAX / 2, isize::MAX as usize / 8] {
+            let message = AlignedBuffer::zeroed("the input 'x'", len).err().map(|error| error.to_string());
+            let message = message.unwrap_or_default();
+            assert!(message.starts_with("no memory for the input 'x': "), "{message}");
+            assert!(message.contains(&len.to_string()), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_zero_and_starts_on_a_cache_line() {
+        let buffer = AlignedBuffer::zeroed("a buffer", 1000).unwrap();
+        assert!(buffer.iter().all(|&x| x == 0.0));
+        assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
     }
 }

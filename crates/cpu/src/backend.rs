@@ -45,7 +45,7 @@ impl Cpu {
         }
         let threads = Threads::new(threads)
             .map_err(|error| Error::new(format!("cannot start {threads} threads: {error}")))?;
-        let scratch = Mutex::new(Scratch::new(Workspace::default(), threads.count()));
+        let scratch = Mutex::new(Scratch::new(Workspace::default(), threads.count())?);
         Ok(Cpu { device: Arc::new(Device { isa, threads, scratch }) })
     }
 
@@ -183,8 +183,8 @@ impl Backend for Cpu {
         true
     }
 
-    fn allocate(&self, _label: &str, elements: usize) -> Result<Storage> {
-        Ok(Storage(Arc::new(AlignedBuffer::zeroed(elements))))
+    fn allocate(&self, label: &str, elements: usize) -> Result<Storage> {
+        Ok(Storage(Arc::new(AlignedBuffer::zeroed(format_args!("the variable '{label}'"), elements)?)))
     }
 
     fn write(&self, storage: &Storage, data: &[f32]) -> Result<()> {
@@ -207,7 +207,7 @@ impl Backend for Cpu {
         let Device { isa, threads, scratch } = &*self.device;
         let mut variables = variables.into_iter();
         let mut buffers = Vec::new();
-        for spec in plan.buffers() {
+        for (number, spec) in plan.buffers().iter().enumerate() {
             let buffer = match &spec.kind {
                 BufferKind::Variable(name) => {
                     let Some(Storage(buffer)) = variables.next() else {
@@ -222,16 +222,19 @@ impl Backend for Cpu {
                     }
                     buffer
                 }
-                BufferKind::Input(_) | BufferKind::Temporary => {
-                    Arc::new(AlignedBuffer::zeroed(spec.elements))
+                BufferKind::Input(name) => {
+                    Arc::new(AlignedBuffer::zeroed(format_args!("the input '{name}'"), spec.elements)?)
+                }
+                BufferKind::Temporary => {
+                    Arc::new(AlignedBuffer::zeroed(first_writer(&plan, number), spec.elements)?)
                 }
                 BufferKind::Fill(value) => {
-                    let mut buffer = AlignedBuffer::zeroed(spec.elements);
+                    let mut buffer = AlignedBuffer::zeroed("a constant", spec.elements)?;
                     buffer.fill(*value as f32);
                     Arc::new(buffer)
                 }
                 BufferKind::Constant(values) => {
-                    let mut buffer = AlignedBuffer::zeroed(spec.elements);
+                    let mut buffer = AlignedBuffer::zeroed("a constant", spec.elements)?;
                     for (x, &value) in buffer.iter_mut().zip(values.iter()) {
                         *x = value as f32;
                     }
@@ -259,7 +262,7 @@ impl Backend for Cpu {
                 stats: stats.map_or(std::ptr::null_mut(), |(_, stats)| program.slice(stats.output)),
             });
         }
-        lock(scratch).grow(workspace, threads.count());
+        lock(scratch).grow(workspace, threads.count())?;
         Ok(program)
     }
 
@@ -284,6 +287,18 @@ impl Backend for Cpu {
         unsafe { program.slice(view).copy_to_nonoverlapping(out.as_mut_ptr(), out.len()) };
         Ok(())
     }
+}
+
+/// What a temporary buffer is for, in words: the first result that lies in it.
+fn first_writer(plan: &Plan, buffer: usize) -> String {
+    let writer = plan.instructions().iter().find(|instruction| instruction.output.buffer == buffer);
+    writer.map_or_else(
+        || "a temporary result".into(),
+        |i| match &*i.scope {
+            "" => format!("the result of {} {}", i.op.name(), i.output.shape),
+            scope => format!("the result of {} {} in {scope}", i.op.name(), i.output.shape),
+        },
+    )
 }
 
 fn check(wanted: usize, available: usize) -> Result<()> {

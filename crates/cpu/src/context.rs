@@ -3,6 +3,7 @@
 use crate::aligned::AlignedBuffer;
 use crate::isa::Isa;
 use crate::threads::Threads;
+use gannet_tensor::Result;
 
 /// Scratch memory that a kernel needs, in elements. Nothing in it outlives the kernel.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -28,20 +29,20 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn new(size: Workspace, threads: usize) -> Scratch {
-        Scratch {
-            shared: AlignedBuffer::zeroed(size.shared),
-            own: (0..threads).map(|_| AlignedBuffer::zeroed(size.own)).collect(),
-            size,
-        }
+    /// Errors when there is no memory for it.
+    pub(crate) fn new(size: Workspace, threads: usize) -> Result<Scratch> {
+        let own = (0..threads).map(|i| AlignedBuffer::zeroed(format!("the scratch of thread {i}"), size.own));
+        let own = own.collect::<Result<_>>()?;
+        Ok(Scratch { shared: AlignedBuffer::zeroed("the scratch of all threads", size.shared)?, own, size })
     }
 
-    /// Makes room for a program, if there is not enough.
-    pub(crate) fn grow(&mut self, size: Workspace, threads: usize) {
+    /// Makes room for a program, if there is not enough. Errors when there is no memory for it.
+    pub(crate) fn grow(&mut self, size: Workspace, threads: usize) -> Result<()> {
         let size = self.size.max(size);
         if size != self.size {
-            *self = Scratch::new(size, threads);
+            *self = Scratch::new(size, threads)?;
         }
+        Ok(())
     }
 }
 

@@ -415,6 +415,9 @@ struct Base {
     dedicated: bool,
 }
 
+/// How many times larger than a value the free buffer may be that it is put into.
+const MOST_SLACK: usize = 16;
+
 struct Placement<'t> {
     trace: &'t Trace,
     order: &'t [NodeId],
@@ -818,14 +821,17 @@ impl<'t> Placement<'t> {
                     continue;
                 }
                 let elements = self.bases[base].elements;
-                // The smallest free buffer that is large enough, else the largest, which grows.
+                // The smallest free buffer that is large enough, else the largest, which grows. Not one that
+                // is far too large: a scalar in it would send the next large value to new memory.
                 let best = if self.bases[base].dedicated {
                     None
                 } else {
-                    let fitting = free.iter().copied().filter(|&b| buffers[b].elements >= elements);
+                    let suits = |&b: &usize| buffers[b].elements <= elements.saturating_mul(MOST_SLACK);
+                    let free = free.iter().copied().filter(suits);
+                    let fitting = free.clone().filter(|&b| buffers[b].elements >= elements);
                     fitting
                         .min_by_key(|&b| (buffers[b].elements, b))
-                        .or_else(|| free.iter().copied().max_by_key(|&b| (buffers[b].elements, b)))
+                        .or_else(|| free.max_by_key(|&b| (buffers[b].elements, b)))
                 };
                 let buffer = match best {
                     Some(buffer) => {

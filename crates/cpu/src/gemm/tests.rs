@@ -12,7 +12,7 @@ use gannet_tensor::Conv2dGeometry;
 use proptest::prelude::*;
 
 /// Numbers in [-1, 1) that depend on a seed and a position.
-fn numbers(len: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..len)
         .map(|_| {
@@ -25,25 +25,25 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
 }
 
 /// A result and the same sums over absolute values, which bound its rounding errors.
-struct Exact {
-    value: Vec<f64>,
+pub(crate) struct Exact {
+    pub(crate) value: Vec<f64>,
     magnitude: Vec<f64>,
     terms: usize,
 }
 
 impl Exact {
-    fn new(len: usize, terms: usize) -> Exact {
+    pub(crate) fn new(len: usize, terms: usize) -> Exact {
         Exact { value: vec![0.0; len], magnitude: vec![0.0; len], terms }
     }
 
-    fn add(&mut self, i: usize, a: f32, b: f32) {
+    pub(crate) fn add(&mut self, i: usize, a: f32, b: f32) {
         let term = f64::from(a) * f64::from(b);
         self.value[i] += term;
         self.magnitude[i] += term.abs();
     }
 
     /// |error| <= 4 eps sqrt(K) times the magnitude (plus one rounding of the result).
-    fn check(&self, got: &[f32]) {
+    pub(crate) fn check(&self, got: &[f32]) {
         let eps = f64::from(f32::EPSILON);
         for (i, &got) in got.iter().enumerate() {
             let bound = eps * (4.0 * (self.terms as f64).sqrt() * self.magnitude[i] + self.value[i].abs());
@@ -69,7 +69,7 @@ struct Call<'a> {
 fn compute(products: Vec<Product>, columns: usize, call: &Call<'_>) -> (Vec<f32>, Vec<f32>) {
     let threads = Threads::new(call.threads).unwrap();
     let gemm = Gemm::new(call.isa, products, columns, call.groups);
-    let mut scratch = Scratch::new(gemm.workspace(call.isa), call.threads);
+    let mut scratch = Scratch::new(gemm.workspace(call.isa), call.threads).unwrap();
     let context = Context::new(call.isa, &threads, &mut scratch);
     // NaN shows what is not written.
     let mut c = vec![f32::NAN; call.len];
@@ -180,7 +180,7 @@ fn blocks_of_k_and_large_sizes_are_the_sum_of_products() {
 }
 
 /// Calls `tap(image element, feature element, kernel element)` for every term of the trilinear form.
-fn for_each_tap(g: &Conv2dGeometry, mut tap: impl FnMut(usize, usize, usize)) {
+pub(crate) fn for_each_tap(g: &Conv2dGeometry, mut tap: impl FnMut(usize, usize, usize)) {
     for n in 0..g.batch {
         for (i, j) in (0..g.out_h).flat_map(|i| (0..g.out_w).map(move |j| (i, j))) {
             for (u, v) in (0..g.kernel_h).flat_map(|u| (0..g.kernel_w).map(move |v| (u, v))) {

@@ -53,7 +53,12 @@ struct StepTimes {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let config = crate::recipe::load(&args.preset, args.model.as_deref())?;
-    let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, config.seed)?;
+    let (set, model) = (DataArgs::default().or_named_after(&config.name), images_of(&config)?);
+    // The smaller part will do for one batch.
+    let data = match set.open_test(model, config.seed)? {
+        Some(data) => data,
+        None => set.open(model, config.seed)?,
+    };
     if args.profile {
         let Device::Gpu(gpu) = &device else {
             return Err(Error::Usage("--profile reads the clocks of a GPU; it needs --device gpu".into()));
@@ -62,9 +67,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut per_step = None;
     let (measured, cpu) = match &device {
-        Device::Cpu(cpu) => (measure(args, cpu, &data, || ())?.0, Some(cpu.clone())),
+        Device::Cpu(cpu) => (measure(args, cpu, data, || ())?.0, Some(cpu.clone())),
         Device::Gpu(gpu) => {
-            let (measured, [before, after]) = measure(args, gpu, &data, || gpu.counters())?;
+            let (measured, [before, after]) = measure(args, gpu, data, || gpu.counters())?;
             let each = |count: u64| count as f64 / args.steps as f64;
             per_step = Some((
                 each(after.dispatches - before.dispatches),
@@ -75,7 +80,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
         Device::Reference(reference) => {
             let cpu = Cpu::with_threads(1).map_err(Error::failure)?;
-            (measure(args, reference, &data, || ())?.0, Some(cpu))
+            (measure(args, reference, data, || ())?.0, Some(cpu))
         }
     };
     let peak_rss_mb = peak_resident_mb();
@@ -134,19 +139,24 @@ fn prepare<B: Backend<Element = f32>>(
 
 /// Times steps, and calls `count` before the first that is measured and after the last. A step is timed to its
 /// end on the CPU; on a GPU the steps are handed over without waiting, and the time of all is divided evenly.
+///
+/// All steps are given the same batch, and the set is dropped before the first: the memory that is reported is
+/// what training takes, and no thread prepares batches beside it.
 fn measure<B: Backend<Element = f32>, C>(
     args: &BenchArgs,
     backend: &B,
-    data: &DataSet,
+    data: DataSet,
     count: impl Fn() -> C,
 ) -> Result<(Measured, [C; 2])> {
-    let (mut gan, flops) = prepare(args, backend, data)?;
+    let (mut gan, flops) = prepare(args, backend, &data)?;
     let batch_size = gan.config().batch_size;
-    let mut batches = Batches::of(&gan, data, 0)?;
+    let mut batches = Batches::of(&gan, &data, 0)?;
+    let (images, labels) = batches.next_batch()?;
+    let (images, labels) = (images.to_vec(), labels.to_vec());
+    drop((batches, data));
     let conditional = gan.training_labels().is_some();
-    let mut step = |gan: &mut Gan<B>| -> Result<()> {
-        let (images, labels) = batches.next_batch()?;
-        gan.train_step(images, conditional.then_some(labels))?;
+    let step = |gan: &mut Gan<B>| -> Result<()> {
+        gan.train_step(&images, conditional.then_some(&labels[..]))?;
         // As in training: every step's losses, a few steps late.
         while gan.next_losses()?.is_some() {}
         Ok(())
