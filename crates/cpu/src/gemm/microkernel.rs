@@ -21,6 +21,11 @@ pub(crate) enum TileLayout {
     RowMajor,
     /// Element (row, k) at `k * MR + row`, tile after tile: from sources that are contiguous along rows.
     ColumnMajor,
+    /// Element (row, k) at `k * stride + row`: not cut into tiles.
+    Whole { stride: usize },
+    /// Windows of a padded image, where they lie: element (row, k) at `row * step + k / run * line + k % run`,
+    /// for whole runs.
+    Windows { step: usize, line: usize, run: usize },
 }
 
 /// An activation that ends a kernel.
@@ -174,6 +179,14 @@ pub(crate) fn even_parts(total: usize, size: usize) -> impl Iterator<Item = std:
     })
 }
 
+/// Tile t of as few tiles of `rows` as `mr` allows: even heights, as equal as can be, so that no tile is so
+/// low that its few sums wait for one another.
+#[inline(always)]
+fn even_tile(rows: usize, mr: usize, t: usize) -> std::ops::Range<usize> {
+    let (pairs, count) = (rows.div_ceil(2), rows.div_ceil(mr));
+    2 * (t * pairs / count)..rows.min(2 * ((t + 1) * pairs / count))
+}
+
 impl Job for Block<'_> {
     type Output = ();
 
@@ -184,10 +197,25 @@ impl Job for Block<'_> {
         for (panel, column) in (0..self.columns).step_by(V::NR).enumerate() {
             let b = self.b.wrapping_add(panel * self.panel_stride);
             let width = (self.columns - column).min(V::NR);
-            for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
-                let a = match self.layout {
-                    TileLayout::RowMajor => self.a.wrapping_add(tile.start * ROW_STRIDE),
-                    TileLayout::ColumnMajor => self.a.wrapping_add(t * self.kc * V::MR),
+            for t in 0..self.rows.len().div_ceil(V::MR) {
+                let (tile, a) = match self.layout {
+                    TileLayout::RowMajor => {
+                        let tile = even_tile(self.rows.len(), V::MR, t);
+                        (tile.clone(), self.a.wrapping_add(tile.start * ROW_STRIDE))
+                    }
+                    TileLayout::ColumnMajor => {
+                        let start = t * V::MR;
+                        let a = self.a.wrapping_add(start * self.kc);
+                        (start..self.rows.len().min(start + V::MR), a)
+                    }
+                    TileLayout::Whole { .. } => {
+                        let tile = even_tile(self.rows.len(), V::MR, t);
+                        (tile.clone(), self.a.wrapping_add(tile.start))
+                    }
+                    TileLayout::Windows { step, .. } => {
+                        let tile = even_tile(self.rows.len(), V::MR, t);
+                        (tile.clone(), self.a.wrapping_add(tile.start * step))
+                    }
                 };
                 let place = Place { rows: &self.rows[tile], column, width };
                 if !self.tile::<V>(a, b, place, sums) {
@@ -255,6 +283,19 @@ impl Block<'_> {
             match self.layout {
                 TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b),
                 TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b),
+                TileLayout::Whole { stride } => microkernel::<V, H, N, 1>(self.kc, a, stride, b),
+                TileLayout::Windows { step, line, run } => {
+                    let mut sums = [[V::splat(0.0); N]; H];
+                    let (mut a, mut b) = (a, b);
+                    for _ in 0..self.kc / run {
+                        for k in 0..run {
+                            rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(k), step, b);
+                            b = b.wrapping_add(V::NR);
+                        }
+                        a = a.wrapping_add(line);
+                    }
+                    sums
+                }
             }
         };
         if place.width == N * V::LANES {
@@ -381,15 +422,15 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
     for _ in 0..kc / 2 {
         // SAFETY: k and k + 1 are below kc.
         unsafe {
-            rank_one_update::<V, H, N, ROW>(&mut sums, a, b);
-            rank_one_update::<V, H, N, ROW>(&mut sums, a.wrapping_add(step), b.wrapping_add(V::NR));
+            rank_one_update::<V, H, N>(&mut sums, a, ROW, b);
+            rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(step), ROW, b.wrapping_add(V::NR));
         }
         a = a.wrapping_add(2 * step);
         b = b.wrapping_add(2 * V::NR);
     }
     if kc % 2 == 1 {
         // SAFETY: the last k.
-        unsafe { rank_one_update::<V, H, N, ROW>(&mut sums, a, b) };
+        unsafe { rank_one_update::<V, H, N>(&mut sums, a, ROW, b) };
     }
     sums
 }
@@ -398,11 +439,12 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
 /// on its own this would lack the features of the instruction set.
 ///
 /// # Safety
-/// As for [`microkernel`].
+/// `a + row * i` must be readable for i < H, b for N vectors.
 #[inline(always)]
-unsafe fn rank_one_update<V: Simd, const H: usize, const N: usize, const ROW: usize>(
+pub(crate) unsafe fn rank_one_update<V: Simd, const H: usize, const N: usize>(
     sums: &mut [[V; N]; H],
     a: *const f32,
+    row: usize,
     b: *const f32,
 ) {
     let mut columns = [V::splat(0.0); N];
@@ -412,7 +454,7 @@ unsafe fn rank_one_update<V: Simd, const H: usize, const N: usize, const ROW: us
     }
     for (i, sums) in sums.iter_mut().enumerate() {
         // SAFETY: the caller vouches for H rows at a.
-        let element = V::splat(unsafe { *a.add(i * ROW) });
+        let element = V::splat(unsafe { *a.add(i * row) });
         for (sum, column) in sums.iter_mut().zip(columns) {
             *sum = element.mul_add(column, *sum);
         }

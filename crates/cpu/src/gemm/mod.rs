@@ -443,4 +443,4 @@ impl Job for AddParts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -115,6 +115,7 @@ impl Kernel for Stats {
 }
 
 /// What normalises the channels of a tile, read for a vector of columns.
+#[derive(Clone, Copy)]
 struct Channels<V> {
     mean: V,
     rstd: V,
@@ -140,14 +141,26 @@ impl<V: Simd> Channels<V> {
     }
 }
 
-/// Calls `body(column, lanes)` for the vectors of a range of columns.
-#[inline(always)]
-fn vectors<V: Simd>(columns: &Range<usize>, mut body: impl FnMut(usize, usize)) {
-    let mut column = columns.start;
-    while column < columns.end {
-        let lanes = V::LANES.min(columns.end - column);
-        body(column, lanes);
-        column += lanes;
+/// Vectors of columns that are taken together, so that whole cache lines are read row by row.
+const WIDTH: usize = 4;
+
+/// A job on a tile that takes N vectors of columns at a time, of `lanes` each.
+trait ByColumns {
+    fn columns<V: Simd, const N: usize>(&self, column: usize, lanes: usize);
+
+    #[inline(always)]
+    fn all_columns<V: Simd>(&self, columns: &Range<usize>) {
+        let mut column = columns.start;
+        while column < columns.end {
+            if column + WIDTH * V::LANES <= columns.end {
+                self.columns::<V, WIDTH>(column, V::LANES);
+                column += WIDTH * V::LANES;
+            } else {
+                let lanes = V::LANES.min(columns.end - column);
+                self.columns::<V, 1>(column, lanes);
+                column += lanes;
+            }
+        }
     }
 }
 
@@ -190,25 +203,34 @@ impl Job for ApplyJob<'_> {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
+        self.all_columns::<V>(&self.tile.columns);
+    }
+}
+
+impl ByColumns for ApplyJob<'_> {
+    #[inline(always)]
+    fn columns<V: Simd, const N: usize>(&self, column: usize, lanes: usize) {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, stats, gamma, beta] = [0, 1, 2, 3].map(|i| self.tensors.input(i));
-        vectors::<V>(
-            &tile.columns,
-            #[inline(always)]
-            |column, lanes| {
-                // SAFETY: Kernel::run's contract; the output may be x.
-                unsafe {
-                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                    let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
-                    let beta = load::<V>(beta.add(column), lanes);
-                    for row in tile.rows.clone() {
-                        let at = row * layout.channels + column;
-                        let y = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(scale, beta);
-                        store(self.kernel.activation.apply(y), self.tensors.output.add(at), lanes);
-                    }
+        let zero = V::splat(0.0);
+        let (mut mean, mut scale, mut shift) = ([zero; N], [zero; N], [zero; N]);
+        // SAFETY: Kernel::run's contract; the output may be x.
+        unsafe {
+            for v in 0..N {
+                let column = column + v * V::LANES;
+                let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+                mean[v] = c.mean;
+                scale[v] = load::<V>(gamma.add(column), lanes).mul(c.rstd);
+                shift[v] = load::<V>(beta.add(column), lanes);
+            }
+            for row in tile.rows.clone() {
+                for v in 0..N {
+                    let at = row * layout.channels + column + v * V::LANES;
+                    let y = load::<V>(x.add(at), lanes).sub(mean[v]).mul_add(scale[v], shift[v]);
+                    store(self.kernel.activation.apply(y), self.tensors.output.add(at), lanes);
                 }
-            },
-        );
+            }
+        }
     }
 }
 
@@ -258,28 +280,39 @@ impl Job for SumsJob<'_> {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
+        self.all_columns::<V>(&self.tile.columns);
+    }
+}
+
+impl ByColumns for SumsJob<'_> {
+    #[inline(always)]
+    fn columns<V: Simd, const N: usize>(&self, column: usize, lanes: usize) {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, dy, stats] = [0, 1, 2].map(|i| self.tensors.input(i));
-        vectors::<V>(
-            &tile.columns,
-            #[inline(always)]
-            |column, lanes| {
-                // SAFETY: Kernel::run's contract.
-                unsafe {
-                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                    let mut sums = [V::splat(0.0); 2];
-                    for row in tile.rows.clone() {
-                        let at = row * layout.channels + column;
-                        let dy = load::<V>(dy.add(at), lanes);
-                        sums[0] = sums[0].add(dy);
-                        sums[1] = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(dy, sums[1]);
-                    }
-                    let out = self.out.add(column - tile.columns.start);
-                    store(sums[0], out, lanes);
-                    store(sums[1].mul(c.rstd), out.add(COLUMNS), lanes);
+        let zero = V::splat(0.0);
+        let mut channels = [Channels { mean: zero, rstd: zero }; N];
+        let (mut of_dy, mut of_products) = ([zero; N], [zero; N]);
+        // SAFETY: Kernel::run's contract.
+        unsafe {
+            for (v, c) in channels.iter_mut().enumerate() {
+                let column = column + v * V::LANES;
+                *c = Channels::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+            }
+            for row in tile.rows.clone() {
+                for v in 0..N {
+                    let at = row * layout.channels + column + v * V::LANES;
+                    let dy = load::<V>(dy.add(at), lanes);
+                    of_dy[v] = of_dy[v].add(dy);
+                    let deviation = load::<V>(x.add(at), lanes).sub(channels[v].mean);
+                    of_products[v] = deviation.mul_add(dy, of_products[v]);
                 }
-            },
-        );
+            }
+            for v in 0..N {
+                let out = self.out.add(column + v * V::LANES - tile.columns.start);
+                store(of_dy[v], out, lanes);
+                store(of_products[v].mul(channels[v].rstd), out.add(COLUMNS), lanes);
+            }
+        }
     }
 }
 
@@ -309,28 +342,38 @@ impl Job for GradJob<'_> {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
+        self.all_columns::<V>(&self.tile.columns);
+    }
+}
+
+impl ByColumns for GradJob<'_> {
+    #[inline(always)]
+    fn columns<V: Simd, const N: usize>(&self, column: usize, lanes: usize) {
         let (layout, tile) = (&self.kernel.layout, self.tile);
         let [x, dy, stats, gamma, sums] = [0, 1, 2, 3, 4].map(|i| self.tensors.input(i));
         let share = V::splat(1.0 / layout.rows as f32);
-        vectors::<V>(
-            &tile.columns,
-            #[inline(always)]
-            |column, lanes| {
-                // SAFETY: Kernel::run's contract; the output may be dy.
-                unsafe {
-                    let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
-                    let sums = sums.add(tile.group * 2 * layout.channels + column);
-                    let scale = load::<V>(gamma.add(column), lanes).mul(c.rstd);
-                    let mean_dy = load::<V>(sums, lanes).mul(share);
-                    let slope = load::<V>(sums.add(layout.channels), lanes).mul(share).mul(c.rstd);
-                    for row in tile.rows.clone() {
-                        let at = row * layout.channels + column;
-                        let mean = load::<V>(x.add(at), lanes).sub(c.mean).mul_add(slope, mean_dy);
-                        let dx = load::<V>(dy.add(at), lanes).sub(mean).mul(scale);
-                        store(dx, self.tensors.output.add(at), lanes);
-                    }
+        let zero = V::splat(0.0);
+        let (mut mean, mut scale) = ([zero; N], [zero; N]);
+        let (mut mean_dy, mut slope) = ([zero; N], [zero; N]);
+        // SAFETY: Kernel::run's contract; the output may be dy.
+        unsafe {
+            for v in 0..N {
+                let column = column + v * V::LANES;
+                let c = Channels::<V>::load(stats, layout, tile.group, column, lanes, self.kernel.eps);
+                let sums = sums.add(tile.group * 2 * layout.channels + column);
+                mean[v] = c.mean;
+                scale[v] = load::<V>(gamma.add(column), lanes).mul(c.rstd);
+                mean_dy[v] = load::<V>(sums, lanes).mul(share);
+                slope[v] = load::<V>(sums.add(layout.channels), lanes).mul(share).mul(c.rstd);
+            }
+            for row in tile.rows.clone() {
+                for v in 0..N {
+                    let at = row * layout.channels + column + v * V::LANES;
+                    let of_row = load::<V>(x.add(at), lanes).sub(mean[v]).mul_add(slope[v], mean_dy[v]);
+                    let dx = load::<V>(dy.add(at), lanes).sub(of_row).mul(scale[v]);
+                    store(dx, self.tensors.output.add(at), lanes);
                 }
-            },
-        );
+            }
+        }
     }
 }

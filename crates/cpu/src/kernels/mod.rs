@@ -3,12 +3,14 @@
 mod adam;
 mod batch_norm;
 mod elementwise;
+mod from_image;
 mod movement;
 mod product;
 mod reference;
 mod sum;
 mod to_image;
 mod vector_product;
+mod winograd;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
@@ -19,6 +21,8 @@ use gannet_tensor::{Instruction, Operation, ops};
 pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Box<dyn Kernel> {
     vector_product::prepare(instruction)
         .or_else(|| to_image::prepare(isa, instruction, stats_groups))
+        .or_else(|| from_image::prepare(isa, instruction, stats_groups))
+        .or_else(|| winograd::prepare(isa, instruction, stats_groups))
         .or_else(|| product::prepare(isa, instruction, stats_groups))
         .or_else(|| elementwise::prepare(instruction))
         .or_else(|| batch_norm::prepare(instruction))

@@ -89,11 +89,18 @@ impl Kernel for ToImage {
                 }
                 let source = image * pixels + rows.start..image * pixels + rows.end;
                 for ks in k_ranges(0..k) {
-                    // SAFETY: Kernel::run's contract; the workspace holds ROWS packed rows.
-                    unsafe { left.pack(isa, tensors.input(0), source.clone(), ks.clone(), packed) };
+                    // Features are read where they lie, unless a tile of even height would read beyond them.
+                    let (a, layout) = if pixels.is_multiple_of(2) {
+                        let a = tensors.input(0).wrapping_add(source.start * k + ks.start);
+                        (a, TileLayout::Windows { step: k, line: 0, run: ks.len() })
+                    } else {
+                        // SAFETY: Kernel::run's contract; the workspace holds ROWS packed rows.
+                        unsafe { left.pack(isa, tensors.input(0), source.clone(), ks.clone(), packed) };
+                        (packed.cast_const(), TileLayout::RowMajor)
+                    };
                     isa.run(Block {
-                        a: packed,
-                        layout: TileLayout::RowMajor,
+                        a,
+                        layout,
                         b: panels.at(ks.start * self.stride),
                         panel_stride: ks.len() * self.nr,
                         kc: ks.len(),

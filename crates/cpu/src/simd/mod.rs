@@ -39,6 +39,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 
     fn splat(x: f32) -> Self;
 
+    /// Asks for the cache line at p, for the second-level cache. Any address is allowed.
+    #[inline(always)]
+    fn prefetch(_p: *const f32) {}
+
     /// Reads `LANES` elements.
     ///
     /// # Safety

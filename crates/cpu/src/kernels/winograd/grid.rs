@@ -1,0 +1,231 @@
+//! An image cut into cells, and cells gathered to tiles.
+
+use super::transform::{Extent, LEFT_OUT, OUTPUTS, WINDOW};
+use std::ops::Range;
+
+/// An NHWC tensor as a grid of cells of `step` x `step` pixels, each pixel with its channels one phase of
+/// the cell: phase (a, b) of cell (i, j) is pixel `(step * i + a + origin, step * j + b + origin)`. Cells
+/// reach beyond the image, where everything is zero.
+#[derive(Clone, Debug)]
+pub(crate) struct Grid {
+    /// Height, width and channels.
+    pub(crate) image: [usize; 3],
+    pub(crate) step: usize,
+    pub(crate) origin: [isize; 2],
+}
+
+/// The tiles of a batch of images: along each axis some of four cells, then some of three.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiles {
+    batch: usize,
+    /// Along height and width.
+    fours: [usize; 2],
+    threes: [usize; 2],
+}
+
+/// A tile of a block of tiles.
+pub(crate) struct Tile {
+    /// Number of the image, and of the tile in it.
+    pub(crate) image: usize,
+    pub(crate) number: usize,
+    /// Row of the block's matrices: see [`Tiles::rows`].
+    pub(crate) row: usize,
+    /// First cell along height and width.
+    pub(crate) first: [usize; 2],
+    pub(crate) extents: [Extent; 2],
+}
+
+impl Tiles {
+    /// The tiles with fewest products that cover so many cells of each image.
+    pub(crate) fn covering(batch: usize, cells: [usize; 2]) -> Tiles {
+        let threes = cells.map(|cells| {
+            let products = |threes: &usize| 5 * cells.saturating_sub(3 * threes).div_ceil(4) + 4 * threes;
+            (0..4).min_by_key(products).unwrap_or(0)
+        });
+        let fours = [0, 1].map(|axis| cells[axis].saturating_sub(3 * threes[axis]).div_ceil(4));
+        Tiles { batch, fours, threes }
+    }
+
+    fn per_axis(&self, axis: usize) -> usize {
+        self.fours[axis] + self.threes[axis]
+    }
+
+    pub(crate) fn per_image(&self) -> usize {
+        self.per_axis(0) * self.per_axis(1)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.batch * self.per_image()
+    }
+
+    /// Products of all tiles of an image, for each pair of channels.
+    pub(crate) fn products(&self) -> usize {
+        [0, 1].map(|axis| 5 * self.fours[axis] + 4 * self.threes[axis]).iter().product()
+    }
+
+    fn place(&self, number: usize, axis: usize) -> (usize, Extent) {
+        let at = if axis == 0 { number / self.per_axis(1) } else { number % self.per_axis(1) };
+        match at.checked_sub(self.fours[axis]) {
+            None => (4 * at, Extent::Four),
+            Some(after) => (4 * self.fours[axis] + 3 * after, Extent::Three),
+        }
+    }
+
+    /// How many of the tiles in range lie in each group; groups differ in their extents.
+    fn counts(&self, range: Range<usize>) -> [usize; 4] {
+        let mut counts = [0; 4];
+        for tile in range {
+            let number = tile % self.per_image();
+            counts[group([self.place(number, 0).1, self.place(number, 1).1])] += 1;
+        }
+        counts
+    }
+
+    /// Where each group of a block starts, and where the last ends.
+    pub(crate) fn groups(&self, block: Range<usize>) -> [usize; 5] {
+        let counts = self.counts(block);
+        let mut starts = [0; 5];
+        for i in 0..4 {
+            starts[i + 1] = starts[i] + counts[i];
+        }
+        starts
+    }
+
+    /// Some of the tiles of a block.
+    pub(crate) fn of_block(&self, block: Range<usize>, part: Range<usize>) -> impl Iterator<Item = Tile> {
+        let tiles = *self;
+        let starts = self.groups(block.clone());
+        let before = self.counts(block.start..part.start);
+        let mut rows = [0, 1, 2, 3].map(|group| starts[group] + before[group]);
+        part.map(move |tile| {
+            let (image, number) = (tile / tiles.per_image(), tile % tiles.per_image());
+            let places = [tiles.place(number, 0), tiles.place(number, 1)];
+            let extents = places.map(|(_, extent)| extent);
+            let row = &mut rows[group(extents)];
+            *row += 1;
+            Tile { image, number, row: *row - 1, first: places.map(|(first, _)| first), extents }
+        })
+    }
+
+    /// The rows of a block with these groups that have a product at a point: all but those that leave it out.
+    pub(crate) fn rows(groups: &[usize; 5], point: usize) -> Range<usize> {
+        match [point / WINDOW == LEFT_OUT, point % WINDOW == LEFT_OUT] {
+            [false, false] => 0..groups[4],
+            [true, false] => groups[1]..groups[3],
+            [false, true] => 0..groups[2],
+            [true, true] => groups[1]..groups[2],
+        }
+    }
+}
+
+/// In this order, the rows at every point are neighbours.
+fn group(extents: [Extent; 2]) -> usize {
+    match extents {
+        [Extent::Three, Extent::Four] => 0,
+        [Extent::Four, Extent::Four] => 1,
+        [Extent::Four, Extent::Three] => 2,
+        [Extent::Three, Extent::Three] => 3,
+    }
+}
+
+impl Tile {
+    /// Whether the tile has a product at a point.
+    pub(crate) fn has(&self, point: usize) -> bool {
+        let left_out = |i: usize, extent: Extent| i == LEFT_OUT && extent == Extent::Three;
+        !left_out(point / WINDOW, self.extents[0]) && !left_out(point % WINDOW, self.extents[1])
+    }
+
+    /// Where phase `phase` of the tile's outputs lies; None outside the image, and beyond its extents.
+    #[inline(always)]
+    pub(crate) fn outputs(&self, grid: &Grid, phase: [usize; 2]) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
+        let mut pixels = grid.pixels::<OUTPUTS>(self.image, self.first, phase);
+        if self.extents[0] == Extent::Three {
+            pixels[OUTPUTS - 1] = [None; OUTPUTS];
+        }
+        if self.extents[1] == Extent::Three {
+            pixels.iter_mut().for_each(|row| row[OUTPUTS - 1] = None);
+        }
+        pixels
+    }
+}
+
+impl Grid {
+    /// Channels of a cell.
+    pub(crate) fn channels(&self) -> usize {
+        self.step * self.step * self.image[2]
+    }
+
+    /// Where phase `phase` of each of N x N cells from `first` on lies in image number `image`, as elements
+    /// from the start of the tensor; None outside.
+    #[inline(always)]
+    pub(crate) fn pixels<const N: usize>(
+        &self,
+        image: usize,
+        first: [usize; 2],
+        phase: [usize; 2],
+    ) -> [[Option<usize>; N]; N] {
+        let [height, width, channels] = self.image;
+        let mut pixels = [[None; N]; N];
+        for (i, row) in pixels.iter_mut().enumerate() {
+            let y = (self.step * (first[0] + i) + phase[0]) as isize + self.origin[0];
+            for (j, pixel) in row.iter_mut().enumerate() {
+                let x = (self.step * (first[1] + j) + phase[1]) as isize + self.origin[1];
+                if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
+                    *pixel = Some(((image * height + y as usize) * width + x as usize) * channels);
+                }
+            }
+        }
+        pixels
+    }
+
+    /// The phases of a cell: number of its first channel, and its place.
+    pub(crate) fn phases(&self) -> impl Iterator<Item = (usize, [usize; 2])> {
+        let (step, channels) = (self.step, self.image[2]);
+        (0..step * step).map(move |s| (s * channels, [s / step, s % step]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_a_padded_image() {
+        let grid = Grid { image: [3, 4, 2], step: 2, origin: [-1, -1] };
+        assert_eq!(grid.channels(), 8);
+        let pixels = grid.pixels::<3>(1, [0, 0], [1, 0]);
+        let at = |y: usize, x: usize| Some(((3 + y) * 4 + x) * 2);
+        assert_eq!(pixels[0], [None, at(0, 1), at(0, 3)]);
+        assert_eq!(pixels[1], [None, at(2, 1), at(2, 3)]);
+        assert_eq!(pixels[2], [None; 3]);
+    }
+
+    #[test]
+    fn tiles_cover_every_cell_once_and_their_groups_are_neighbours() {
+        for (cells, products) in [([7, 7], 81), ([8, 14], 180), ([5, 3], 32), ([9, 10], 156)] {
+            let tiles = Tiles::covering(3, cells);
+            assert_eq!(tiles.products(), products, "{cells:?}");
+            let grid = Grid { image: [cells[0], cells[1], 1], step: 1, origin: [0, 0] };
+            let block = 1..tiles.count();
+            let groups = tiles.groups(block.clone());
+            let mut seen = vec![0; 3 * cells[0] * cells[1]];
+            let mut rows = vec![None; block.len()];
+            for part in [1..2, 2..tiles.count()] {
+                for tile in tiles.of_block(block.clone(), part) {
+                    for pixel in tile.outputs(&grid, [0, 0]).as_flattened().iter().flatten() {
+                        seen[*pixel] += 1;
+                    }
+                    for point in 0..WINDOW * WINDOW {
+                        assert_eq!(Tiles::rows(&groups, point).contains(&tile.row), tile.has(point));
+                    }
+                    assert!(rows[tile.row].replace(tile.number).is_none());
+                }
+            }
+            assert!(rows.iter().all(Option::is_some));
+            // All but the first tile.
+            assert!(seen.iter().all(|&count| count <= 1));
+            let first: usize = seen.iter().filter(|&&count| count == 0).count();
+            assert!((9..=16).contains(&first), "{first}");
+        }
+    }
+}
