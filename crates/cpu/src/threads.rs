@@ -41,6 +41,8 @@ struct Shared {
     task: UnsafeCell<Option<(Task<'static>, usize)>>,
     panicked: Mutex<Option<Box<dyn Any + Send>>>,
     stop: AtomicBool,
+    /// Workers that have begun.
+    started: AtomicUsize,
     sleeping: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
@@ -60,6 +62,7 @@ impl Threads {
             task: UnsafeCell::new(None),
             panicked: Mutex::new(None),
             stop: AtomicBool::new(false),
+            started: AtomicUsize::new(0),
             sleeping: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -71,6 +74,10 @@ impl Threads {
                 .name(format!("gannet-{worker}"))
                 .spawn(move || shared.work(worker))?;
             threads.workers.push(spawned);
+        }
+        // A thread allocates as it begins: not in the middle of a run.
+        while threads.shared.started.load(SeqCst) < threads.workers.len() {
+            std::thread::yield_now();
         }
         Ok(threads)
     }
@@ -138,6 +145,7 @@ impl Shared {
 
     /// What a worker does until the threads are dropped.
     fn work(&self, worker: usize) {
+        self.started.fetch_add(1, SeqCst);
         let mut seen = 0;
         while !self.stop.load(SeqCst) {
             let number = self.open.load(SeqCst);
