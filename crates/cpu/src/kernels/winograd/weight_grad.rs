@@ -17,7 +17,7 @@ use crate::simd::{Job, Simd};
 use std::ops::Range;
 
 /// Tiles of a block: the terms of each product.
-const TILES: usize = 192;
+const TILES: usize = 128;
 
 /// Tiles that are transformed at a time.
 const CHUNK: usize = 8;
