@@ -42,7 +42,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 
 /// The recipe for these images with the flags in it; its `steps` are set.
 fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanConfig> {
-    let mut config = fit_classes(config, data)?;
+    // A preset takes the classes of its data; a model file means what it says.
+    let mut config = if args.model.is_none() { fit_classes(config, data)? } else { config };
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }

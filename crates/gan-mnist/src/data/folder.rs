@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::area::AreaFilter;
 use super::data_set::{Split, Stored};
@@ -110,7 +110,7 @@ fn decode(path: &Path) -> Result<(Vec<u8>, ImageShape)> {
 fn decode_from<R: std::io::BufRead + Seek>(file: R) -> std::result::Result<DynamicImage, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string().lines().collect::<Vec<_>>().join(" ");
     let reader = ImageReader::new(file).with_guessed_format().map_err(|e| text(&e))?;
-    if reader.format().is_none() {
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
         return Err("it starts like none of PNG, JPEG and WebP".into());
     }
     let mut decoder = reader.into_decoder().map_err(|e| text(&e))?;
@@ -236,7 +236,7 @@ pub(super) fn open(
 mod tests {
     use std::fs;
 
-    use image::{ExtendedColorType, ImageEncoder, ImageFormat};
+    use image::{ExtendedColorType, ImageEncoder};
     use proptest::prelude::*;
 
     use super::*;

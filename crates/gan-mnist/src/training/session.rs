@@ -54,15 +54,8 @@ pub struct Session<'a, B: Backend> {
     before: Duration,
     /// The latest losses that are known: those of a GPU come a few steps late.
     losses: Option<Losses>,
-    /// What comes after the last step.
-    due: Due,
-}
-
-/// What comes after a step. Decided once, since losses are waited for because of it.
-#[derive(Debug, Default)]
-struct Due {
-    interrupted: bool,
-    checkpoint: bool,
+    /// Whether a checkpoint comes after the last step: decided once, since losses are waited for because of it.
+    checkpoint_due: bool,
 }
 
 impl<B: Backend> std::fmt::Debug for Session<'_, B> {
@@ -129,8 +122,20 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let checkpoints = Checkpoints::new(parts.run.checkpoints(), parts.settings.keep_checkpoints);
         let (began, before) = (Instant::now(), Duration::ZERO);
         let saved = (first, began);
-        let (losses, due) = (None, Due::default());
-        Ok(Session { parts, sampler, progress, every, checkpoints, saved, began, first, before, losses, due })
+        let (losses, checkpoint_due) = (None, false);
+        Ok(Session {
+            parts,
+            sampler,
+            progress,
+            every,
+            checkpoints,
+            saved,
+            began,
+            first,
+            before,
+            losses,
+            checkpoint_due,
+        })
     }
 
     /// Trains until the run ends. An error says how to go on if that is possible; what could be saved has been.
@@ -194,12 +199,13 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 self.save()?;
                 break;
             }
-            if self.due.interrupted {
+            if self.parts.interrupt.is_requested() {
+                self.tell(true)?;
                 self.save_model()?;
                 self.save()?;
                 return Ok(Outcome::Interrupted);
             }
-            if self.due.checkpoint {
+            if self.checkpoint_due {
                 let result = self.save();
                 self.saved.1 = Instant::now();
                 self.tolerate(result)?;
@@ -217,12 +223,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let sampled = last || step.is_multiple_of(settings.sample_every);
         let is_examined = |period: u64| last || step.is_multiple_of(period);
         let examined = self.parts.observers.iter().filter_map(|observer| observer.period()).any(is_examined);
-        self.due = Due {
-            interrupted: self.parts.interrupt.is_requested(),
-            checkpoint: self.every.is_due(step, self.saved.0, self.saved.1.elapsed()),
-        };
+        self.checkpoint_due = self.every.is_due(step, self.saved.0, self.saved.1.elapsed());
         // What looks at the model of this step, or keeps it, knows all losses up to it.
-        let mut next = self.tell(sampled || examined || self.due.interrupted || self.due.checkpoint)?;
+        let mut next = self.tell(sampled || examined || self.checkpoint_due)?;
         self.progress.stepped(began.elapsed(), self.losses);
         if sampled {
             let began = Instant::now();

@@ -134,8 +134,8 @@ fn weights_are_turned_into_pytorchs_layouts() {
     assert_eq!(tensor(&discriminator, "projection_6_embeddings.weight"), table);
     let class = fs::read_to_string(folder.path().join("generator.py")).unwrap();
     for line in [
-        "x = torch.cat([x, 2.0 * F.one_hot(labels, 10).to(x.dtype)], 1)",
-        "self.dense_1 = nn.Linear(74, 6272, bias=False)",
+        "x = torch.cat([x, 2.0 * F.one_hot(labels, 80).to(x.dtype)], 1)",
+        "self.dense_1 = nn.Linear(144, 6272, bias=False)",
         "x = x.reshape(-1, 7, 7, 128)",
         "x = x.permute(0, 3, 1, 2)",
         "self.batch_norm_3 = nn.BatchNorm2d(128, eps=0.001, momentum=0.01)",
