@@ -14,6 +14,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
 use crate::commands::presets::PresetsArgs;
+use crate::commands::report::{CompareArgs, ReportArgs};
 use crate::commands::resume::ResumeArgs;
 use crate::data::DataArgs;
 use crate::training::Every;
@@ -54,6 +55,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Score a model's images beside real ones
     Evaluate(EvaluateArgs),
+    /// Make a run's report.html anew
+    Report(ReportArgs),
+    /// Put several runs into one page
+    Compare(CompareArgs),
     /// Train the classifier whose features `evaluate` compares
     TrainClassifier(TrainClassifierArgs),
     /// Measure training steps

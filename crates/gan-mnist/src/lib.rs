@@ -21,6 +21,7 @@ pub mod output;
 pub mod picture;
 pub mod progress;
 pub mod recipe;
+pub mod report;
 pub mod run_directory;
 pub mod time_left;
 pub mod training;
@@ -53,6 +54,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Export(args)) => commands::export::run(&args),
         Some(Command::Import(args)) => commands::import::run(&args),
         Some(Command::Evaluate(args)) => commands::evaluate::run(&args),
+        Some(Command::Report(args)) => commands::report::run(&args),
+        Some(Command::Compare(args)) => commands::report::compare(&args),
         Some(Command::TrainClassifier(args)) => commands::train_classifier::run(&args),
         Some(Command::Bench(args)) => commands::bench::run(&args),
         Some(Command::Presets(args)) => commands::presets::run(&args),

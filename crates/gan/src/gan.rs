@@ -7,6 +7,7 @@ use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 use crate::checkpoint::{Slot, slots};
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
+use crate::gauges::second_moments;
 use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
 use crate::model::Model;
 use crate::optimisers::Optimiser;
@@ -43,6 +44,7 @@ pub struct Gan<B: Backend> {
     sampling: Option<Program<B>>,
     /// Where the last number of a latent passes from one part of the data to the next.
     bounds: Bounds,
+    gauges: Option<Program<B>>,
 }
 
 impl<B: Backend> std::fmt::Debug for Gan<B> {
@@ -76,6 +78,7 @@ impl<B: Backend> Gan<B> {
             training: Vec::new(),
             losses: LossQueue::default(),
             sampling: None,
+            gauges: None,
         })
     }
 
@@ -416,6 +419,25 @@ impl<B: Backend> Gan<B> {
             let known: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
             Error::invalid(format!("there is no tensor '{name}'; there are: {}", known.join(", ")))
         })
+    }
+
+    /// What the discriminator said of the images of step `step` (from 0), if that was the last: [2 batch_size, 1], the
+    /// real ones first.
+    pub(crate) fn scores_of(&mut self, step: u64) -> Result<Vec<B::Element>> {
+        let parts = Parts::of(&self.config, step);
+        Ok(self.training_program(&parts)?.read(names::SCORES)?)
+    }
+
+    /// The program that sums up the optimisers' second moments.
+    pub(crate) fn gauge_program(&mut self) -> Result<&mut Program<B>> {
+        if self.gauges.is_none() {
+            let generator = (&self.generator, &self.config.generator_optimiser);
+            let discriminator = (&self.discriminator, &self.config.discriminator_optimiser);
+            let plan = second_moments([generator, discriminator])?;
+            self.gauges = Some(Program::new(&self.backend, plan, &self.variables)?);
+        }
+        let Some(program) = &mut self.gauges else { unreachable!("made above") };
+        Ok(program)
     }
 
     fn training_program(&mut self, parts: &Parts) -> Result<&mut Program<B>> {

@@ -24,6 +24,7 @@ pub(crate) mod names {
     pub(crate) const SECOND_PASS: &str = "generator";
     pub(crate) const EMA_RATE: &str = "ema_rate";
     pub(crate) const LOSSES: &str = "losses";
+    pub(crate) const SCORES: &str = "scores";
     pub(crate) const IMAGES: &str = "images";
 
     /// The numbers of an optimiser's update.
@@ -204,8 +205,14 @@ impl<'g> Judge<'_, 'g> {
         self.config.augment.map_or(Ok(images), |augment| augment.trace(images, pass))
     }
 
-    /// One update against real and generated images in one batch. Returns the loss on each.
-    fn update_on_both(&mut self, parts: &Parts, real: Var<'g>, fake: Var<'g>) -> Result<[Var<'g>; 2]> {
+    /// One update against real and generated images in one batch. Returns the loss on each, and the scores
+    /// [2 batch_size, 1] before it.
+    fn update_on_both(
+        &mut self,
+        parts: &Parts,
+        real: Var<'g>,
+        fake: Var<'g>,
+    ) -> Result<([Var<'g>; 2], Var<'g>)> {
         let (config, n) = (self.config, real.shape().dims()[0]);
         let both = self.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
         let verdict = self.judge(both, 2, 1)?;
@@ -220,15 +227,16 @@ impl<'g> Judge<'_, 'g> {
             loss = loss + penalty;
         }
         self.traced.update(self.model, &config.discriminator_training(), loss)?;
-        Ok([d_real, d_fake])
+        Ok(([d_real, d_fake], verdict.scores))
     }
 
-    /// An update against real images, and then another against generated ones. Returns the loss on each.
-    fn updates_apart(&mut self, real: Var<'g>, fake: Var<'g>) -> Result<[Var<'g>; 2]> {
+    /// An update against real images, and then another against generated ones. Returns the loss on each, and the
+    /// scores [2 batch_size, 1] before it.
+    fn updates_apart(&mut self, real: Var<'g>, fake: Var<'g>) -> Result<([Var<'g>; 2], Var<'g>)> {
         let (config, n) = (self.config, real.shape().dims()[0]);
         let both = self.augmented(Var::concat(&[real, fake], 0), names::FIRST_PASS)?;
         let name = self.model.name();
-        let mut losses = [both; 2];
+        let (mut losses, mut all) = ([both; 2], [both; 2]);
         for (i, scalars) in [names::scalars(name), names::second_scalars(name)].iter().enumerate() {
             let verdict = self.judge(both.slice(0, i * n, (i + 1) * n), 1, 1 + 5 * i as u32)?;
             // Each loss depends on one kind of images only.
@@ -238,9 +246,9 @@ impl<'g> Judge<'_, 'g> {
                 loss = loss + class * config.auxiliary;
             }
             self.traced.update_by(self.model, &config.discriminator_training(), loss, scalars)?;
-            losses[i] = loss;
+            (losses[i], all[i]) = (loss, scores);
         }
-        Ok(losses)
+        Ok((losses, Var::concat(&all, 0)))
     }
 
     /// The sum of the penalties that are computed in this step, if any. `both` are the real images and the generated
@@ -340,7 +348,7 @@ pub(crate) fn training(
         g.states = states_before;
     }
 
-    let [d_real, d_fake] = match config.separate_updates {
+    let ([d_real, d_fake], scores) = match config.separate_updates {
         true => d.updates_apart(real, fake)?,
         false => d.update_on_both(parts, real, fake)?,
     };
@@ -366,6 +374,7 @@ pub(crate) fn training(
 
     let offsets: Vec<usize> = (0..losses.len()).collect();
     let mut plan = graph.plan().output(names::LOSSES, Var::pack(&losses, &offsets, losses.len()));
+    plan = plan.output(names::SCORES, scores);
     plan = d.traced.assign(discriminator, g.assign(generator, plan));
     if config.ema.is_some() && parts.generator {
         let rate = graph.input(names::EMA_RATE, [1]);

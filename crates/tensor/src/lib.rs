@@ -48,5 +48,5 @@ pub use graph::{Graph, NodeId, NodeKind, Var};
 pub use operation::{Gradients, Operation, TensorMut, TensorRef, Vjp};
 pub use plan::{BufferKind, BufferSpec, Instruction, Plan, PlanBuilder, View};
 pub use program::{Program, Variables};
-pub use reference::Reference;
+pub use reference::{Fault, Probe, Reference};
 pub use shape::{MAX_RANK, Shape};

@@ -9,6 +9,7 @@ pub mod import;
 pub mod interpolate;
 pub mod neighbours;
 pub mod presets;
+pub mod report;
 pub mod resume;
 pub mod train;
 pub mod train_classifier;

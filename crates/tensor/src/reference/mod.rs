@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::element::Element;
 use crate::error::Result;
 use crate::operation::{Operation, TensorMut, TensorRef};
-use crate::plan::{BufferKind, Plan};
+use crate::plan::{BufferKind, Instruction, Plan};
 use crate::shape::Shape;
 
 pub(crate) mod abs;
@@ -76,6 +76,10 @@ pub(crate) mod tanh;
 pub(crate) mod tanh_grad;
 pub(crate) mod upsample_nearest;
 
+mod probe;
+
+pub use probe::{Fault, Probe};
+
 /// What the file of a kernel uses.
 mod prelude {
     pub(super) use super::loops::*;
@@ -131,6 +135,39 @@ impl<T: Element> Executable<T> {
             std::mem::swap(&mut *lock(memory), &mut self.buffers[buffer]);
         }
     }
+
+    /// Runs the plan, and shows `look` each instruction with its inputs and its output.
+    fn run(&mut self, mut look: impl FnMut(&Instruction, &[TensorRef<'_, T>], &[T])) {
+        self.swap_variables();
+        let plan = self.plan.clone();
+        for instruction in plan.instructions() {
+            let target = instruction.output;
+            // The output's memory is taken out; inputs that lie in it are read from a copy.
+            let mut memory = std::mem::take(&mut self.buffers[target.buffer]);
+            let copies: Vec<Option<Vec<T>>> = instruction
+                .inputs
+                .iter()
+                .map(|view| (view.buffer == target.buffer).then(|| memory[view.range()].to_vec()))
+                .collect();
+            let inputs: Vec<TensorRef<'_, T>> = instruction
+                .inputs
+                .iter()
+                .zip(&copies)
+                .map(|(view, copy)| {
+                    let data = match copy {
+                        Some(copy) => copy,
+                        None => &self.buffers[view.buffer][view.range()],
+                    };
+                    TensorRef { data, shape: view.shape }
+                })
+                .collect();
+            let output = TensorMut { data: &mut memory[target.range()], shape: target.shape };
+            T::evaluate(&*instruction.op, &inputs, output);
+            look(instruction, &inputs, &memory[target.range()]);
+            self.buffers[target.buffer] = memory;
+        }
+        self.swap_variables();
+    }
 }
 
 impl<T: Element> Backend for Reference<T> {
@@ -181,33 +218,7 @@ impl<T: Element> Backend for Reference<T> {
     }
 
     fn run(&self, program: &mut Executable<T>) -> Result<()> {
-        program.swap_variables();
-        for instruction in program.plan.instructions() {
-            let target = instruction.output;
-            // The output's memory is taken out; inputs that lie in it are read from a copy.
-            let mut memory = std::mem::take(&mut program.buffers[target.buffer]);
-            let copies: Vec<Option<Vec<T>>> = instruction
-                .inputs
-                .iter()
-                .map(|view| (view.buffer == target.buffer).then(|| memory[view.range()].to_vec()))
-                .collect();
-            let inputs: Vec<TensorRef<'_, T>> = instruction
-                .inputs
-                .iter()
-                .zip(&copies)
-                .map(|(view, copy)| {
-                    let data = match copy {
-                        Some(copy) => copy,
-                        None => &program.buffers[view.buffer][view.range()],
-                    };
-                    TensorRef { data, shape: view.shape }
-                })
-                .collect();
-            let output = TensorMut { data: &mut memory[target.range()], shape: target.shape };
-            T::evaluate(&*instruction.op, &inputs, output);
-            program.buffers[target.buffer] = memory;
-        }
-        program.swap_variables();
+        program.run(|_, _, _| ());
         Ok(())
     }
 

@@ -1,0 +1,125 @@
+//! What tells how a training step went, beside its losses.
+
+use gannet_tensor::{Backend, Element, Graph, Plan, Program};
+
+use crate::config::GanConfig;
+use crate::error::{Error, Result};
+use crate::gan::Gan;
+use crate::losses::Loss;
+use crate::model::Model;
+use crate::optimisers::{EpsForm, Optimiser};
+use crate::step::names;
+
+/// What the discriminator said of the images of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdicts {
+    /// The mean score of the real images: of logits, or of what a critic says.
+    pub real: f64,
+    /// The mean score of the generated images.
+    pub fake: f64,
+    /// The shares of the real and of the generated images that it judged rightly. With a relativistic loss both are the
+    /// share of the pairs whose real image scored higher; a critic of a Wasserstein loss judges none.
+    pub accuracy: Option<[f64; 2]>,
+}
+
+/// What tells how the last training step went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gauges {
+    /// What the discriminator said, before its update.
+    pub verdicts: Verdicts,
+    /// The learning rates of generator and discriminator in that step, their schedule included.
+    pub learning_rates: [f64; 2],
+    /// For generator and discriminator the root mean square of the norm of the gradient, over about the last
+    /// 1 / (1 - beta2) updates: the root of the sum of Adam's second moments, their bias corrected. A step itself is not
+    /// made slower by it. `None` with an optimiser that keeps no second moment.
+    pub gradient_norms: [Option<f64>; 2],
+}
+
+impl<B: Backend> Gan<B> {
+    /// How the last training step went. Waits for the device. Errors before the first step that this `Gan` took itself.
+    pub fn gauges(&mut self) -> Result<Gauges> {
+        let Some(before) = self.step().checked_sub(1) else {
+            return Err(Error::invalid("there are no scores before the first training step"));
+        };
+        let scores: Vec<f64> = self.scores_of(before)?.into_iter().map(B::Element::to_f64).collect();
+        let config = self.config();
+        let factor = config.schedule.factor(before, config.steps.unwrap_or(0));
+        let optimisers = [config.generator_optimiser, config.discriminator_optimiser];
+        let updates = [
+            before / config.discriminator_steps + 1,
+            if config.separate_updates { 2 * before + 2 } else { before + 1 },
+        ];
+        let verdicts = Verdicts::of(config, &scores);
+        let learning_rates = optimisers.map(|optimiser| optimiser.learning_rate() * factor);
+        let sums = self.second_moments()?;
+        let mut gradient_norms = [None, None];
+        for k in 0..2 {
+            if let (Optimiser::Adam(adam), Some(sum)) = (optimisers[k], sums[k]) {
+                let beta2 = match adam.form {
+                    EpsForm::Keras => f64::from(adam.beta2 as f32),
+                    EpsForm::Pytorch => adam.beta2,
+                };
+                let correction = 1.0 - beta2.powf(updates[k] as f64);
+                gradient_norms[k] = Some((sum / correction).sqrt());
+            }
+        }
+        Ok(Gauges { verdicts, learning_rates, gradient_norms })
+    }
+}
+
+impl Verdicts {
+    /// From the scores of as many real as generated images.
+    fn of(config: &GanConfig, scores: &[f64]) -> Verdicts {
+        let (real, fake) = scores.split_at(scores.len() / 2);
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        let share = |right: usize| right as f64 / real.len() as f64;
+        let apart = |threshold: f64| {
+            let right =
+                |x: &[f64], is: fn(&f64, &f64) -> bool| share(x.iter().filter(|x| is(x, &threshold)).count());
+            Some([right(real, |x, t| x > t), right(fake, |x, t| x < t)])
+        };
+        let accuracy = match config.loss {
+            Loss::NonSaturating | Loss::Minimax | Loss::Hinge => apart(0.0),
+            // Of probabilities that come from no sigmoid; those of one were replaced by their logits.
+            Loss::BceProbabilities if scores.iter().all(|x| (0.0..=1.0).contains(x)) => apart(0.5),
+            Loss::BceProbabilities => apart(0.0),
+            Loss::LeastSquares => apart(0.5 * config.real_target),
+            Loss::Relativistic => {
+                let pairs = share(real.iter().zip(fake).filter(|(real, fake)| real > fake).count());
+                Some([pairs, pairs])
+            }
+            Loss::Wasserstein => None,
+        };
+        Verdicts { real: mean(real), fake: mean(fake), accuracy }
+    }
+}
+
+/// The sum of each model's second moments, in the order of `models`; none where the optimiser keeps none.
+pub(crate) fn second_moments(models: [(&Model, &Optimiser); 2]) -> Result<Plan> {
+    let graph = &Graph::new();
+    let mut plan = graph.plan();
+    for (model, optimiser) in models {
+        if let Optimiser::Adam(_) = optimiser {
+            let state = graph.variable(&names::state(model.name()), [3, model.vector_len()]);
+            plan = plan.output(model.name(), state.slice(0, 2, 3).sum_all());
+        }
+    }
+    Ok(plan.build()?)
+}
+
+impl<B: Backend> Gan<B> {
+    fn second_moments(&mut self) -> Result<[Option<f64>; 2]> {
+        let config = self.config();
+        let optimisers = [config.generator_optimiser, config.discriminator_optimiser];
+        let names = [self.generator().name().to_owned(), self.discriminator().name().to_owned()];
+        let program: &mut Program<B> = self.gauge_program()?;
+        program.run()?;
+        let mut sums = [None, None];
+        for k in 0..2 {
+            if let Optimiser::Adam(_) = optimisers[k] {
+                sums[k] = program.read(&names[k])?.first().map(|sum| sum.to_f64());
+            }
+        }
+        Ok(sums)
+    }
+}
