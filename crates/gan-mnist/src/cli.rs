@@ -17,7 +17,7 @@ use crate::commands::presets::PresetsArgs;
 use crate::commands::report::{CompareArgs, ReportArgs};
 use crate::commands::resume::ResumeArgs;
 use crate::data::DataArgs;
-use crate::training::Every;
+use crate::training::{Every, MetricsArgs};
 
 /// What is trained without --preset.
 const DEFAULT_PRESET: &str = "cdcgan";
@@ -146,6 +146,9 @@ pub struct TrainArgs {
     /// How many checkpoints to keep, the newest
     #[arg(long, value_name = "N", default_value = "2", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
     pub keep_checkpoints: u64,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Print the run directory and nothing else
     #[arg(long)]
     pub quiet: bool,

@@ -273,6 +273,11 @@ impl<B: Backend> Evaluator<B> {
         &self.features
     }
 
+    /// How many test images everything is compared with.
+    pub fn test_images(&self) -> usize {
+        self.test.len()
+    }
+
     /// The scores of training images: what a perfect generator would get.
     pub fn floor(&self) -> &Scores {
         &self.floor

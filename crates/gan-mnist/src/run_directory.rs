@@ -22,6 +22,7 @@ use crate::data::DataRecord;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::training::MetricsSettings;
 
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
@@ -63,6 +64,12 @@ pub struct Config {
     pub device_description: String,
     /// Threads of the device.
     pub threads: usize,
+    /// The command that began the run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// What is measured meanwhile.
+    #[serde(default)]
+    pub metrics: MetricsSettings,
     /// The training images.
     pub data: DataRecord,
     /// The networks, losses and optimisers that all of this came to: a model file.

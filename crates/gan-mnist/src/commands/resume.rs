@@ -149,6 +149,7 @@ fn go_on<B: Backend<Element = f32>>(
         }
     }
     let batches = Batches::of(&gan, data, 0)?;
+    let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     let interrupt = Interrupt::listen(args.quiet)?;
     let parts = Parts {
         run,
@@ -156,7 +157,7 @@ fn go_on<B: Backend<Element = f32>>(
         settings: settings.clone(),
         gan,
         batches,
-        observers: observers(run),
+        observers: watching,
         interrupt,
         quiet: args.quiet,
     };

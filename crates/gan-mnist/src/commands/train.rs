@@ -93,6 +93,8 @@ fn train<B: Backend<Element = f32>>(
         adapter: args.device.adapter.clone(),
         device_description: device.describe(),
         threads: device.threads(),
+        command: command(),
+        metrics: args.metrics.settings(steps),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
@@ -109,17 +111,24 @@ fn train<B: Backend<Element = f32>>(
         note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
     }
     let batches = Batches::of(&gan, &data, 0)?;
+    let watching = observers(&run, &settings, &data, gan.classes().is_some(), args.quiet)?;
     let session = Session::begin(Parts {
         run: &run,
         disk: &Os,
         settings,
         gan,
         batches,
-        observers: observers(&run),
+        observers: watching,
         interrupt: Interrupt::listen(args.quiet)?,
         quiet: args.quiet,
     })?;
     report(&run, &session.run()?, args.quiet)
+}
+
+/// The command line of this process, as a shell takes it.
+fn command() -> String {
+    let words = std::env::args_os().skip(1).map(|word| shell_word(Path::new(&word)));
+    std::iter::once("gan-mnist".into()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The last lines: where everything is, and what to type next. An interruption is an error.
@@ -151,7 +160,10 @@ pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
         ("pictures", "samples.png"),
         ("", "samples/"),
         ("model", crate::run_directory::MODEL),
+        ("", "samples.gif"),
         ("losses", "losses.csv"),
+        ("metrics", "metrics.jsonl"),
+        ("report", "report.html"),
         ("settings", "config.toml"),
     ] {
         say(&format!("{what:9} {}", path.join(name).display()));

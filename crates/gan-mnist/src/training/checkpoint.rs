@@ -137,6 +137,24 @@ impl Checkpoints {
         }))
     }
 
+    /// The newest checkpoint that no observer found suspect, or the newest there is.
+    pub fn newest_good(&self) -> Result<Checkpoint> {
+        let suspect =
+            |state: &State| state.observers.values().any(|state| state["suspect"] == Value::Bool(true));
+        let newest = self.newest()?;
+        if suspect(&newest.state) {
+            let older = self.list().map_err(|e| Error::cannot_read(&self.folder, &e))?;
+            for (_, path) in older {
+                if let Ok(checkpoint) = read(&path)?
+                    && !suspect(&checkpoint.state)
+                {
+                    return Ok(checkpoint);
+                }
+            }
+        }
+        Ok(newest)
+    }
+
     /// The number of steps and the path of each, the newest first.
     fn list(&self) -> io::Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gannet::{Backend, Gan, Losses};
+use gannet::{Backend, Gan, Gauges, Losses};
 use serde_json::Value;
 
 use super::Log;
@@ -58,7 +58,8 @@ pub trait Observer {
         Vec::new()
     }
 
-    /// What it has to know again when the run goes on from here; goes into a checkpoint.
+    /// What it has to know again when the run goes on from here; goes into a checkpoint. With the entry `suspect: true`
+    /// the checkpoint is one that a run does not go back to, if there is an older one.
     fn state(&self) -> Value {
         Value::Null
     }
@@ -168,6 +169,8 @@ pub trait Trained {
     fn latents(&self, n: usize, seed: u64) -> Vec<f32>;
     /// Images [n, height, width, channels] from latents [n, z] and, for a conditional model, their classes.
     fn generate(&mut self, latents: &[f32], labels: Option<&[u32]>) -> Result<Vec<f32>>;
+    /// How the last step went: scores, learning rates, gradient norms.
+    fn gauges(&mut self) -> Result<Gauges>;
     /// The names of all tensors with their shapes, as in model.safetensors.
     fn tensors(&self) -> Vec<(String, Vec<usize>)>;
     /// The values of one of them.
@@ -189,6 +192,10 @@ impl<B: Backend<Element = f32>> Trained for Gan<B> {
 
     fn generate(&mut self, latents: &[f32], labels: Option<&[u32]>) -> Result<Vec<f32>> {
         Ok(Gan::generate(self, latents, labels)?)
+    }
+
+    fn gauges(&mut self) -> Result<Gauges> {
+        Ok(Gan::gauges(self)?)
     }
 
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gannet::{Backend, Gan, Losses, StepLosses};
 
 use super::checkpoint::{Checkpoint, Checkpoints, State};
-use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step};
+use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step, fault};
 use crate::data::Batches;
 use crate::disk::{Disk, write_durably};
 use crate::error::{Error, Result};
@@ -181,6 +181,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 }
                 Err(Failure::Diverged(message)) => {
                     let step = self.parts.gan.step();
+                    let message = self.explain(step, message);
                     let mut next = Next::GoOn;
                     for observer in &mut self.parts.observers {
                         next = first(next, observer.diverged(step, &message)?);
@@ -336,7 +337,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// Goes back to the newest checkpoint, with other learning rates.
     fn roll_back(&mut self, reason: &str, learning_rate: f64) -> Result<(), Failure> {
-        let from = self.checkpoints.newest()?;
+        let from = self.checkpoints.newest_good()?;
         let (step, back) = (self.parts.gan.step(), from.state.step);
         self.parts.gan.rewind(&from.model)?;
         self.parts.gan.scale_learning_rates(learning_rate)?;
@@ -345,6 +346,17 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             "step {step}: {reason}; back to step {back}, with learning rates times {learning_rate}"
         ));
         self.save()
+    }
+
+    /// The message that the run diverged in step `step`, with the operation that it began at, if that can be found.
+    fn explain(&mut self, step: u64, message: String) -> String {
+        let Ok(from) = self.checkpoints.newest() else { return message };
+        self.progress.note(&format!("{message}: looking for the operation where it began"));
+        let Parts { gan, batches, .. } = &mut self.parts;
+        match fault::find(gan, batches, &from, step) {
+            Ok(found) => format!("{message}; {found}"),
+            Err(_) => message,
+        }
     }
 
     /// Takes everything but the GAN back to a checkpoint.

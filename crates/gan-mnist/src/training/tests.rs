@@ -18,6 +18,7 @@ use crate::data::{Batches, DataSet, LabelledImages};
 use crate::disk::faulty::{Fault, Faulty};
 use crate::disk::{Disk, Os};
 use crate::error::{Error, Result};
+use crate::metrics_file::{self, EventKind};
 use crate::run_directory::{Config, RunDirectory};
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
@@ -87,6 +88,8 @@ fn settings(config: &GanConfig, every: &str) -> Config {
         adapter: None,
         device_description: String::new(),
         threads: 1,
+        command: String::new(),
+        metrics: MetricsSettings { log_every: 3, ..MetricsSettings::default() },
         data: DATA.record().clone(),
         model: config.to_toml().unwrap().parse().unwrap(),
     }
@@ -151,7 +154,7 @@ impl Run {
         (settings, gan): (Config, Gan<Cpu>),
         script: Script,
     ) -> Parts<'a, Cpu> {
-        let mut observers = observers(run);
+        let mut observers = observers(run, &settings, &DATA, true, true).unwrap();
         let log = Log::new(run.path().join("sum.txt"), "");
         observers.push(Box::new(Sum { sum: 0.0, log, script }));
         let batches = Batches::new(&DATA, 4, settings.seed, 0);
@@ -184,11 +187,21 @@ impl Run {
             for entry in fs::read_dir(self.path.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap());
-                // The event file holds times.
-                let compared = !["/config.toml", "/events.out.tfevents"].contains(&name.as_str());
-                if path.is_file() && compared {
-                    results.insert(name, fs::read(path).unwrap());
+                // The page and the event file hold times.
+                let apart = ["/config.toml", "/report.html", "/events.out.tfevents"];
+                if !path.is_file() || apart.contains(&name.as_str()) {
+                    continue;
                 }
+                let mut bytes = fs::read(&path).unwrap();
+                if name == "/metrics.jsonl" {
+                    // All but the times.
+                    bytes.clear();
+                    for mut point in metrics_file::read(&path).unwrap() {
+                        (point.seconds, point.steps_per_second) = (None, None);
+                        bytes.extend(point.line().unwrap().bytes());
+                    }
+                }
+                results.insert(name, bytes);
             }
         }
         results
@@ -243,7 +256,9 @@ fn a_run_that_was_interrupted_ends_with_the_same_bytes() {
         expected.keys().collect::<Vec<_>>(),
         [
             "/losses.csv",
+            "/metrics.jsonl",
             "/model.safetensors",
+            "/samples.gif",
             "/samples.png",
             "/sum.txt",
             "samples/step-000004.png",
@@ -467,4 +482,77 @@ fn a_run_that_an_observer_stops_is_saved() {
     assert_eq!((end.step, end.outcome), (7, Outcome::Stopped("enough".into())));
     assert_eq!(run.resume(&Os, 0, go_on()).unwrap().first, 7);
     assert_same(&run.results(), &undisturbed(22));
+}
+
+/// A run of a model that goes wrong, and the events that metrics.jsonl has of it.
+fn go_wrong(
+    config: GanConfig,
+    every: &str,
+    on_collapse: OnCollapse,
+) -> (Result<End>, Vec<(u64, EventKind, String)>) {
+    let run = Run::new();
+    let directory = RunDirectory::create(&run.path).unwrap();
+    let mut settings = settings(&config, every);
+    settings.sample_every = settings.steps;
+    settings.metrics = MetricsSettings { log_every: 50, on_collapse, ..MetricsSettings::default() };
+    directory.write_config(&settings).unwrap();
+    let gan = Gan::new(&*CPU, config).unwrap();
+    let mut parts = run.parts(&directory, &Os, (settings, gan), go_on());
+    // The sum has an answer of its own.
+    parts.observers.pop();
+    let result = Session::begin(parts).unwrap().run();
+    let points = metrics_file::read(&run.path.join(metrics_file::METRICS)).unwrap();
+    let events = points.into_iter().filter_map(|p| p.event.map(|event| (p.step, event.kind, event.message)));
+    (result, events.collect())
+}
+
+#[test]
+fn a_learning_rate_that_diverges_is_found_at_its_operation() {
+    let mut config = config(10);
+    config.generator_optimiser = config.generator_optimiser.with_learning_rate(1e30);
+    config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(1e30);
+    let (result, events) = go_wrong(config.clone(), "5", OnCollapse::Warn);
+    let message = result.unwrap_err().to_string();
+    for part in
+        ["training diverged", "the first number of step 1 that is not finite is ", " in discriminator/"]
+    {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(events.iter().map(|e| (e.0, e.1)).collect::<Vec<_>>(), [(1, EventKind::Divergence)]);
+    // Half of such a rate is no better: the run goes back three times and no more.
+    let (result, events) = go_wrong(config, "5", OnCollapse::Rollback);
+    let message = result.unwrap_err().to_string();
+    assert!(message.contains("went back to a checkpoint 3 times"), "{message}");
+    let kinds: Vec<_> = events.iter().map(|e| e.1).collect();
+    let (divergence, rollback) = (EventKind::Divergence, EventKind::Rollback);
+    assert_eq!(kinds, [divergence, rollback, divergence, rollback, divergence, rollback, divergence]);
+}
+
+#[test]
+fn a_model_that_collapses_is_seen() {
+    // A layer norm over one number is always zero: no latent has any effect.
+    let text = TINY.replacen(
+        "{ dense = { units = 8 } },\n  \"batch_norm\"",
+        "{ dense = { units = 1 } },\n  \"layer_norm\"",
+        1,
+    );
+    assert!(text.contains("layer_norm"));
+    let mut config = GanConfig::from_toml(&text).unwrap();
+    config.steps = Some(1150);
+    let (result, events) = go_wrong(config.clone(), "200", OnCollapse::Warn);
+    assert_eq!(result.unwrap().outcome, Outcome::Finished);
+    let found: Vec<_> = events.iter().filter(|e| e.1 == EventKind::Collapse).map(|e| e.0).collect();
+    assert_eq!(found, [1100], "{events:?}");
+    assert!(events.iter().any(|e| e.2.contains("0 % as far apart")), "{events:?}");
+    let (result, _) = go_wrong(config.clone(), "200", OnCollapse::Stop);
+    let end = result.unwrap();
+    assert!(
+        end.step == 1100 && matches!(&end.outcome, Outcome::Stopped(why) if why.contains("collapsed")),
+        "{end:?}"
+    );
+    let (result, events) = go_wrong(config, "200", OnCollapse::Rollback);
+    let end = result.unwrap();
+    assert!(matches!(&end.outcome, Outcome::Stopped(why) if why.contains("3 times")), "{end:?}");
+    // Each time to step 800: what was saved after step 1000 was suspect.
+    assert_eq!(events.iter().filter(|e| e.1 == EventKind::Rollback).count(), 3, "{events:?}");
 }

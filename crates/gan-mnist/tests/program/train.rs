@@ -18,8 +18,11 @@ fn a_run_leaves_everything_it_promises() {
             "config.toml",
             "events.out.tfevents",
             "losses.csv",
+            "metrics.jsonl",
             "model.safetensors",
+            "report.html",
             "samples",
+            "samples.gif",
             "samples.png"
         ]
     );

@@ -1,0 +1,46 @@
+//! Which operation it was that gave the first number that is not finite.
+
+use gannet::{Backend, Gan, Probe};
+
+use super::checkpoint::Checkpoint;
+use crate::data::Batches;
+use crate::error::Result;
+
+/// Trains again from a checkpoint to just before step `failed`, and computes that step by the reference, one operation
+/// after another. Says in words what it found. The GAN and the batches stay somewhere before that step.
+pub(super) fn find<B: Backend<Element = f32>>(
+    gan: &mut Gan<B>,
+    batches: &mut Batches,
+    from: &Checkpoint,
+    failed: u64,
+) -> Result<String> {
+    gan.rewind(&from.model)?;
+    batches.seek(from.state.step * gan.config().batch_size as u64);
+    let conditional = gan.classes().is_some();
+    while gan.step() + 1 < failed {
+        let (images, labels) = batches.next_batch()?;
+        match gan.train_on_batch(images, conditional.then_some(labels)) {
+            // The losses of a GPU come late: it was this step.
+            Err(gannet::Error::Diverged(_)) if gan.step() < failed => {
+                let earlier = gan.step();
+                return find(gan, batches, from, earlier);
+            }
+            result => result?,
+        };
+    }
+    let file = match gan.to_file() {
+        Err(error @ gannet::Error::Diverged(_)) => return Ok(format!("before that, {error}")),
+        file => file?,
+    };
+    let probe = Probe::new();
+    let mut probed = Gan::from_file(&probe, &file)?;
+    let (images, labels) = batches.next_batch()?;
+    // That it fails is why it is done.
+    let _ = probed.train_on_batch(images, conditional.then_some(labels));
+    Ok(match probe.fault() {
+        Some(fault) => format!("the first number of step {failed} that is not finite is {fault}"),
+        None => "the reference computes finite numbers from the same state, so the device is in doubt: \
+                 `gan-mnist verify` checks it"
+            .into(),
+    })
+}

@@ -1,0 +1,369 @@
+//! metrics.jsonl, and what is done when it shows that a run goes wrong.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use gannet::metrics::{dequantise, quantise};
+use gannet::{Cpu, Losses};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::diversity::mean_distance;
+use super::{Log, Next, Observer, Step, Trained, Watch, classes_in_turn};
+use crate::cli::whole_number;
+use crate::data::{Compared, DataSet, Images, LabelledImages};
+use crate::error::{Error, Result};
+use crate::evaluation::{Evaluation, Evaluator};
+use crate::features::ClassifierFile;
+use crate::metrics_file::{Event, EventKind, METRICS, Point};
+use crate::output::note;
+use crate::run_directory::{Config, RunDirectory};
+
+/// Samples whose diversity is measured: as many as are drawn at a time anyway.
+const SAMPLES: usize = 64;
+
+/// Real images that they are compared with.
+const REAL: usize = 1000;
+
+/// How often a run goes back to a checkpoint before it stops.
+const ROLLBACKS: u64 = 3;
+
+/// What the learning rates are multiplied with each time.
+const SLOWER: f64 = 0.5;
+
+/// What happens when a run collapses or diverges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnCollapse {
+    /// It is said; a collapsed run goes on, a diverged one fails
+    #[default]
+    Warn,
+    /// The run ends there
+    Stop,
+    /// Go back to the last good checkpoint, three times at most, each time with half the learning rates
+    Rollback,
+}
+
+/// The flags of `train` that say what is measured.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsArgs {
+    /// Steps between two lines of metrics.jsonl [default: 50, or a twentieth of a shorter run]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub log_every: Option<u64>,
+    /// Steps between two evaluations, into metrics.jsonl and the report [default: none]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub evaluate_every: Option<u64>,
+    /// Images that each of them scores; such scores cannot be compared with those of another number
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub evaluate_count: u64,
+    /// What to do when the generator collapses, or when numbers are no longer finite
+    #[arg(long, value_name = "WHAT", default_value = "warn", ignore_case = true)]
+    pub on_collapse: OnCollapse,
+}
+
+/// What is measured in a run: the table `[metrics]` of config.toml.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsSettings {
+    /// Steps between two lines of metrics.jsonl.
+    pub log_every: u64,
+    /// Steps between two evaluations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_every: Option<u64>,
+    /// Images that each of them scores.
+    pub evaluate_count: u64,
+    /// What is done about a collapse.
+    pub on_collapse: OnCollapse,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        MetricsSettings {
+            log_every: 50,
+            evaluate_every: None,
+            evaluate_count: 2000,
+            on_collapse: OnCollapse::Warn,
+        }
+    }
+}
+
+impl MetricsArgs {
+    /// The settings of a run of `steps` steps.
+    pub fn settings(&self, steps: u64) -> MetricsSettings {
+        MetricsSettings {
+            log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
+            evaluate_every: self.evaluate_every,
+            evaluate_count: self.evaluate_count,
+            on_collapse: self.on_collapse,
+        }
+    }
+}
+
+/// What has been measured since the last line: part of a checkpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Since {
+    /// Sums of the losses.
+    sums: [f64; 3],
+    steps: u64,
+    images: u64,
+    watch: Watch,
+    rollbacks: u64,
+}
+
+/// Writes metrics.jsonl and watches over the run.
+pub struct Metrics {
+    log: Log,
+    data: DataSet,
+    settings: MetricsSettings,
+    steps: u64,
+    seed: u64,
+    quiet: bool,
+    /// How far real images are apart, and whether of the same class.
+    real_distance: Option<f64>,
+    since: Since,
+    /// When the line before was written, and how long the run has trained by now. Not part of what is compared.
+    before: Option<Duration>,
+    now: Duration,
+    /// Rollbacks so far: not forgotten when the run goes back.
+    rollbacks: u64,
+    /// Lines about going back, which the log would lose as it is cut, and whether it still has to be.
+    pending: Vec<Point>,
+    cutting: bool,
+    evaluator: Option<Evaluator<Cpu>>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Metrics in {}", self.log.path().display())
+    }
+}
+
+impl Metrics {
+    /// For this run, which is trained on `data`; `conditional` says whether classes are asked for.
+    pub fn new(
+        run: &RunDirectory,
+        settings: &Config,
+        data: &DataSet,
+        conditional: bool,
+        quiet: bool,
+    ) -> Result<Self> {
+        Ok(Metrics {
+            data: data.clone(),
+            log: Log::new(run.path().join(METRICS), ""),
+            settings: settings.metrics.clone(),
+            steps: settings.steps,
+            seed: settings.seed,
+            quiet,
+            real_distance: real_distance(data, conditional, settings.seed)?,
+            since: Since::default(),
+            before: Some(Duration::ZERO),
+            now: Duration::ZERO,
+            rollbacks: 0,
+            pending: Vec::new(),
+            cutting: false,
+            evaluator: None,
+        })
+    }
+
+    /// Adds a line.
+    fn write(&mut self, point: &Point) -> Result<()> {
+        self.log.append(point.line()?.as_bytes());
+        Ok(())
+    }
+
+    /// The line of an event.
+    fn line(&self, step: u64, kind: EventKind, message: String) -> Point {
+        let event = Some(Event { kind, message });
+        Point { step, images: self.since.images, event, ..Point::default() }
+    }
+
+    /// What the losses, the model and its samples come to.
+    fn point(&mut self, step: u64, model: &mut dyn Trained) -> Result<Point> {
+        let gauges = model.gauges()?;
+        let labels = model.classes().map(|classes| classes_in_turn(SAMPLES, classes));
+        let latents = model.latents(SAMPLES, self.seed);
+        let images = model.generate(&latents, labels.as_deref())?;
+        let distance = mean_distance(&images, images.len() / SAMPLES, labels.as_deref());
+        let finite = |x: f64| x.is_finite().then_some(x);
+        let Since { sums, steps, images, .. } = &self.since;
+        let mean = |k: usize| (*steps > 0).then(|| sums[k] / *steps as f64).and_then(finite);
+        let took = self.before.map_or(0.0, |before| self.now.saturating_sub(before).as_secs_f64());
+        Ok(Point {
+            step,
+            images: *images,
+            seconds: Some(self.now.as_secs_f64()),
+            steps_per_second: (took > 0.0 && *steps > 0).then(|| *steps as f64 / took),
+            d_real: mean(0),
+            d_fake: mean(1),
+            g: mean(2),
+            g_learning_rate: Some(gauges.learning_rates[0]),
+            d_learning_rate: Some(gauges.learning_rates[1]),
+            d_accuracy_real: gauges.verdicts.accuracy.map(|shares| shares[0]),
+            d_accuracy_fake: gauges.verdicts.accuracy.map(|shares| shares[1]),
+            d_score_real: finite(gauges.verdicts.real),
+            d_score_fake: finite(gauges.verdicts.fake),
+            g_gradient_norm: gauges.gradient_norms[0].and_then(finite),
+            d_gradient_norm: gauges.gradient_norms[1].and_then(finite),
+            diversity: distance.zip(self.real_distance).and_then(|(found, real)| finite(found / real)),
+            evaluation: None,
+            event: None,
+        })
+    }
+
+    /// Scores images of the model. The classifier runs on the CPU, whatever trains.
+    fn evaluate(&mut self, model: &mut dyn Trained) -> Result<Evaluation> {
+        let count = self.settings.evaluate_count as usize;
+        if self.evaluator.is_none() {
+            let cpu = Cpu::new().map_err(Error::failure)?;
+            let test = self.data.record().open_test()?;
+            let Compared { train, test, .. } = Compared::of(&self.data, test.as_ref(), self.seed)?;
+            let file = ClassifierFile::embedded();
+            self.evaluator = Some(Evaluator::new(&cpu, &file, train, test, count, self.seed)?);
+        }
+        let Some(evaluator) = &mut self.evaluator else { unreachable!("made above") };
+        let labels = model.classes().map(|classes| classes_in_turn(count, classes));
+        let images = model.generate(&model.latents(count, self.seed), labels.as_deref())?;
+        let images: Vec<u8> = images.into_iter().map(quantise).collect();
+        let asked: Option<Vec<u8>> = labels.map(|labels| labels.into_iter().map(|k| k as u8).collect());
+        Ok(Evaluation {
+            count,
+            seed: self.seed,
+            dataset: self.data.name(),
+            test_images: evaluator.test_images(),
+            features: evaluator.features().clone(),
+            generated: evaluator.score(&images, asked.as_deref(), self.seed)?,
+            floor: evaluator.floor().clone(),
+            memorisation: None,
+            train_on_synthetic: None,
+        })
+    }
+
+    /// What is done about a run that goes wrong, for this reason, which the log has as `line`.
+    fn answer(&mut self, line: Point, reason: &str) -> Next {
+        let step = line.step;
+        match self.settings.on_collapse {
+            OnCollapse::Warn => Next::GoOn,
+            OnCollapse::Stop => Next::Stop(reason.into()),
+            OnCollapse::Rollback if self.rollbacks < ROLLBACKS => {
+                self.rollbacks += 1;
+                let message = format!(
+                    "went back from step {step} to the last good checkpoint, with learning rates times {SLOWER} ({} of \
+                     {ROLLBACKS} times): {reason}",
+                    self.rollbacks
+                );
+                self.pending.push(line);
+                self.pending.push(self.line(step, EventKind::Rollback, message));
+                Next::RollBack { reason: reason.into(), learning_rate: SLOWER }
+            }
+            OnCollapse::Rollback => Next::Stop(format!(
+                "{reason}; the run went back to a checkpoint {ROLLBACKS} times, and that did not help"
+            )),
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn stepped(&mut self, step: &Step) -> Result<Next> {
+        let Losses { d_real, d_fake, g } = step.losses;
+        self.since.sums.iter_mut().zip([d_real, d_fake, g]).for_each(|(sum, loss)| *sum += loss);
+        self.since.steps += 1;
+        (self.since.images, self.now) = (step.images, step.elapsed);
+        Ok(Next::GoOn)
+    }
+
+    fn period(&self) -> Option<u64> {
+        // Both periods are multiples of it.
+        Some(gcd(self.settings.log_every, self.settings.evaluate_every.unwrap_or(0)))
+    }
+
+    fn examine(&mut self, step: u64, model: &mut dyn Trained) -> Result<Next> {
+        let due = |every: u64| step.is_multiple_of(every) || step >= self.steps;
+        let evaluates = self.settings.evaluate_every.is_some_and(due);
+        if !(due(self.settings.log_every) || evaluates) {
+            return Ok(Next::GoOn);
+        }
+        let mut point = self.point(step, model)?;
+        let events = self.since.watch.look(&point);
+        if evaluates {
+            let evaluation = self.evaluate(model)?;
+            if !self.quiet {
+                note(&format!(
+                    "step {step}: Frechet distance {:.2} (floor {:.2}), over {} images, not the final evaluation's number",
+                    evaluation.generated.frechet_distance,
+                    evaluation.floor.frechet_distance,
+                    evaluation.count
+                ));
+            }
+            point.evaluation = Some(evaluation);
+        }
+        self.write(&point)?;
+        let Since { sums, steps, .. } = &mut self.since;
+        (*sums, *steps, self.before) = ([0.0; 3], 0, Some(self.now));
+        let mut next = Next::GoOn;
+        for event in events {
+            let Event { kind, message } = event;
+            if !self.quiet {
+                note(&format!("step {step}: {message}"));
+            }
+            let line = self.line(step, kind, message.clone());
+            self.write(&line)?;
+            // Others are only signs: many runs get over them.
+            if kind == EventKind::Collapse && step < self.steps {
+                next = self.answer(line, &message);
+            }
+        }
+        Ok(next)
+    }
+
+    fn diverged(&mut self, step: u64, message: &str) -> Result<Next> {
+        let line = self.line(step, EventKind::Divergence, message.into());
+        self.write(&line)?;
+        Ok(self.answer(line, message))
+    }
+
+    fn logs(&mut self) -> Vec<&mut Log> {
+        // The first time after the run went back the log is cut; from then on it can be written to.
+        if !std::mem::take(&mut self.cutting) {
+            for point in std::mem::take(&mut self.pending) {
+                // A line of text and whole numbers can always be written as JSON.
+                self.log.append(point.line().unwrap_or_default().as_bytes());
+            }
+        }
+        vec![&mut self.log]
+    }
+
+    fn state(&self) -> Value {
+        let since = serde_json::to_value(&self.since).unwrap_or_default();
+        json!({ "since": since, "rollbacks": self.rollbacks, "suspect": self.since.watch.is_suspect() })
+    }
+
+    fn restored(&mut self, _: u64, state: &Value) -> Result<()> {
+        self.cutting = true;
+        self.since = serde_json::from_value(state["since"].clone()).unwrap_or_default();
+        // A run that goes back must not forget how often it has.
+        self.rollbacks = self.rollbacks.max(state["rollbacks"].as_u64().unwrap_or_default());
+        // How long the steps since the line before took is not known.
+        self.before = None;
+        Ok(())
+    }
+}
+
+/// The greatest common divisor; of a number and 0, the number.
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// How far real images are apart: a thousand of them, drawn by chance.
+fn real_distance(data: &DataSet, conditional: bool, seed: u64) -> Result<Option<f64>> {
+    let mut indices = gannet::Stream::new(seed, "diversity", 0).permutation(data.len());
+    indices.truncate(REAL);
+    let drawn = LabelledImages::copy_of(data.images().as_ref(), indices.into_iter())?;
+    let images: Vec<f32> = drawn.pixels().iter().copied().map(dequantise).collect();
+    let labels = drawn.labels().filter(|_| conditional);
+    let labels: Option<Vec<u32>> = labels.map(|labels| labels.iter().map(|&k| u32::from(k)).collect());
+    Ok(mean_distance(&images, drawn.shape().len(), labels.as_deref()).filter(|real| *real > 0.0))
+}
