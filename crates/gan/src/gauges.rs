@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::losses::Loss;
 use crate::model::Model;
-use crate::optimisers::{EpsForm, Optimiser};
+use crate::optimisers::Optimiser;
 use crate::step::names;
 
 /// What the discriminator said of the images of a step.
@@ -55,11 +55,7 @@ impl<B: Backend> Gan<B> {
         let mut gradient_norms = [None, None];
         for k in 0..2 {
             if let (Optimiser::Adam(adam), Some(sum)) = (optimisers[k], sums[k]) {
-                let beta2 = match adam.form {
-                    EpsForm::Keras => f64::from(adam.beta2 as f32),
-                    EpsForm::Pytorch => adam.beta2,
-                };
-                let correction = 1.0 - beta2.powf(updates[k] as f64);
+                let correction = 1.0 - adam.beta2.powf(updates[k] as f64);
                 gradient_norms[k] = Some((sum / correction).sqrt());
             }
         }
@@ -121,5 +117,61 @@ impl<B: Backend> Gan<B> {
             }
         }
         Ok(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets;
+    use gannet_tensor::Reference;
+
+    fn verdicts(loss: Loss, scores: &[f64]) -> Verdicts {
+        let mut config = presets::get("dcgan").unwrap();
+        config.loss = loss;
+        Verdicts::of(&config, scores)
+    }
+
+    #[test]
+    fn accuracy_is_what_each_loss_means_by_right() {
+        let scores = [2.0, -1.0, 0.6, 0.4, -3.0, 0.2, 0.7, 0.1];
+        let found = |loss| verdicts(loss, &scores).accuracy;
+        for loss in [Loss::NonSaturating, Loss::Minimax, Loss::Hinge, Loss::BceProbabilities] {
+            assert_eq!(found(loss), Some([0.75, 0.25]), "{loss:?}");
+        }
+        assert_eq!(found(Loss::LeastSquares), Some([0.5, 0.75]));
+        assert_eq!(found(Loss::Relativistic), Some([0.5, 0.5]));
+        assert_eq!(found(Loss::Wasserstein), None);
+        let found = verdicts(Loss::Wasserstein, &scores);
+        assert!((found.real - 0.5).abs() < 1e-12 && (found.fake + 0.5).abs() < 1e-12, "{found:?}");
+        let probabilities = verdicts(Loss::BceProbabilities, &[0.9, 0.4, 0.6, 0.1]);
+        assert_eq!(probabilities.accuracy, Some([0.5, 0.5]));
+    }
+
+    /// The first moments after one update from zero are (1 - beta1) times the gradient.
+    #[test]
+    fn gradient_norms_are_those_of_the_first_step() {
+        let text = r#"
+            batch_size = 3
+            generator = { input = [2], layers = [{ dense = { units = 4 } }] }
+            discriminator = { input = [4], layers = [{ dense = { units = 1 } }] }
+        "#;
+        let mut gan = Gan::new(&Reference::<f64>::new(), GanConfig::from_toml(text).unwrap()).unwrap();
+        assert!(gan.gauges().unwrap_err().to_string().contains("before the first"));
+        let real: Vec<f64> = (0..12).map(|k| f64::from(k % 5) - 2.0).collect();
+        gan.train_on_batch(&real, None).unwrap();
+        let gauges = gan.gauges().unwrap();
+        let names: Vec<String> = gan.tensors().map(|(name, _)| name.to_owned()).collect();
+        for (k, model) in ["generator", "discriminator"].into_iter().enumerate() {
+            let prefix = format!("optimiser/{model}/");
+            let moments = names.iter().filter(|name| name.starts_with(&prefix) && name.ends_with("/m"));
+            let squared: f64 =
+                moments.flat_map(|name| gan.read_tensor(name).unwrap()).map(|m| (m / 0.1).powi(2)).sum();
+            let found = gauges.gradient_norms[k].unwrap();
+            assert!((found / squared.sqrt() - 1.0).abs() < 1e-6, "{model}: {found} {}", squared.sqrt());
+            assert_eq!(gauges.learning_rates[k], 1e-3);
+        }
+        let accuracy = gauges.verdicts.accuracy.unwrap();
+        assert!(accuracy.iter().all(|share| (share * 3.0).fract() < 1e-12), "{accuracy:?}");
     }
 }

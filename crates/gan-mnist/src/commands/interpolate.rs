@@ -126,13 +126,15 @@ fn write_animation(
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
+
     use super::*;
 
     #[test]
     fn ways_begin_and_end_at_their_latents() {
         let ends = [1.0, 0.0, 0.0, 2.0, -3.0, 1.0, 3.0, 3.0];
         let ways = ways(&ends, 2, 3);
-        let expected = [1.0, 0.0, std::f32::consts::FRAC_1_SQRT_2, std::f32::consts::SQRT_2, 0.0, 2.0];
+        let expected = [1.0, 0.0, FRAC_1_SQRT_2, SQRT_2, 0.0, 2.0];
         for (found, expected) in ways[..6].iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{ways:?}");
         }

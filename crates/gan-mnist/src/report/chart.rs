@@ -277,10 +277,10 @@ fn significant(x: f64) -> f64 {
 /// A number for people: `12`, `0.25`, `1.2e-5`, `60k`.
 pub(super) fn number(x: f64) -> String {
     let size = x.abs();
-    if size >= 1e6 && size < 1e9 {
+    if (1e6..1e9).contains(&size) {
         return format!("{}M", significant(x / 1e6));
     }
-    if size >= 1e4 && size < 1e6 {
+    if (1e4..1e6).contains(&size) {
         return format!("{}k", significant(x / 1e3));
     }
     if (size > 0.0 && size < 1e-3) || size >= 1e9 {

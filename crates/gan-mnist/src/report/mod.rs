@@ -165,7 +165,8 @@ fn header(runs: &[Run], title: &str) -> String {
     let mut html = format!("<header><h1>{}</h1>\n", escape(title));
     for (k, run) in runs.iter().enumerate() {
         let preset = run.setting("preset").unwrap_or("a model");
-        let dataset = run.setting("dataset").unwrap_or("images");
+        let dataset =
+            ["data.dataset", "data.path"].iter().find_map(|key| run.setting(key)).unwrap_or("images");
         let device =
             run.setting("device_description").or(run.setting("device")).unwrap_or("an unknown device");
         let mut line = format!("{preset} on {dataset}, {device}");

@@ -176,7 +176,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                     return Ok(Outcome::Stopped(reason));
                 }
                 Ok(Next::RollBack { reason, learning_rate }) => {
-                    self.roll_back(&reason, learning_rate)?;
+                    self.roll_back(self.parts.gan.step(), &reason, learning_rate)?;
                     continue;
                 }
                 Err(Failure::Diverged(message)) => {
@@ -189,7 +189,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                     match next {
                         Next::GoOn => return Err(Failure::Diverged(message)),
                         Next::Stop(reason) => return Err(Error::failure(reason).into()),
-                        Next::RollBack { reason, learning_rate } => self.roll_back(&reason, learning_rate)?,
+                        Next::RollBack { reason, learning_rate } => {
+                            self.roll_back(step, &reason, learning_rate)?;
+                        }
                     }
                     continue;
                 }
@@ -200,6 +202,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 self.save()?;
                 break;
             }
+            // Also one that came while losses were told.
             if self.parts.interrupt.is_requested() {
                 self.tell(true)?;
                 self.save_model()?;
@@ -335,10 +338,10 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         Ok(())
     }
 
-    /// Goes back to the newest checkpoint, with other learning rates.
-    fn roll_back(&mut self, reason: &str, learning_rate: f64) -> Result<(), Failure> {
+    /// Goes back from step `step` to the newest good checkpoint, with other learning rates.
+    fn roll_back(&mut self, step: u64, reason: &str, learning_rate: f64) -> Result<(), Failure> {
         let from = self.checkpoints.newest_good()?;
-        let (step, back) = (self.parts.gan.step(), from.state.step);
+        let back = from.state.step;
         self.parts.gan.rewind(&from.model)?;
         self.parts.gan.scale_learning_rates(learning_rate)?;
         self.restore(&from.state)?;

@@ -51,10 +51,10 @@ impl Watch {
     pub fn look(&mut self, point: &Point) -> Vec<Event> {
         let mut events = Vec::new();
         let mut say = |kind, message: String| events.push(Event { kind, message });
-        if let Some(diversity) = point.diversity {
-            if let Some(message) = self.collapse(diversity, point.step) {
-                say(EventKind::Collapse, message);
-            }
+        if let Some(diversity) = point.diversity
+            && let Some(message) = self.collapse(diversity, point.step)
+        {
+            say(EventKind::Collapse, message);
         }
         if let (Some(real), Some(fake)) = (point.d_accuracy_real, point.d_accuracy_fake)
             && self.wins(0.5 * (real + fake))

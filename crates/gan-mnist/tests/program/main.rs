@@ -11,5 +11,6 @@ mod pictures;
 mod presets;
 mod program;
 mod readme;
+mod report;
 mod resume;
 mod train;
