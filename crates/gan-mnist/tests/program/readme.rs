@@ -34,6 +34,7 @@ fn every_command_of_the_readme_works() {
             Some("train") => {
                 &command.replace("--epochs 2", "--steps 2").replace("--batch-size 64", "--batch-size 4")
             }
+            Some("resume") => &command.replace("--epochs 1", "--steps 1"),
             Some("evaluate") => &format!("{command} --count 1000"),
             Some("bench") => &command.replace("--batch-size 128", "--batch-size 2"),
             _ => &command,
