@@ -16,9 +16,9 @@ pub enum NamedSet {
     Mnist,
     /// The same in colours drawn from the seed, on grounds of other colours
     Colour,
-    /// Fashion-MNIST, clothes: 60,000 of 28 x 28, grey, from the cache folder
+    /// Fashion-MNIST, clothes: 60,000 of 28 x 28, grey, fetched when first asked for
     Fashion,
-    /// KMNIST, cursive Japanese: 60,000 of 28 x 28, grey, from the cache folder
+    /// KMNIST, cursive Japanese: 60,000 of 28 x 28, grey, fetched when first asked for
     Kmnist,
 }
 

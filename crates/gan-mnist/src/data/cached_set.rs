@@ -1,11 +1,11 @@
-//! Sets that lie in the cache folder.
+//! Sets that are fetched into the cache folder when they are first asked for.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::data_set::{Split, Stored};
+use super::download::{self, Published};
 use super::{LabelledImages, idx_files};
 use crate::error::{Error, Result};
 
@@ -17,7 +17,7 @@ const CLASSES: usize = 10;
 pub(super) struct CachedSet {
     name: &'static str,
     /// Where its files are published; names are put behind.
-    source: &'static str,
+    sources: &'static [&'static str],
     /// Images and labels to train on, and to test on: name, and SHA-256 as several independent projects publish it.
     files: [(&'static str, &'static str); 4],
 }
@@ -25,7 +25,7 @@ pub(super) struct CachedSet {
 /// Zalando's pictures of clothes. The checksums are also those of the files in Debian's package dataset-fashion-mnist.
 pub(super) const FASHION: CachedSet = CachedSet {
     name: "fashion",
-    source: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    sources: &["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
     files: [
         ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
         ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
@@ -37,7 +37,7 @@ pub(super) const FASHION: CachedSet = CachedSet {
 /// Cursive Japanese characters of the Center for Open Data in the Humanities.
 pub(super) const KMNIST: CachedSet = CachedSet {
     name: "kmnist",
-    source: "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    sources: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
     files: [
         ("train-images-idx3-ubyte.gz", "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
         ("train-labels-idx1-ubyte.gz", "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
@@ -47,7 +47,8 @@ pub(super) const KMNIST: CachedSet = CachedSet {
 };
 
 impl CachedSet {
-    /// Opens one part. Errors when a file is missing, and says where to get it and where to put it, or is another.
+    /// Opens one part, and fetches the files of it that are missing. Errors when a file cannot be had, and says where to
+    /// get it and where to put it, or is another.
     pub(super) fn open(&self, split: Split) -> Result<Stored> {
         self.open_in(&cache_folder()?.join(self.name), split)
     }
@@ -58,25 +59,19 @@ impl CachedSet {
             Split::Train => (train_images, train_labels),
             Split::Test => (test_images, test_labels),
         };
-        let missing: Vec<&str> =
-            [images, labels].iter().map(|file| file.0).filter(|name| !folder.join(name).exists()).collect();
-        if !missing.is_empty() {
-            return Err(Error::failure(format!(
-                "the set {} is not in {}: put {} there, from {}, or name a folder that has the files with --data",
-                self.name,
-                folder.display(),
-                missing.join(" and "),
-                self.source
-            )));
-        }
         for (name, sha256) in [images, labels] {
             let path = folder.join(name);
-            let found = sha256_of(&path).map_err(|e| Error::cannot_read(&path, &e))?;
+            if !path.exists() {
+                // Checked as it came.
+                Published { name, sources: self.sources, sha256 }.fetch(folder)?;
+                continue;
+            }
+            let found = File::open(&path).and_then(|mut file| download::sha256(&mut file));
+            let found = found.map_err(|e| Error::cannot_read(&path, &e))?;
             if found != *sha256 {
                 return Err(Error::failure(format!(
-                    "{}: has the sha256 {found}, the published file has {sha256}: fetch it again from {}{name}",
+                    "{}: has the sha256 {found}, the published file has {sha256}: remove it, and it is fetched again",
                     path.display(),
-                    self.source
                 )));
             }
         }
@@ -84,17 +79,6 @@ impl CachedSet {
         // The highest label need not occur in a part.
         let images = LabelledImages::copy_of(images.as_ref(), 0..images.len())?.with_classes(CLASSES)?;
         Ok(Stored { images: Arc::new(images), sha256 })
-    }
-}
-
-fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            read => hash.update(&buffer[..read]),
-        }
     }
 }
 
@@ -118,8 +102,12 @@ fn cache_folder() -> Result<PathBuf> {
 mod tests {
     use super::*;
 
+    /// KMNIST as if nobody published it: nothing listens on this port.
+    const NOWHERE: CachedSet =
+        CachedSet { name: "kmnist", sources: &["http://127.0.0.1:9/kmnist/"], files: KMNIST.files };
+
     fn message(folder: &Path, split: Split) -> String {
-        match KMNIST.open_in(folder, split) {
+        match NOWHERE.open_in(folder, split) {
             Ok(_) => panic!("opened"),
             Err(error) => error.to_string(),
         }
@@ -129,9 +117,7 @@ mod tests {
     fn missing_and_other_files_are_named_with_where_to_get_them() {
         let folder = tempfile::tempdir().unwrap();
         let text = message(folder.path(), Split::Train);
-        for part in
-            ["kmnist", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz", "codh.rois", "--data"]
-        {
+        for part in ["cannot fetch train-images-idx3-ubyte.gz", "127.0.0.1:9/kmnist/train-images", "--data"] {
             assert!(text.contains(part), "{text}");
         }
         assert!(text.contains(&folder.path().display().to_string()), "{text}");

@@ -8,6 +8,7 @@ pub mod cifar;
 mod colour;
 mod compared;
 mod data_set;
+mod download;
 mod fingerprint;
 mod fit;
 mod folder;
