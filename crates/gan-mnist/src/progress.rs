@@ -7,7 +7,7 @@ use gannet::Losses;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::duration;
-use crate::output::note;
+use crate::output::{begin_bar, end_bar, note};
 use crate::time_left::TimeLeft;
 use crate::training::Every;
 
@@ -32,6 +32,7 @@ pub struct Progress {
 
 #[derive(Debug)]
 enum Out {
+    /// Notes go above it as long as it stands.
     Bar(ProgressBar),
     Lines,
     Silence,
@@ -47,6 +48,7 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(Some(total), target);
             // The template is a literal that the first test builds.
             bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("a valid template"));
+            begin_bar(&bar);
             Out::Bar(bar)
         } else {
             Out::Lines
@@ -114,20 +116,10 @@ impl Progress {
         self.left.worked(Every::Steps(period), 2 + at, took);
     }
 
-    /// Prints a line above the bar.
-    pub fn note(&self, line: &str) {
-        match &self.out {
-            Out::Bar(bar) => bar.suspend(|| note(line)),
-            _ => note(line),
-        }
-    }
-
     /// Leaves the bar where it stands; what is printed next goes below it.
     pub fn finish(&mut self) {
-        if let Out::Bar(bar) = &self.out {
-            bar.abandon();
-            // It ends at the right edge, not with a line break.
-            note("");
+        if let Out::Bar(_) = std::mem::replace(&mut self.out, Out::Silence) {
+            end_bar();
         }
     }
 
@@ -146,6 +138,13 @@ impl Progress {
             text.push_str(&format!("  {} left", duration(left)));
         }
         text
+    }
+}
+
+/// A run that fails leaves no bar behind.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, INTERRUPTED, Result};
-use crate::output::note;
+use crate::output::{has_bar, note};
 
 /// Whether someone asked the run to end. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -21,8 +21,8 @@ impl Interrupt {
                 std::process::exit(i32::from(INTERRUPTED));
             }
             if !quiet {
-                // On a terminal the cursor stands behind ^C or in the bar.
-                let line = if std::io::stderr().is_terminal() { "\n" } else { "" };
+                // On a terminal the cursor stands behind ^C, unless there is a bar, which is drawn anew.
+                let line = if std::io::stderr().is_terminal() && !has_bar() { "\n" } else { "" };
                 note(&format!("{line}saving after this step; again, to stop at once without saving"));
             }
         };

@@ -9,7 +9,7 @@ use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, St
 use crate::data::Batches;
 use crate::disk::{Disk, write_durably};
 use crate::error::{Error, Result};
-use crate::output::resume_command;
+use crate::output::{note, resume_command};
 use crate::progress::Progress;
 use crate::run_directory::{Config, RunDirectory};
 
@@ -345,7 +345,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         self.parts.gan.rewind(&from.model)?;
         self.parts.gan.scale_learning_rates(learning_rate)?;
         self.restore(&from.state)?;
-        self.progress.note(&format!(
+        note(&format!(
             "step {step}: {reason}; back to step {back}, with learning rates times {learning_rate}"
         ));
         self.save()
@@ -354,7 +354,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// The message that the run diverged in step `step`, with the operation that it began at, if that can be found.
     fn explain(&mut self, step: u64, message: String) -> String {
         let Ok(from) = self.checkpoints.newest() else { return message };
-        self.progress.note(&format!("{message}: looking for the operation where it began"));
+        note(&format!("{message}: looking for the operation where it began"));
         let Parts { gan, batches, .. } = &mut self.parts;
         match fault::find(gan, batches, &from, step) {
             Ok(found) => format!("{message}; {found}"),
@@ -390,7 +390,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn tolerate(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
         match result {
             Err(Failure::Error(error)) => {
-                self.progress.note(&format!("{error}; training goes on"));
+                note(&format!("{error}; training goes on"));
                 Ok(())
             }
             result => result,
