@@ -132,7 +132,8 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub device: DeviceArgs,
     /// What all random numbers follow from [default: 42, or what the model file says]
-    #[arg(long, value_name = "SEED", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    // A model file, which is TOML, has no higher numbers.
+    #[arg(long, value_name = "SEED", value_parser = whole_number(0, i64::MAX as u64), allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// The run directory to create [default: runs/NAME-N, N counting up]
     #[arg(long, value_name = "DIR")]
@@ -194,7 +195,7 @@ pub struct EvaluateArgs {
     /// What the latents and the choice of real images follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
-    /// The classifier whose features are compared [default: the embedded one]
+    /// The classifier whose features are compared [default: the run's own, or the embedded one, which is for MNIST]
     #[arg(long, value_name = "FILE.safetensors")]
     pub classifier: Option<PathBuf>,
     #[allow(missing_docs)]
@@ -382,7 +383,7 @@ mod tests {
             ("--batch-size 99999999999999999999", &["--batch-size", "from 1 to 4096"]),
             ("--learning-rate 0", &["--learning-rate", "above 0 and at most 1"]),
             ("--learning-rate NaN", &["--learning-rate", "above 0 and at most 1"]),
-            ("--seed -1", &["--seed", "whole number from 0 up"]),
+            ("--seed -1", &["--seed", "whole number from 0 to 9223372036854775807"]),
             ("--threads 0", &["--threads", "from 1 to 1024"]),
             ("--device cuda", &["'cuda'", "auto, cpu, gpu, reference"]),
             ("--steps 3 --epochs 2", &["--steps", "--epochs"]),

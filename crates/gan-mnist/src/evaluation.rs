@@ -1,16 +1,17 @@
 //! Scores of generated images, beside those of real ones.
 
-use gannet::Backend;
 use gannet::metrics::{
     ClassHistogram, Classified, Classifier, ClassifierTraining, FrechetStatistics, Kid, KidOptions, Manifold,
     Memorisation, Prdc,
 };
 use gannet::random::Stream;
+use gannet::{Backend, Cpu};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Images, LabelledImages};
+use crate::data::{Compared, DataSet, Images, LabelledImages};
 use crate::error::{Error, Result};
 use crate::features::ClassifierFile;
+use crate::picture::ImageShape;
 
 /// The neighbours that a ball around an image reaches to.
 const NEIGHBOURS: usize = 5;
@@ -20,6 +21,18 @@ const LOOKED_UP: usize = 2000;
 
 /// How often a classifier that is trained on generated images sees each of them.
 const SYNTHETIC_EPOCHS: usize = 8;
+
+/// Fewer images than this have no neighbourhoods.
+pub const LEAST: usize = 10;
+
+/// The images that the embedded classifier is shown before a run begins, and the share that it has to get right to be
+/// taken for one that knows them.
+const LOOKED_AT: usize = 1000;
+const KNOWS: f64 = 0.5;
+
+/// What to do without a classifier.
+const HOW: &str =
+    "`gan-mnist train-classifier` with the same --dataset or --data makes one, which --classifier takes";
 
 /// The file in a run directory that holds what `evaluate` last said of it.
 pub const EVALUATION: &str = "evaluation.json";
@@ -211,46 +224,93 @@ struct Reference {
     histogram: ClassHistogram,
 }
 
+/// Errors unless images of a set can be scored in the features of a classifier, `count` of them and as many training
+/// images beside them. Nothing is computed but what the classifier makes of a few images: this is for the beginning of
+/// a run that will be evaluated. `test` is the number of test images, where the set has any.
+pub fn check(file: &ClassifierFile, data: &DataSet, test: Option<usize>, count: usize) -> Result<()> {
+    let mut classifier = file.load(&Cpu::new().map_err(Error::failure)?)?;
+    let images = data.images().as_ref();
+    check_shape(file, &classifier, &data.name(), images)?;
+    if file.is_embedded() && images.classes().is_some() {
+        let few = LabelledImages::copy_of(images, 0..images.len().min(LOOKED_AT))?;
+        let correct = few.labels().map(|labels| {
+            classifier.classify(few.pixels()).map(|seen| seen.correct(labels) as f64 / few.len() as f64)
+        });
+        check_accuracy(file, correct.transpose()?, &data.name())?;
+    }
+    let (train, test) = Compared::sizes(images.len(), test);
+    check_counts(count, train, test)
+}
+
+/// Errors unless a classifier is for images of this shape and number of classes.
+fn check_shape<B: Backend>(
+    file: &ClassifierFile,
+    classifier: &Classifier<B>,
+    name: &str,
+    images: &dyn Images,
+) -> Result<()> {
+    let ImageShape { height, width, channels } = images.shape();
+    let (for_shape, for_classes) = (classifier.image_shape(), classifier.classes());
+    if for_shape.dims() == [height, width, channels]
+        && images.classes().is_none_or(|classes| classes == for_classes)
+    {
+        return Ok(());
+    }
+    let classes = images.classes().map_or(String::new(), |classes| format!(" of {classes} classes"));
+    Err(Error::failure(format!(
+        "the classifier {} is for images {for_shape} of {for_classes} classes, {name} has \
+         {height}x{width}x{channels}{classes}; {HOW}",
+        file.name
+    )))
+}
+
+/// Errors when the embedded classifier knows nothing of these images: of their labels it gets the share `accuracy` right.
+fn check_accuracy(file: &ClassifierFile, accuracy: Option<f64>, name: &str) -> Result<()> {
+    match accuracy {
+        Some(accuracy) if file.is_embedded() && accuracy < KNOWS => Err(Error::failure(format!(
+            "the classifier {} was trained on other images: of {name} it gets {} right; {HOW}",
+            file.name,
+            percent(accuracy)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Errors unless `count` images can be scored beside so many training and test images.
+fn check_counts(count: usize, train: usize, test: usize) -> Result<()> {
+    if count > train {
+        return Err(Error::usage(format!(
+            "{count} images cannot be scored: there are only {train} training images to score beside them; ask for \
+             fewer with --count, or in training with --evaluate-count"
+        )));
+    }
+    if test < LEAST {
+        return Err(Error::failure(format!(
+            "there are {test} test images to compare with, {LEAST} are needed"
+        )));
+    }
+    Ok(())
+}
+
 impl<B: Backend> Evaluator<B> {
     /// Looks at the test images and scores `count` training images against them, drawn with `seed`. Errors when the
-    /// classifier is for other images.
+    /// classifier is for other images, or there are fewer images than that.
     pub fn new(
         backend: &B,
         file: &ClassifierFile,
-        train: LabelledImages,
-        test: LabelledImages,
+        Compared { name, train, test, .. }: Compared,
         count: usize,
         seed: u64,
     ) -> Result<Self> {
+        let name = &name;
         let mut classifier = file.load(backend)?;
         let shape = train.shape();
-        if classifier.image_shape().dims() != [shape.height, shape.width, shape.channels]
-            || train.classes().is_some_and(|classes| classes != classifier.classes())
-        {
-            return Err(Error::failure(format!(
-                "the classifier {} is for images {} of {} classes, the data set has {}x{}x{}{}; \
-                 `gan-mnist train-classifier` makes one for --classifier",
-                file.name,
-                classifier.image_shape(),
-                classifier.classes(),
-                shape.height,
-                shape.width,
-                shape.channels,
-                train.classes().map_or(String::new(), |classes| format!(" of {classes}"))
-            )));
-        }
-        if count > train.len() {
-            return Err(Error::usage(format!(
-                "--count {count} is more than the {} training images that the floor is taken from",
-                train.len()
-            )));
-        }
+        check_shape(file, &classifier, name, &train)?;
+        check_counts(count, train.len(), test.len())?;
         let seen = classifier.classify(test.pixels())?;
-        let features = FeaturesUsed {
-            name: file.name.clone(),
-            sha256: file.sha256.clone(),
-            test_accuracy: test.labels().map(|labels| seen.correct(labels) as f64 / test.len() as f64),
-        };
+        let test_accuracy = test.labels().map(|labels| seen.correct(labels) as f64 / test.len() as f64);
+        check_accuracy(file, test_accuracy, name)?;
+        let features = FeaturesUsed { name: file.name.clone(), sha256: file.sha256.clone(), test_accuracy };
         let reference = Reference {
             statistics: FrechetStatistics::of(&seen.features)?,
             histogram: ClassHistogram::new(&seen.classes, classifier.classes())?,

@@ -8,6 +8,10 @@ use gannet::tensor_file::TensorFile;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::files::write_whole;
+
+/// The name of the classifier in the directory of a run that has one of its own.
+pub const CLASSIFIER: &str = "classifier.safetensors";
 
 /// A classifier's file, and what it is called in reports.
 #[derive(Debug, Clone)]
@@ -34,6 +38,22 @@ impl ClassifierFile {
         let bytes = std::fs::read(path).map_err(|e| Error::cannot_read(path, &e))?;
         let name = path.display().to_string();
         Ok(ClassifierFile { name, sha256: sha256(&bytes), bytes, path: Some(path.into()) })
+    }
+
+    /// That of a run: the one in its directory, or the embedded one.
+    pub fn of_run(run: &Path) -> Result<Self> {
+        let path = run.join(CLASSIFIER);
+        if path.exists() { ClassifierFile::read(&path) } else { Ok(ClassifierFile::embedded()) }
+    }
+
+    /// Whether it is the embedded one, which is for MNIST.
+    pub fn is_embedded(&self) -> bool {
+        self.path.is_none()
+    }
+
+    /// Writes the file into the directory of a run.
+    pub fn keep_in(&self, run: &Path) -> Result<()> {
+        write_whole(&run.join(CLASSIFIER), &self.bytes)
     }
 
     /// The classifier on a device. Errors when the file holds none.

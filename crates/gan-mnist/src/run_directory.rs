@@ -7,6 +7,7 @@
 //!   samples/step-000188.png
 //!   samples.png         the last of them
 //!   model.safetensors   generator, its average, discriminator
+//!   classifier.safetensors  what --classifier named, if it did
 //!   checkpoints/        the last moments that the run can go on from
 //! ```
 //!

@@ -12,7 +12,7 @@ use crate::cli::EvaluateArgs;
 use crate::data::{Compared, Images, LabelledImages, check_fit_images};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{EVALUATION, Evaluation, Evaluator};
+use crate::evaluation::{EVALUATION, Evaluation, Evaluator, LEAST};
 use crate::features::ClassifierFile;
 use crate::files::write_whole;
 use crate::image_set::ImageSet;
@@ -21,9 +21,6 @@ use crate::training::{classes_in_turn, image_shape};
 
 /// How many images of a model are scored without --count.
 const DEFAULT_COUNT: usize = 10_000;
-
-/// Fewer images than this have no neighbourhoods.
-const LEAST: usize = 10;
 
 /// The result, as `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -102,9 +99,13 @@ impl Scored {
 
 fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Result<()> {
     let began = Instant::now();
-    let file = match &args.classifier {
-        Some(path) => ClassifierFile::read(path)?,
-        None => ClassifierFile::embedded(),
+    let run =
+        args.model.as_deref().and_then(|model| if model.is_dir() { Some(model) } else { model.parent() });
+    let file = match (&args.classifier, run) {
+        (Some(path), _) => ClassifierFile::read(path)?,
+        // A run on other images may have brought its own; the flags may name other images again.
+        (None, Some(run)) if !args.data.chooses() => ClassifierFile::of_run(run)?,
+        (None, _) => ClassifierFile::embedded(),
     };
     let gan = match (&args.images, &args.model) {
         (Some(_), _) => None,
@@ -112,16 +113,16 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         (None, None) => return Err(Error::usage("evaluate needs a model or --images")),
     };
     let model = gan.as_ref().map(|(gan, _)| image_shape(gan)).transpose()?;
-    let Compared { name: dataset, train, test, halved } =
-        Compared::open(&args.data, args.model.as_deref(), model, args.seed)?;
-    if halved {
+    let compared = Compared::open(&args.data, args.model.as_deref(), model, args.seed)?;
+    let (dataset, train) = (compared.name.clone(), &compared.train);
+    if compared.halved {
         note(&format!(
             "{dataset} has no test images: one half of its images stands for them, the other for training images"
         ));
     }
     let Scored { name, pixels: images, asked } = match (gan, &args.images) {
-        (Some((gan, path)), _) => Scored::draw(args, gan, path, &dataset, &train)?,
-        (None, Some(path)) => Scored::read(args, path, &train)?,
+        (Some((gan, path)), _) => Scored::draw(args, gan, path, &dataset, train)?,
+        (None, Some(path)) => Scored::read(args, path, train)?,
         (None, None) => return Err(Error::usage("evaluate needs a model or --images")),
     };
     if args.train_on_synthetic && asked.is_none() {
@@ -130,8 +131,8 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         ));
     }
     let count = images.len() / train.shape().len();
-    let test_images = test.len();
-    let mut evaluator = Evaluator::new(backend, &file, train, test, count, args.seed)?;
+    let test_images = compared.test.len();
+    let mut evaluator = Evaluator::new(backend, &file, compared, count, args.seed)?;
     let generated = evaluator.score(&images, asked.as_deref(), args.seed)?;
     let memorisation = evaluator.memorisation(&images)?;
     let train_on_synthetic = match asked.filter(|_| args.train_on_synthetic) {

@@ -72,6 +72,7 @@ fn train<B: Backend<Element = f32>>(
     check_fit(&gan, &data)?;
     gan.prepare()?;
     image_shape(&gan)?;
+    let classifier = args.metrics.check(&data)?;
 
     let run = match &args.out {
         Some(path) => RunDirectory::create(path)?,
@@ -94,11 +95,14 @@ fn train<B: Backend<Element = f32>>(
         device_description: device.describe(),
         threads: device.threads(),
         command: command(),
-        metrics: args.metrics.settings(steps),
+        metrics: args.metrics.settings(steps, classifier.as_ref()),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
     run.write_config(&settings)?;
+    if let Some(classifier) = classifier {
+        classifier.keep_in(run.path())?;
+    }
     if !args.quiet {
         let (preset, device, run) = (&gan.config().name, device.describe(), run.path().display());
         say(&format!("{preset}: {steps} steps of {batch_size} images on {device}, into {run}"));

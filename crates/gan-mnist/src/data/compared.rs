@@ -49,6 +49,15 @@ impl Compared {
         Ok((data.name(), images))
     }
 
+    /// How many training and test images there are to compare with, where a set has so many, test images if any.
+    pub fn sizes(train: usize, test: Option<usize>) -> (usize, usize) {
+        let most = train.min(MOST);
+        match test {
+            Some(test) => (most, test.min(MOST)),
+            None => (most - most / 2, most / 2),
+        }
+    }
+
     /// Reads opened parts.
     pub fn of(train: &DataSet, test: Option<&DataSet>, seed: u64) -> Result<Self> {
         let name = train.name();
@@ -102,10 +111,13 @@ mod tests {
         let compared = Compared::of(&data, None, 1).unwrap();
         assert!(compared.halved && compared.train.labels().is_none());
         assert_eq!((compared.train.len(), compared.test.len()), (51, 50));
+        assert_eq!(Compared::sizes(101, None), (51, 50));
+        assert_eq!(Compared::sizes(200_001, None), (50_000, 50_000));
         let mut all = [compared.train.pixels(), compared.test.pixels()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..101).collect::<Vec<u8>>());
         let whole = Compared::of(&data, Some(&data), 1).unwrap();
         assert_eq!((whole.train.len(), whole.test.len(), whole.halved), (101, 101, false));
+        assert_eq!(Compared::sizes(101, Some(101)), (101, 101));
     }
 }

@@ -1,5 +1,6 @@
 //! metrics.jsonl, and what is done when it shows that a run goes wrong.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -13,8 +14,8 @@ use super::{Log, Next, Observer, Step, Trained, Watch, classes_in_turn};
 use crate::cli::whole_number;
 use crate::data::{Compared, DataSet, Images, LabelledImages};
 use crate::error::{Error, Result};
-use crate::evaluation::{Evaluation, Evaluator};
-use crate::features::ClassifierFile;
+use crate::evaluation::{self, Evaluation, Evaluator};
+use crate::features::{CLASSIFIER, ClassifierFile};
 use crate::metrics_file::{Event, EventKind, METRICS, Point};
 use crate::output::note;
 use crate::run_directory::{Config, RunDirectory};
@@ -56,6 +57,9 @@ pub struct MetricsArgs {
     /// Images that each of them scores; such scores cannot be compared with those of another number
     #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
     pub evaluate_count: u64,
+    /// The classifier whose features evaluations compare, of `train-classifier` [default: the embedded one, for MNIST]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub classifier: Option<PathBuf>,
     /// What to do when the generator collapses, or when numbers are no longer finite
     #[arg(long, value_name = "WHAT", default_value = "warn", ignore_case = true)]
     pub on_collapse: OnCollapse,
@@ -71,6 +75,12 @@ pub struct MetricsSettings {
     pub evaluate_every: Option<u64>,
     /// Images that each of them scores.
     pub evaluate_count: u64,
+    /// The classifier that `--classifier` named, a copy of which is in the run directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<String>,
+    /// The SHA-256 of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_sha256: Option<String>,
     /// What is done about a collapse.
     pub on_collapse: OnCollapse,
 }
@@ -81,18 +91,35 @@ impl Default for MetricsSettings {
             log_every: 50,
             evaluate_every: None,
             evaluate_count: 2000,
+            classifier: None,
+            classifier_sha256: None,
             on_collapse: OnCollapse::Warn,
         }
     }
 }
 
 impl MetricsArgs {
-    /// The settings of a run of `steps` steps.
-    pub fn settings(&self, steps: u64) -> MetricsSettings {
+    /// Reads the classifier that the flags name, if they do. Errors unless the evaluations that they ask for can be made
+    /// of these images, which is better known before a run than hours later.
+    pub fn check(&self, data: &DataSet) -> Result<Option<ClassifierFile>> {
+        let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
+        if self.evaluate_every.is_some() || named.is_some() {
+            let test = data.record().open_test()?.map(|test| test.len());
+            let count = self.evaluate_every.map_or(0, |_| self.evaluate_count as usize);
+            let embedded = ClassifierFile::embedded();
+            evaluation::check(named.as_ref().unwrap_or(&embedded), data, test, count)?;
+        }
+        Ok(named)
+    }
+
+    /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
+    pub fn settings(&self, steps: u64, classifier: Option<&ClassifierFile>) -> MetricsSettings {
         MetricsSettings {
             log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
             evaluate_every: self.evaluate_every,
             evaluate_count: self.evaluate_count,
+            classifier: classifier.map(|file| file.name.clone()),
+            classifier_sha256: classifier.map(|file| file.sha256.clone()),
             on_collapse: self.on_collapse,
         }
     }
@@ -129,6 +156,8 @@ pub struct Metrics {
     /// Lines about going back, which the log would lose as it is cut, and whether it still has to be.
     pending: Vec<Point>,
     cutting: bool,
+    /// What evaluations compare the features of.
+    classifier: ClassifierFile,
     evaluator: Option<Evaluator<Cpu>>,
 }
 
@@ -161,6 +190,7 @@ impl Metrics {
             rollbacks: 0,
             pending: Vec::new(),
             cutting: false,
+            classifier: classifier(run, &settings.metrics)?,
             evaluator: None,
         })
     }
@@ -216,9 +246,8 @@ impl Metrics {
         if self.evaluator.is_none() {
             let cpu = Cpu::new().map_err(Error::failure)?;
             let test = self.data.record().open_test()?;
-            let Compared { train, test, .. } = Compared::of(&self.data, test.as_ref(), self.seed)?;
-            let file = ClassifierFile::embedded();
-            self.evaluator = Some(Evaluator::new(&cpu, &file, train, test, count, self.seed)?);
+            let compared = Compared::of(&self.data, test.as_ref(), self.seed)?;
+            self.evaluator = Some(Evaluator::new(&cpu, &self.classifier, compared, count, self.seed)?);
         }
         let Some(evaluator) = &mut self.evaluator else { unreachable!("made above") };
         let labels = model.classes().map(|classes| classes_in_turn(count, classes));
@@ -350,6 +379,25 @@ impl Observer for Metrics {
         self.before = None;
         Ok(())
     }
+}
+
+/// The classifier of a run. Errors when the one that it had is gone or another.
+fn classifier(run: &RunDirectory, settings: &MetricsSettings) -> Result<ClassifierFile> {
+    let (Some(name), Some(sha256)) = (&settings.classifier, &settings.classifier_sha256) else {
+        return Ok(ClassifierFile::embedded());
+    };
+    let path = run.path().join(CLASSIFIER);
+    let mut file = ClassifierFile::read(&path)?;
+    if file.sha256 != *sha256 {
+        return Err(Error::failure(format!(
+            "{} has the sha256 {}, the run's classifier had {sha256}: put the file back that was {name}",
+            path.display(),
+            file.sha256
+        )));
+    }
+    // Its name is part of what is written, and the same wherever the run is gone on with.
+    file.name.clone_from(name);
+    Ok(file)
 }
 
 /// The greatest common divisor; of a number and 0, the number.

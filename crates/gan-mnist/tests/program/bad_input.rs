@@ -39,6 +39,7 @@ fn wrong_command_lines() {
         ("--threads 1000000", &["--threads", "from 1 to 1024"]),
         ("--sample-every 0", &["--sample-every", "whole number from 1"]),
         ("--seed -1", &["--seed", "whole number from 0"]),
+        ("--seed 9223372036854775808", &["--seed", "from 0 to 9223372036854775807"]),
         ("--device cuda", &["'cuda'", "auto, cpu, gpu, reference"]),
         ("--steps 2 --epochs 1", &["--steps", "--epochs", "cannot be used"]),
         ("trian", &["'trian'", "'train'"]),

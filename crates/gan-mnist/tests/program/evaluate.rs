@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use gan_mnist::data::{Images, mnist};
-use gan_mnist::picture::Picture;
+use gan_mnist::picture::{ImageShape, Picture};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
-use crate::program::{folder, run};
+use crate::program::{folder, names, run};
 
 const SIZE: usize = 28 * 28;
 
@@ -65,4 +65,67 @@ fn a_folder_of_one_class_scores_as_such() {
     assert!(number(sevens, "frechet_distance") > 5.0 * number(floor, "frechet_distance"), "{report}");
     assert!(number(sevens, "class_divergence") > 1.5 && number(sevens, "precision") > 0.6, "{report}");
     assert!(number(sevens, "coverage") < 0.3 && number(sevens, "class_accuracy") > 0.95, "{report}");
+}
+
+/// Pictures of two kinds, upright and lying bars, in a folder for each.
+fn bars(folder: &Path) {
+    let shape = ImageShape { height: 28, width: 28, channels: 1 };
+    for n in 0..24 {
+        let (kind, at) = (n % 2, 2 + n);
+        let upright = |k: usize| if kind == 0 { k % 28 == at } else { k / 28 == at };
+        let pixels = (0..SIZE).map(|k| if upright(k) { 255 } else { 9 * (k % 3) as u8 }).collect();
+        let class = folder.join(["upright", "lying"][kind]);
+        fs::create_dir_all(&class).unwrap();
+        Picture { shape, pixels }.save_png(&class.join(format!("{n}.png"))).unwrap();
+    }
+}
+
+#[test]
+fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_anything_is_written() {
+    let folder = folder();
+    bars(&folder.path().join("bars"));
+    // As many classes as the embedded classifier has, in the same shape: that it knows nothing of them has to be seen.
+    for n in 0..60 {
+        let class = folder.path().join(format!("noise/{}", n % 10));
+        fs::create_dir_all(&class).unwrap();
+        let pixels = (0..SIZE).map(|k| ((k * 7919 + n * 104_729) % 251) as u8).collect();
+        let shape = ImageShape { height: 28, width: 28, channels: 1 };
+        Picture { shape, pixels }.save_png(&class.join(format!("{n}.png"))).unwrap();
+    }
+    let train = "train --preset cdcgan --batch-size 4 --steps 2 --threads 1 --quiet --evaluate-every 2";
+    fs::write(folder.path().join("page.html"), "<html>").unwrap();
+    for (line, code, parts) in [
+        ("--data bars", 1, &["mnist-classifier is for images", "of 2 classes", "train-classifier"][..]),
+        ("--data noise", 1, &["trained on other images", "of ", "noise it gets", "--classifier"]),
+        ("--dataset mnist --classifier missing", 1, &["cannot read missing"]),
+        ("--dataset mnist --classifier page.html", 1, &["page.html"]),
+    ] {
+        let before = names(folder.path());
+        let message = run(folder.path(), &format!("{train} {line} --out refused")).error(code);
+        for part in parts {
+            assert!(message.contains(part), "{line}: {part:?} is missing in: {message}");
+        }
+        assert_eq!(names(folder.path()), before, "{line} left something behind");
+    }
+
+    run(folder.path(), "train-classifier --data bars --epochs 3 --quiet --out of-bars.safetensors").success();
+    let train = format!("{train} --data bars --classifier of-bars.safetensors");
+    let message = run(folder.path(), &format!("{train} --out refused")).error(2);
+    assert!(message.contains("2000 images") && message.contains("--evaluate-count"), "{message}");
+    run(folder.path(), &format!("{train} --evaluate-count 12 --out run")).success();
+    let lines = |run: &str| fs::read_to_string(folder.path().join(run).join("metrics.jsonl")).unwrap();
+    assert!(lines("run").contains("\"name\":\"of-bars.safetensors\""), "{}", lines("run"));
+    // The run has its own copy, which a resumed run and `evaluate` use.
+    fs::remove_file(folder.path().join("of-bars.safetensors")).unwrap();
+    run(folder.path(), "resume run --steps 2 --quiet").success();
+    assert_eq!(lines("run").matches("frechet_distance\":").count(), 4, "{}", lines("run"));
+    let report = evaluate(folder.path(), "run --count 12");
+    assert_eq!(report["features"]["name"], "run/classifier.safetensors");
+    fs::write(folder.path().join("run/classifier.safetensors"), "another").unwrap();
+    let message = run(folder.path(), "resume run --steps 2").error_on_stderr(1);
+    for part in
+        ["run/classifier.safetensors has the sha256", "put the file back that was of-bars.safetensors"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
 }

@@ -24,6 +24,14 @@ impl Outcome {
         self
     }
 
+    /// The message of a failure with this exit code: the last line on stderr.
+    #[track_caller]
+    pub(crate) fn error_on_stderr(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        let message = self.stderr.lines().last().and_then(|line| line.strip_prefix("error: "));
+        message.unwrap_or_else(|| panic!("no message: {self:?}")).to_string()
+    }
+
     /// The message of a failure with this exit code: the only line on stderr, and nothing on stdout.
     #[track_caller]
     pub(crate) fn error(self, code: i32) -> String {
