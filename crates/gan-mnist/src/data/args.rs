@@ -20,6 +20,10 @@ pub enum NamedSet {
     Fashion,
     /// KMNIST, cursive Japanese: 60,000 of 28 x 28, grey, fetched when first asked for
     Kmnist,
+    /// EMNIST, handwritten digits: 240,000 of 28 x 28, grey, fetched when first asked for (560 MB, of which 50 stay)
+    EmnistDigits,
+    /// CIFAR-10, animals and vehicles: 50,000 of 32 x 32, colour, fetched when first asked for (170 MB)
+    Cifar10,
 }
 
 impl NamedSet {
@@ -30,6 +34,8 @@ impl NamedSet {
             NamedSet::Colour => "colour",
             NamedSet::Fashion => "fashion",
             NamedSet::Kmnist => "kmnist",
+            NamedSet::EmnistDigits => "emnist-digits",
+            NamedSet::Cifar10 => "cifar10",
         }
     }
 }

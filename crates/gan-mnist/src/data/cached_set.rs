@@ -1,11 +1,10 @@
 //! Sets that are fetched into the cache folder when they are first asked for.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::data_set::{Split, Stored};
-use super::download::{self, Published};
+use super::download::Published;
 use super::{LabelledImages, idx_files};
 use crate::error::{Error, Result};
 
@@ -25,7 +24,11 @@ pub(super) struct CachedSet {
 /// Zalando's pictures of clothes. The checksums are also those of the files in Debian's package dataset-fashion-mnist.
 pub(super) const FASHION: CachedSet = CachedSet {
     name: "fashion",
-    sources: &["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+    sources: &[
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ],
     files: [
         ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
         ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
@@ -37,7 +40,10 @@ pub(super) const FASHION: CachedSet = CachedSet {
 /// Cursive Japanese characters of the Center for Open Data in the Humanities.
 pub(super) const KMNIST: CachedSet = CachedSet {
     name: "kmnist",
-    sources: &["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+    sources: &[
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    ],
     files: [
         ("train-images-idx3-ubyte.gz", "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
         ("train-labels-idx1-ubyte.gz", "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
@@ -60,19 +66,12 @@ impl CachedSet {
             Split::Test => (test_images, test_labels),
         };
         for (name, sha256) in [images, labels] {
-            let path = folder.join(name);
-            if !path.exists() {
-                // Checked as it came.
-                Published { name, sources: self.sources, sha256 }.fetch(folder)?;
-                continue;
-            }
-            let found = File::open(&path).and_then(|mut file| download::sha256(&mut file));
-            let found = found.map_err(|e| Error::cannot_read(&path, &e))?;
-            if found != *sha256 {
-                return Err(Error::failure(format!(
-                    "{}: has the sha256 {found}, the published file has {sha256}: remove it, and it is fetched again",
-                    path.display(),
-                )));
+            let file = Published { name, sources: self.sources, sha256 };
+            if folder.join(name).exists() {
+                file.check(folder)?;
+            } else {
+                // Checked as it comes.
+                file.fetch(folder)?;
             }
         }
         let Stored { images, sha256 } = idx_files::open_pair(&folder.join(images.0), &folder.join(labels.0))?;
@@ -83,7 +82,7 @@ impl CachedSet {
 }
 
 /// Where sets are kept: GANNET_CACHE, or `gannet` in the user's cache folder.
-fn cache_folder() -> Result<PathBuf> {
+pub(super) fn cache_folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || {
         let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::archived_set::{CIFAR10, EMNIST_DIGITS};
 use super::cached_set::{FASHION, KMNIST};
 use super::fingerprint::Fingerprint;
 use super::{Coloured, Images, NamedSet, Resized, cifar, folder, idx_files, mnist};
@@ -90,6 +91,8 @@ impl Request {
             }
             Source::Named(NamedSet::Fashion) => Some(FASHION.open(split)?),
             Source::Named(NamedSet::Kmnist) => Some(KMNIST.open(split)?),
+            Source::Named(NamedSet::EmnistDigits) => Some(EMNIST_DIGITS.open(split)?),
+            Source::Named(NamedSet::Cifar10) => Some(CIFAR10.open(split)?),
             Source::Path(path) => self.open_path(path, split, model)?,
         };
         let Some(Stored { images, sha256 }) = stored else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Files of data sets, fetched once.
 //!
-//! Over plain HTTP: a file is only taken when its SHA-256 is the published one, so encryption would protect nothing, and
-//! it would double what the program depends on.
+//! A file is only taken when its SHA-256 is the published one. So it does not matter whether it comes encrypted; HTTPS is
+//! there because some servers speak nothing else.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
@@ -26,7 +26,7 @@ const LARGEST: u64 = 1 << 30;
 pub(super) struct Published<'a> {
     /// Its name, there and here.
     pub(super) name: &'a str,
-    /// What stands before its name, for each place.
+    /// What stands before its name, for each place, the first to be asked first.
     pub(super) sources: &'a [&'a str],
     /// Its SHA-256 in hexadecimal digits.
     pub(super) sha256: &'a str,
@@ -41,6 +41,21 @@ enum Trouble {
 }
 
 impl Published<'_> {
+    /// Errors when the file in `folder`, whoever put it there, is another than the published one.
+    pub(super) fn check(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(self.name);
+        let found = File::open(&path).and_then(|mut file| sha256(&mut file));
+        let found = found.map_err(|e| Error::cannot_read(&path, &e))?;
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::failure(format!(
+            "{}: has the sha256 {found}, the published file has {}: remove it, and it is fetched again",
+            path.display(),
+            self.sha256
+        )))
+    }
+
     /// Fetches the file into `folder`, which is created if need be. What an earlier try has left is gone on with; the
     /// file has its name when it is whole, its SHA-256 is right and it is on the disk. Errors name every source with what
     /// it said.
@@ -213,7 +228,7 @@ fn empty(file: &File) -> std::result::Result<(), String> {
 }
 
 /// The SHA-256 of a file from its beginning, in hexadecimal digits.
-pub(super) fn sha256(file: &mut File) -> std::io::Result<String> {
+fn sha256(file: &mut File) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
@@ -225,7 +240,7 @@ pub(super) fn sha256(file: &mut File) -> std::io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
     use std::thread::{self, JoinHandle};
@@ -262,6 +277,22 @@ mod tests {
                 let _ = stream.write_all(&answer(from));
             }
             asked
+        });
+        (url, thread)
+    }
+
+    /// A server that gives `body` to the first who asks.
+    pub(in super::super) fn serve_once(body: Vec<u8>) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let thread = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                if line.unwrap().is_empty() {
+                    break;
+                }
+            }
+            stream.write_all(&reply(&format!("200 OK\r\nContent-Length: {}", body.len()), &body)).unwrap();
         });
         (url, thread)
     }
@@ -397,6 +428,24 @@ mod tests {
         published.fetch(folder.path()).unwrap();
         assert_eq!(fs::read(folder.path().join("set.gz")).unwrap(), content());
         assert_eq!((first_server.join().unwrap().len(), second_server.join().unwrap().len()), (1, 2));
+    }
+
+    #[test]
+    fn a_server_that_cannot_encrypt_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            for _ in 0..TRIES {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.write_all(&reply("400 Bad Request", b"this is no TLS"));
+            }
+        });
+        let published = Published { name: "set.gz", sources: &[&url], sha256: DIGEST };
+        let message = published.fetch(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(&url) && message.contains("put the file into"), "{message}");
+        assert!(!folder.path().join("set.gz").exists());
+        server.join().unwrap();
     }
 
     #[test]

@@ -45,6 +45,21 @@ impl LabelledImages {
         Ok(self)
     }
 
+    /// The same with rows and columns of every image exchanged.
+    pub fn transposed(mut self) -> Self {
+        let ImageShape { height, width, channels } = self.shape;
+        let mut image = vec![0; self.shape.len()];
+        for pixels in self.pixels.chunks_exact_mut(image.len()) {
+            image.copy_from_slice(pixels);
+            for (k, pixel) in pixels.chunks_exact_mut(channels).enumerate() {
+                let (row, column) = (k / height, k % height);
+                pixel.copy_from_slice(&image[(column * width + row) * channels..][..channels]);
+            }
+        }
+        self.shape = ImageShape { height: width, width: height, channels };
+        self
+    }
+
     /// Joins a file of images [N, height, width], grey, or [N, height, width, 1 or 3] and one of labels `[N]`, each
     /// with its name for errors. Refuses other shapes, empty sets, counts that differ, and labels from `classes` up.
     pub fn from_idx(images: (&str, Idx), labels: (&str, Idx), classes: usize) -> Result<Self> {
@@ -138,6 +153,18 @@ mod tests {
         let colour =
             LabelledImages::from_idx(("i", idx(&[1, 1, 1, 3], &[1, 2, 3])), ("l", idx(&[1], &[0])), 1);
         assert_eq!(colour.unwrap().shape(), ImageShape { height: 1, width: 1, channels: 3 });
+    }
+
+    #[test]
+    fn rows_and_columns_are_exchanged() {
+        let shape = ImageShape { height: 2, width: 3, channels: 1 };
+        let set =
+            LabelledImages::unlabelled(shape, vec![1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60]).transposed();
+        assert_eq!(set.shape(), ImageShape { height: 3, width: 2, channels: 1 });
+        assert_eq!(set.pixels(), [1, 4, 2, 5, 3, 6, 10, 40, 20, 50, 30, 60]);
+        let shape = ImageShape { height: 1, width: 2, channels: 3 };
+        let set = LabelledImages::unlabelled(shape, vec![1, 2, 3, 4, 5, 6]).transposed();
+        assert_eq!((set.shape().height, set.pixels()), (2, &[1, 2, 3, 4, 5, 6][..]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Images: where they come from, and how they reach a training step.
 
+mod archived_set;
 pub mod area;
 mod args;
 mod batches;
@@ -20,6 +21,8 @@ pub mod mnist;
 mod positioned;
 mod resized;
 mod shuffle;
+mod tar;
+mod zip;
 
 pub use args::{DataArgs, NamedSet};
 pub use batches::Batches;
