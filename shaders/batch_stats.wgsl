@@ -1,17 +1,32 @@
 // Mean and biased variance per group and channel. Each invocation sums deviations from its first element, and
 // means are kept relative to the group's first element until the end, so that a large mean costs no digits;
 // invocations merge in a tree. With one chunk per group `final` writes mean and variance; `partial` writes the
-// relative mean and the sum of squared deviations of each chunk, for batch_stats_merge.
+// relative mean and the sum of squared deviations of each chunk, for batch_stats_merge. `running` is `final` of one
+// group that also moves the running statistics.
 #axis level final
 #axis level partial
+#axis level running_1
+#axis level running_2
+#axis level running_3
 
 #import grid
 #import channels
 #import moments
+#import running
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 // [groups, chunks, 2, channels]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
+#if level running_1 running_2 running_3
+@group(0) @binding(3) var<storage, read_write> running: array<f32>;
+@group(0) @binding(4) var<storage, read> t: array<f32>;
+#endif
+#if level running_2 running_3
+@group(0) @binding(5) var<storage, read> b0: array<f32>;
+#endif
+#if level running_3
+@group(0) @binding(6) var<storage, read> b1: array<f32>;
+#endif
 
 var<workgroup> counts: array<f32, 256>;
 var<workgroup> means: array<f32, 256>;
@@ -62,12 +77,16 @@ fn main(
     }
     if lane < params.width && part.channel < params.channels && part.chunk < params.chunks {
         let at = (group.z * params.chunks + part.chunk) * 2u * params.channels + part.channel;
-#if level final
-        out[at] = origin + means[lane];
-        out[at + params.channels] = m2s[lane] / counts[lane];
-#else
+#if level partial
         out[at] = means[lane];
         out[at + params.channels] = m2s[lane];
+#else
+        let mean = origin + means[lane];
+        let variance = m2s[lane] / counts[lane];
+        out[at] = mean;
+        out[at + params.channels] = variance;
+        advance(at, mean);
+        advance(at + params.channels, variance);
 #endif
     }
 }

@@ -1,12 +1,29 @@
-// The second level of batch_stats: merges the moments of a group's chunks in order into mean and variance.
+// The second level of batch_stats: merges the moments of a group's chunks in order into mean and variance. `running`
+// is for one group, and also moves the running statistics.
+#axis level plain
+#axis level running_1
+#axis level running_2
+#axis level running_3
+
 #import channels
 #import moments
+#import running
 
 // [groups, chunks, 2, channels]
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 // [groups, 2, channels]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> x: array<f32>;
+#if level running_1 running_2 running_3
+@group(0) @binding(4) var<storage, read_write> running: array<f32>;
+@group(0) @binding(5) var<storage, read> t: array<f32>;
+#endif
+#if level running_2 running_3
+@group(0) @binding(6) var<storage, read> b0: array<f32>;
+#endif
+#if level running_3
+@group(0) @binding(7) var<storage, read> b1: array<f32>;
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -22,6 +39,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         moments = merge_moments(moments, Moments(count, partial[at], partial[at + params.channels]));
     }
     let at = group.z * 2u * params.channels + channel;
-    out[at] = x[group.z * params.rows * params.channels + channel] + moments.mean;
-    out[at + params.channels] = moments.m2 / moments.count;
+    let mean = x[group.z * params.rows * params.channels + channel] + moments.mean;
+    let variance = moments.m2 / moments.count;
+    out[at] = mean;
+    out[at + params.channels] = variance;
+    advance(at, mean);
+    advance(at + params.channels, variance);
 }

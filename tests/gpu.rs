@@ -6,6 +6,8 @@ mod device;
 mod engine;
 #[path = "gpu/fusion.rs"]
 mod fusion;
+#[path = "gpu/gather.rs"]
+mod gather;
 #[path = "gpu/golden.rs"]
 mod golden;
 #[path = "gpu/kernels.rs"]

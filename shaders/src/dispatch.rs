@@ -1,6 +1,6 @@
 //! A dispatch as data: what an operation asks of a GPU, without a GPU.
 
-use crate::{Access, Kernel, Params, Shader};
+use crate::{Access, GATHER, GatherParams, Kernel, Params, Shader};
 
 /// WebGPU's default limit of workgroups per dimension of a dispatch.
 const MAX_WORKGROUPS: u32 = 65_535;
@@ -28,6 +28,9 @@ pub struct Dispatch {
     pub workgroups: [u32; 3],
     /// One argument per storage buffer, in the order of [`Shader::bindings`].
     pub arguments: Vec<Argument>,
+    /// Set where all that is done is to add so many equal parts of one input, one after another in memory, to the
+    /// output; one part is a copy. A device may join such dispatches.
+    pub parts: Option<usize>,
 }
 
 impl Dispatch {
@@ -63,7 +66,18 @@ impl Dispatch {
                 shader.name, binding.name, binding.access
             );
         }
-        Self { shader, params: params.to_bytes(), workgroups, arguments: arguments.to_vec() }
+        Self { shader, params: params.to_bytes(), workgroups, arguments: arguments.to_vec(), parts: None }
+    }
+
+    /// The output, of `count` elements, as the sum of `parts` neighbouring runs of `from` in their order.
+    pub fn sum_of_parts(from: Argument, parts: usize, count: usize) -> Self {
+        let mut params = GatherParams::default();
+        params.runs[0] = [0, 0, count as u32, 0];
+        params.parts[0] = [0, parts as u32, count as u32, 0];
+        let mut arguments = vec![from; GATHER.shader.bindings.len()];
+        arguments[0] = Argument::Output;
+        let dispatch = Dispatch::new(GATHER, &params, grid_1d(GATHER, count), &arguments);
+        Dispatch { parts: Some(parts), ..dispatch }
     }
 }
 

@@ -111,24 +111,6 @@ fn memory_does_not_grow_over_two_thousand_steps() {
 }
 
 #[test]
-fn copies_to_one_buffer_are_one_dispatch() {
-    let Some(gpu) = device(false) else { return };
-    let graph = Graph::new();
-    let parts: Vec<Var<'_>> = (1..=8).map(|n| graph.input(&format!("part {n}"), [3 * n])).collect();
-    let plan = graph.plan().output("y", Var::concat(&parts, 0)).build().expect("a plan");
-    let mut program = Program::new(gpu, plan, &Variables::new()).expect("a program");
-    assert_eq!(program.executable().dispatches(), 2, "eight copies, six to a dispatch");
-    let mut expected = Vec::new();
-    for n in 1..=8 {
-        let values: Vec<f32> = (0..3 * n).map(|i| (100 * n + i) as f32).collect();
-        program.write(&format!("part {n}"), &values).expect("written");
-        expected.extend(values);
-    }
-    program.run().expect("run");
-    assert_eq!(program.read("y").expect("read"), expected);
-}
-
-#[test]
 fn requested_outputs_arrive_in_order_with_the_values_of_their_runs() {
     let Some(gpu) = device(false) else { return };
     let graph = Graph::new();
@@ -233,14 +215,14 @@ fn a_step_of_dcgan_is_one_submission_of_few_dispatches() {
 #[test]
 fn a_step_of_dcgan_takes_few_dispatches_at_every_batch_size() {
     let Some(gpu) = device_with_its_limits() else { return };
-    // From 32 images on, sums over the batch take two passes.
-    for (batch_size, most) in [(8, 60), (32, 64), (128, 72), (256, 72)] {
+    // The more images, the more sums take two passes.
+    for batch_size in [8, 32, 128, 256] {
         let mut config = presets::get("dcgan").expect("the preset");
         config.batch_size = batch_size;
         let mut gan = Gan::new(&gpu, config).expect("a GAN");
         let program = gan.executable().expect("a program");
         let dispatches = program.dispatches();
-        assert!(dispatches <= most, "{dispatches} dispatches of {batch_size}:\n{}", program.explain());
+        assert!(dispatches <= 60, "{dispatches} dispatches of {batch_size}:\n{}", program.explain());
         assert_eq!(program.submissions(), 1);
     }
 }

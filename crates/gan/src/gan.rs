@@ -13,7 +13,7 @@ use crate::model::Model;
 use crate::optimisers::Optimiser;
 use crate::parts::Bounds;
 use crate::random::Stream;
-use crate::step::{self, Parts, names};
+use crate::step::{self, LOSS_STRIDE, Parts, losses_len, names};
 
 /// Images made at a time.
 const CHUNK: usize = 64;
@@ -291,12 +291,13 @@ impl<B: Backend> Gan<B> {
     fn receive(&mut self, late: usize) -> Result<()> {
         while let Some(Expected { program, generator, .. }) = self.losses.next_expected() {
             let wait = self.losses.under_way() > late;
-            let mut values = [B::Element::ZERO; 3];
+            let mut values = [B::Element::ZERO; losses_len(3)];
             let count = if generator { 3 } else { 2 };
-            if !self.training[program].1.collect(names::LOSSES, wait, &mut values[..count])? {
+            if !self.training[program].1.collect(names::LOSSES, wait, &mut values[..losses_len(count)])? {
                 return Ok(());
             }
-            self.losses.arrive(&values.map(B::Element::to_f64)[..count]);
+            let losses = [0, 1, 2].map(|i| values[i * LOSS_STRIDE].to_f64());
+            self.losses.arrive(&losses[..count]);
         }
         Ok(())
     }

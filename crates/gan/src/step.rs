@@ -6,7 +6,7 @@ use crate::config::GanConfig;
 use crate::error::Result;
 use crate::layer::{Mode, Pass};
 use crate::losses::Loss;
-use crate::model::{Model, Parameters, States};
+use crate::model::{ALIGNMENT, Model, Parameters, States};
 use crate::optimisers::Optimiser;
 use crate::penalties::{Penalty, wgan_gp, zero_centred};
 
@@ -372,8 +372,9 @@ pub(crate) fn training(
         losses.push(g_loss);
     }
 
-    let offsets: Vec<usize> = (0..losses.len()).collect();
-    let mut plan = graph.plan().output(names::LOSSES, Var::pack(&losses, &offsets, losses.len()));
+    let offsets: Vec<usize> = (0..losses.len()).map(|i| i * LOSS_STRIDE).collect();
+    let losses = Var::pack(&losses, &offsets, losses_len(losses.len()));
+    let mut plan = graph.plan().output(names::LOSSES, losses);
     plan = plan.output(names::SCORES, scores);
     plan = d.traced.assign(discriminator, g.assign(generator, plan));
     if config.ema.is_some() && parts.generator {
@@ -388,6 +389,14 @@ pub(crate) fn training(
         }
     }
     Ok(plan.build()?)
+}
+
+/// From one loss to the next in [`names::LOSSES`]: each lies where a device can bind it, so that none is copied there.
+pub(crate) const LOSS_STRIDE: usize = ALIGNMENT;
+
+/// Numbers of [`names::LOSSES`] when there are `count` losses.
+pub(crate) const fn losses_len(count: usize) -> usize {
+    (count - 1) * LOSS_STRIDE + 1
 }
 
 /// Images from `chunk` latents, in inference mode: of the average where there is one.

@@ -4,14 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use gannet_shaders::{
-    Access, Argument, COPIES, CopiesParams, Dispatch, Launch, Params, STRIDED_COPY, Shader,
-    StridedCopyParams, grid_1d,
-};
+use gannet_shaders::{Launch, Shader};
 use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
 
 use crate::buffer::{Buffer, Storage};
 use crate::device::{Gpu, QUEUED_RUNS};
+use crate::drafts::{Draft, Drafts, Memory};
 use crate::readback::{Staging, read_now, read_through};
 
 /// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
@@ -38,9 +36,9 @@ pub struct Executable {
 
 /// A buffer of the plan: elements from `base` on.
 #[derive(Clone)]
-struct Place {
-    buffer: Arc<Buffer>,
-    base: usize,
+pub(crate) struct Place {
+    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) base: usize,
 }
 
 /// A dispatch with everything it needs.
@@ -48,8 +46,8 @@ pub(crate) struct Step {
     pub(crate) shader: &'static Shader,
     pub(crate) bind_group: wgpu::BindGroup,
     pub(crate) workgroups: [u32; 3],
-    /// The instruction it belongs to.
-    pub(crate) instruction: usize,
+    /// The instructions that it works for; it is called after the first.
+    pub(crate) instructions: Vec<usize>,
     pub(crate) pipeline: wgpu::ComputePipeline,
 }
 
@@ -72,73 +70,22 @@ struct Pending {
     submission: Option<wgpu::SubmissionIndex>,
 }
 
-/// A dispatch before its buffers exist.
-struct Draft {
-    shader: &'static Shader,
-    params: Vec<u8>,
-    workgroups: [u32; 3],
-    regions: Vec<Region>,
-    instruction: usize,
-}
-
-/// What a binding sees: `elements` from `offset` on.
-#[derive(Clone, Copy)]
-struct Region {
-    memory: Memory,
-    offset: usize,
-    elements: usize,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Memory {
-    /// A buffer of the plan, by number.
-    Plan(usize),
-    /// A temporary of the operation in hand, by number. Operations run one after another and share these.
-    Scratch(usize),
-    /// A result on its way to where it cannot be bound, by number.
-    Kept(usize),
-}
-
 impl Executable {
     pub(crate) fn new(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::with_joined_copies(gpu, plan, variables, true)
+        Executable::made(gpu, plan, variables, true)
     }
 
     /// An executable whose every dispatch belongs to one instruction, to be run one by one.
     pub(crate) fn one_by_one(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::with_joined_copies(gpu, plan, variables, false)
+        Executable::made(gpu, plan, variables, false)
     }
 
-    fn with_joined_copies(
-        gpu: &Arc<Gpu>,
-        plan: Arc<Plan>,
-        variables: Vec<Storage>,
-        joined: bool,
-    ) -> Result<Executable> {
+    fn made(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>, joined: bool) -> Result<Executable> {
         let (places, small) = place_buffers(gpu, &plan, &variables)?;
-        let mut drafts = Drafts {
-            alignment: (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1),
-            places: &places,
-            drafts: Vec::new(),
-            copies: Vec::new(),
-            scratch: Vec::new(),
-            kept: Vec::new(),
-        };
-        for (number, (instruction, launch)) in plan.instructions().iter().zip(launches(&plan)?).enumerate() {
-            let (inputs, output) = (&instruction.inputs, instruction.output);
-            let writes = |dispatch: &Dispatch| dispatch.arguments.contains(&Argument::Output);
-            let in_place = inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
-            let partial =
-                in_place || launch.dispatches.iter().filter(|dispatch| writes(dispatch)).count() > 1;
-            for dispatch in launch.dispatches {
-                drafts.add(number, dispatch, inputs, output, &launch.scratch, partial);
-            }
-            if !joined {
-                drafts.flush();
-            }
-        }
-        drafts.flush();
-        let Drafts { drafts, scratch, kept, .. } = drafts;
+        let alignment = (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1);
+        let launches = launches(&plan)?;
+        let Drafts { drafts, scratch, kept, .. } =
+            Drafts::new(&plan, &places, alignment, joined).made(launches);
         let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
         gpu.pipelines.prepare(gpu, &shaders)?;
         let scratch = scratch
@@ -180,7 +127,7 @@ impl Executable {
     /// The dispatches of one run, one per line: shader, workgroups, operation.
     pub fn explain(&self) -> String {
         let line = |step: &Step| {
-            let instruction = &self.plan.instructions()[step.instruction];
+            let instruction = &self.plan.instructions()[step.instructions[0]];
             let [x, y, z] = step.workgroups;
             format!(
                 "{:<28} {:<16} {} {}\n",
@@ -245,7 +192,7 @@ impl Executable {
             label: Some("instruction"),
             timestamp_writes: None,
         });
-        for step in self.steps.iter().filter(|step| step.instruction == number) {
+        for step in self.steps.iter().filter(|step| step.instructions.contains(&number)) {
             step.record(&mut pass);
         }
         drop(pass);
@@ -442,217 +389,6 @@ fn temporary_name(plan: &Plan, buffer: usize) -> String {
     }
 }
 
-struct Drafts<'a> {
-    /// Elements to whose multiples a binding's offset is bound.
-    alignment: usize,
-    places: &'a [Place],
-    drafts: Vec<Draft>,
-    /// Copies that have not been made yet, since nothing asked for their results: instruction, from, to. Those to
-    /// one buffer become one dispatch.
-    copies: Vec<(usize, Region, Region)>,
-    /// Elements of each scratch buffer: the most that any operation asks for.
-    scratch: Vec<usize>,
-    /// Elements of each buffer of [`Memory::Kept`].
-    kept: Vec<usize>,
-}
-
-impl Drafts<'_> {
-    /// Adds a dispatch of instruction `number`. Inputs that cannot be bound where they lie (their offset is not
-    /// aligned, or they share a buffer with the output) are copied to scratch first; an output that is not aligned
-    /// is computed in scratch and copied.
-    ///
-    /// `partial` says that the output holds something already that this dispatch reads or leaves.
-    fn add(
-        &mut self,
-        number: usize,
-        dispatch: Dispatch,
-        inputs: &[View],
-        output: View,
-        sizes: &[usize],
-        partial: bool,
-    ) {
-        let region = |view: View| {
-            let offset = self.places[view.buffer].base + view.offset;
-            Region { memory: Memory::Plan(view.buffer), offset, elements: view.shape.len() }
-        };
-        let mut regions: Vec<Region> = Vec::new();
-        for argument in &dispatch.arguments {
-            regions.push(match *argument {
-                Argument::Input(i) => region(inputs[i]),
-                Argument::Output => region(output),
-                Argument::Scratch(i) => Region { memory: Memory::Scratch(i), offset: 0, elements: sizes[i] },
-            });
-        }
-        if let [from, to] = regions[..]
-            && dispatch.shader.id == STRIDED_COPY.shader.id
-            && dispatch.params == plain_copy(from.elements, 0, 0).to_bytes()
-            && to.elements == from.elements
-            && !self.same(from.memory, to.memory)
-        {
-            self.copy(number, from, to);
-            return;
-        }
-        let mut free = sizes.len();
-        let mut written = None;
-        let mut after = None;
-        let writes = |i: usize| dispatch.shader.bindings[i].access == Access::ReadWrite;
-        for (_, region) in regions.iter_mut().enumerate().filter(|(i, _)| writes(*i)) {
-            if region.offset % self.alignment == 0 {
-                written = self.buffer_of(region.memory).or(written);
-                continue;
-            }
-            let copy = Region { memory: Memory::Kept(self.kept.len()), offset: 0, elements: region.elements };
-            self.kept.push(region.elements);
-            if partial {
-                self.copy(number, *region, copy);
-            }
-            after = Some((copy, *region));
-            *region = copy;
-        }
-        for (_, region) in regions.iter_mut().enumerate().filter(|(i, _)| !writes(*i)) {
-            let shared = written.is_some() && self.buffer_of(region.memory) == written;
-            if region.offset % self.alignment != 0 || shared {
-                let copy = Region { memory: Memory::Scratch(free), offset: 0, elements: region.elements };
-                free += 1;
-                self.copy(number, *region, copy);
-                *region = copy;
-            }
-        }
-        let Dispatch { shader, params, workgroups, .. } = dispatch;
-        self.push(Draft { shader, params, workgroups, regions, instruction: number });
-        if let Some((from, to)) = after {
-            self.copy(number, from, to);
-        }
-    }
-
-    /// Identity of the device's buffer behind a buffer of the plan.
-    fn buffer_of(&self, memory: Memory) -> Option<*const Buffer> {
-        match memory {
-            Memory::Plan(buffer) => Some(Arc::as_ptr(&self.places[buffer].buffer)),
-            Memory::Scratch(_) | Memory::Kept(_) => None,
-        }
-    }
-
-    fn copy(&mut self, number: usize, from: Region, to: Region) {
-        for region in [from, to] {
-            self.reserve(region);
-        }
-        self.settle(&[(from.memory, false), (to.memory, true)], Some(to.memory));
-        // One dispatch binds a buffer either to read or to write.
-        let joins = |&(_, earlier, goal): &(usize, Region, Region)| {
-            self.same(goal.memory, to.memory)
-                && !self.same(from.memory, to.memory)
-                && !self.same(earlier.memory, to.memory)
-        };
-        if self.copies.len() == MOST_COPIES || !self.copies.iter().all(joins) {
-            self.flush();
-        }
-        self.copies.push((number, from, to));
-    }
-
-    /// Whether two memories are one buffer of the device.
-    fn same(&self, a: Memory, b: Memory) -> bool {
-        a == b || (self.buffer_of(a).is_some() && self.buffer_of(a) == self.buffer_of(b))
-    }
-
-    /// Makes the copies that wait if something now reads or writes their target, or writes their source. Another
-    /// copy into `target` does not matter to those into it: regions of a buffer are written once.
-    fn settle(&mut self, uses: &[(Memory, bool)], target: Option<Memory>) {
-        let concerns = |&(_, from, to): &(usize, Region, Region)| {
-            uses.iter().any(|&(memory, writes)| {
-                let joins = writes && target.is_some_and(|target| self.same(target, to.memory));
-                (self.same(memory, to.memory) && !joins) || (writes && self.same(memory, from.memory))
-            })
-        };
-        if self.copies.iter().any(concerns) {
-            self.flush();
-        }
-    }
-
-    /// Makes dispatches of the copies that wait.
-    fn flush(&mut self) {
-        let copies = std::mem::take(&mut self.copies);
-        let whole =
-            |region: Region| Region { offset: 0, elements: region.offset + region.elements, ..region };
-        match copies[..] {
-            [] => {}
-            [(instruction, from, to)] => {
-                let (in_offset, out_offset) = (from.offset % self.alignment, to.offset % self.alignment);
-                let widen = |region: Region, by: usize| Region {
-                    offset: region.offset - by,
-                    elements: region.elements + by,
-                    ..region
-                };
-                self.drafts.push(Draft {
-                    shader: STRIDED_COPY.shader,
-                    params: plain_copy(from.elements, in_offset, out_offset).to_bytes(),
-                    workgroups: grid_1d(STRIDED_COPY, from.elements),
-                    regions: vec![widen(from, in_offset), widen(to, out_offset)],
-                    instruction,
-                });
-            }
-            [(instruction, first, _), ..] => {
-                let mut runs = [[0; 4]; MOST_COPIES];
-                let mut sources = [whole(first); MOST_COPIES];
-                let mut target = whole(copies[0].2);
-                for (i, (_, from, to)) in copies.iter().enumerate() {
-                    runs[i] = [from.offset as u32, to.offset as u32, from.elements as u32, 0];
-                    sources[i] = whole(*from);
-                    target.elements = target.elements.max(whole(*to).elements);
-                }
-                let longest = copies.iter().map(|(_, from, _)| from.elements).max().unwrap_or(0);
-                let [x, y, _] = grid_1d(COPIES, longest);
-                self.drafts.push(Draft {
-                    shader: COPIES.shader,
-                    params: CopiesParams { runs }.to_bytes(),
-                    workgroups: [x, y, copies.len() as u32],
-                    regions: [target].into_iter().chain(sources).collect(),
-                    instruction,
-                });
-            }
-        }
-    }
-
-    /// Makes sure that the scratch buffer behind a region is large enough.
-    fn reserve(&mut self, region: Region) {
-        if let Memory::Scratch(slot) = region.memory {
-            if self.scratch.len() <= slot {
-                self.scratch.resize(slot + 1, 1);
-            }
-            self.scratch[slot] = self.scratch[slot].max(region.elements);
-        }
-    }
-
-    fn push(&mut self, draft: Draft) {
-        let writes = |i: usize| draft.shader.bindings[i].access == Access::ReadWrite;
-        let uses: Vec<(Memory, bool)> =
-            draft.regions.iter().enumerate().map(|(i, region)| (region.memory, writes(i))).collect();
-        self.settle(&uses, None);
-        for &region in &draft.regions {
-            self.reserve(region);
-        }
-        self.drafts.push(draft);
-    }
-}
-
-/// Runs that the `copies` shader takes.
-const MOST_COPIES: usize = 6;
-
-/// The parameters of a copy of neighbouring elements.
-fn plain_copy(elements: usize, in_offset: usize, out_offset: usize) -> StridedCopyParams {
-    let mut axes = [[1, 0, 0, 0]; 6];
-    if elements != 1 {
-        axes[0] = [elements as u32, 1, 1, 0];
-    }
-    StridedCopyParams {
-        count: elements as u32,
-        rank: u32::from(elements != 1),
-        in_offset: in_offset as u32,
-        out_offset: out_offset as u32,
-        axes,
-    }
-}
-
 /// Makes the parameter buffer and the bind groups.
 fn bind(
     gpu: &Gpu,
@@ -704,7 +440,7 @@ fn bind(
             shader: draft.shader,
             bind_group,
             workgroups: draft.workgroups,
-            instruction: draft.instruction,
+            instructions: draft.instructions,
             pipeline: pipeline.raw.clone(),
         });
     }

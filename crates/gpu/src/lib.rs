@@ -7,6 +7,7 @@
 mod adapter;
 mod buffer;
 mod device;
+mod drafts;
 mod executable;
 mod pipelines;
 mod profile;

@@ -1,9 +1,10 @@
 //! The time of each dispatch, by timestamp queries.
 
-use gannet_tensor::{Error, Result};
+use gannet_shaders::GATHER;
+use gannet_tensor::{Error, Instruction, Result};
 
 use crate::device::Wgpu;
-use crate::executable::Executable;
+use crate::executable::{Executable, Step};
 use crate::readback::Staging;
 
 /// Dispatches that one query set holds: WebGPU allows 4,096 queries, two are needed for each.
@@ -14,7 +15,7 @@ const PER_QUERY_SET: usize = 2048;
 pub struct DispatchTime {
     /// The shader.
     pub shader: &'static str,
-    /// Position of its instruction in the plan.
+    /// Position in the plan of the instruction that it works for, of the first if there are several.
     pub instruction: usize,
     /// Name of the operation.
     pub operation: &'static str,
@@ -22,9 +23,10 @@ pub struct DispatchTime {
     pub scope: String,
     /// Time on the device in seconds.
     pub seconds: f64,
-    /// Floating-point operations of the instruction, counted at its last dispatch, 0 at earlier ones.
+    /// Floating-point operations of the instructions whose main dispatch this is: the first that does more than copy
+    /// or add parts.
     pub flops: u64,
-    /// Bytes that the instruction reads and writes, counted likewise.
+    /// Bytes that those instructions read and write.
     pub bytes: u64,
 }
 
@@ -81,20 +83,26 @@ impl Wgpu {
             seconds.extend(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period));
         }
         let instructions = program.plan.instructions();
-        let last = |i: usize| {
-            let instruction = program.steps[i].instruction;
-            program.steps[i + 1..].iter().all(|step| step.instruction != instruction)
-        };
-        let times = program.steps.iter().zip(seconds).enumerate().map(|(i, (step, seconds))| {
-            let instruction = &instructions[step.instruction];
+        // The work of an instruction is that of the first of its dispatches that does more than add parts.
+        let mut works: Vec<Vec<&Instruction>> = vec![Vec::new(); program.steps.len()];
+        for (number, instruction) in instructions.iter().enumerate() {
+            let mine = |step: &Step| step.instructions.contains(&number);
+            let computes = |step: &Step| mine(step) && step.shader.id != GATHER.shader.id;
+            let steps = &program.steps;
+            if let Some(i) = steps.iter().position(computes).or_else(|| steps.iter().position(mine)) {
+                works[i].push(instruction);
+            }
+        }
+        let times = program.steps.iter().zip(seconds).zip(works).map(|((step, seconds), works)| {
+            let first = step.instructions[0];
             DispatchTime {
                 shader: step.shader.name,
-                instruction: step.instruction,
-                operation: instruction.op.name(),
-                scope: instruction.scope.to_string(),
+                instruction: first,
+                operation: instructions[first].op.name(),
+                scope: instructions[first].scope.to_string(),
                 seconds,
-                flops: if last(i) { instruction.flops() } else { 0 },
-                bytes: if last(i) { instruction.traffic() as u64 * 4 } else { 0 },
+                flops: works.iter().map(|instruction| instruction.flops()).sum(),
+                bytes: works.iter().map(|instruction| instruction.traffic() as u64 * 4).sum(),
             }
         });
         Ok(times.collect())

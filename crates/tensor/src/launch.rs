@@ -81,7 +81,7 @@ pub(crate) fn copy(
 
 /// A copy of an input to the output as it is.
 pub(crate) fn copy_whole(from: Argument, shape: Shape) -> Dispatch {
-    copy(from, &[shape.len()], &[1], &[1], [0, 0])
+    Dispatch::sum_of_parts(from, 1, shape.len())
 }
 
 /// An axis with its stride in each of two operands.
@@ -115,6 +115,9 @@ fn pack(axes: &[Axis]) -> [[u32; 4]; 6] {
 /// Invocations of a workgroup of the `sum` shader.
 const SUM_INVOCATIONS: usize = 256;
 
+/// The most parts that one invocation adds one after another.
+const MOST_PARTS: usize = 64;
+
 /// The sum of `from`, with dimensions `dims`, over the axes for which `reduced` holds, in one or two dispatches.
 /// The second one's input is scratch `scratch.len()`, which is added to `scratch`.
 pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> bool, launch: &mut Launch) {
@@ -142,6 +145,14 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
     let product =
         |wanted: bool| runs.iter().filter(|(kind, ..)| *kind == wanted).map(|(_, n, _)| n).product();
     let (count, length): (usize, usize) = (product(false), product(true));
+    // Few parts that lie one after another, each as long as the result.
+    if let Some(&(true, parts, _)) = runs.first()
+        && parts == length
+        && parts <= MOST_PARTS
+    {
+        launch.dispatches.push(Dispatch::sum_of_parts(from, parts, count));
+        return;
+    }
     // Neighbouring invocations read neighbouring elements: along the results where the last axis is kept, otherwise
     // along the sum. Sums shorter than a workgroup leave room for more results.
     let neighbours = match runs.last() {
@@ -152,7 +163,7 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
     let width = neighbours.max(room.min(count.next_power_of_two()));
     let workgroups = count.div_ceil(width);
     // Long sums of few results are cut into parts, added by a second pass.
-    let parts = if workgroups < 64 { (length / 2048).clamp(1, 64) } else { 1 };
+    let parts = if workgroups < 64 { (length / 2048).clamp(1, MOST_PARTS) } else { 1 };
     let part = length.div_ceil(parts);
     let parts = length.div_ceil(part);
     let params = SumParams {
@@ -171,7 +182,7 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
     let partial = Scratch(launch.scratch.len());
     launch.scratch.push(parts * count);
     launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, partial]));
-    sum(partial, &[parts, count], &|axis| axis == 0, launch);
+    launch.dispatches.push(Dispatch::sum_of_parts(partial, parts, count));
 }
 
 /// An epilogue as shaders take it.
@@ -220,6 +231,9 @@ pub(crate) fn activation(activation: Option<Activation>) -> (u32, f32) {
 
 /// The second pass of a product whose partial results [splits, count] lie in scratch 0.
 pub(crate) fn split_k_sum(splits: usize, output: Shape, finish: Finish) -> Dispatch {
+    if (finish.variant, finish.activation) == (0, 0) {
+        return Dispatch::sum_of_parts(Scratch(0), splits, output.len());
+    }
     let kernel = [shaders::SPLIT_K_SUM, shaders::SPLIT_K_SUM_BIAS, shaders::SPLIT_K_SUM_GRAD][finish.variant];
     let params = SplitKSumParams {
         count: size(output.len()),
