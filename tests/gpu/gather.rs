@@ -133,7 +133,7 @@ fn with_running<B: Backend<Element = f32>>(
     earlier: usize,
 ) -> (Vec<f32>, Program<B>) {
     let graph = Graph::new();
-    let channels = 6;
+    let channels = 70;
     let (running, share) = (graph.variable("running", [2, channels]), graph.constant([1], &[0.1]));
     let batch = |name: &str, rows: usize| graph.input(name, [rows, channels]);
     let before: Vec<Var<'_>> =

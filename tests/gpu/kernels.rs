@@ -121,7 +121,8 @@ fn long_sums() -> Vec<Case> {
         Case::of(vec![leaf("x", [4, 3, 5, 2, 3, 7], ANY)], || ops::Sum { axes: vec![0, 2, 4] }),
         Case::of(vec![leaf("x", [4, 3, 5, 2, 3, 7], ANY)], || ops::Sum { axes: vec![1, 3, 5] }),
     ];
-    for (rows, channels, groups) in [(4500, 3, 1), (5002, 2, 2)] {
+    // Of several chunks, of several blocks of channels, and of both.
+    for (rows, channels, groups) in [(4500, 3, 1), (5002, 2, 2), (12, 130, 2), (2100, 66, 1)] {
         let leaves = vec![
             leaf("x", [rows, channels], ANY),
             leaf("gamma", [channels], ANY),
