@@ -43,6 +43,23 @@ impl Error {
         Error::Failure(format!("cannot read {}: {error}", path.display()))
     }
 
+    /// The message in one line, whatever it quotes, without characters that a terminal obeys.
+    pub fn line(&self) -> String {
+        let text = self.to_string();
+        let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        if !line.contains(char::is_control) {
+            return line;
+        }
+        line.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
+    }
+
+    /// `path` holds `text`, which is not the TOML that it should be.
+    pub fn in_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1;
+        Error::Failure(format!("{}, line {line}: {}", path.display(), error.message()))
+    }
+
     /// The exit code: 2 for usage, 1 for failure, 130 for an interruption.
     pub fn exit_code(&self) -> u8 {
         match self {

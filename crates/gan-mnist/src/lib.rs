@@ -7,6 +7,8 @@
 pub mod animation;
 pub mod cli;
 pub mod commands;
+#[cfg(test)]
+mod damaged_files;
 pub mod data;
 pub mod device;
 pub mod disk;
@@ -69,8 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn complain(error: &error::Error) -> ExitCode {
-    // Messages from elsewhere may have line breaks; ours is one line.
-    let line = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let line = error.line();
     match error {
         error::Error::Interrupted(_) if line.is_empty() => {}
         error::Error::Interrupted(_) => output::note(&line),

@@ -100,7 +100,11 @@ impl Config {
             "threads",
             "model.steps",
         ];
-        let say = |value: Option<&toml::Value>| value.map_or("missing".into(), |value| value.to_string());
+        let say = |value: Option<&toml::Value>| match value {
+            None => "missing".into(),
+            Some(toml::Value::Table(_)) => "a table".into(),
+            Some(value) => value.to_string().chars().take(100).collect::<String>(),
+        };
         if let Some((path, found, own)) = difference(&found, &own, "", &LAG) {
             return Err(format!("{path} is {}, but in this run it is {}", say(found), say(own)));
         }

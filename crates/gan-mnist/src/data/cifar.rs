@@ -34,7 +34,13 @@ impl Cifar {
         for path in paths {
             let file = Positioned::open(path)?;
             let (len, record) = (file.len(), RECORD as u64);
-            if len == 0 || !len.is_multiple_of(record) {
+            if len == 0 {
+                let path = path.display();
+                return Err(Error::failure(format!(
+                    "{path}: is empty: CIFAR-10 has records of {RECORD} bytes"
+                )));
+            }
+            if !len.is_multiple_of(record) {
                 return Err(Error::failure(format!(
                     "{}: is {len} bytes long, ends at offset {} of a record: CIFAR-10 has records of {RECORD} bytes",
                     path.display(),
@@ -164,10 +170,11 @@ mod tests {
             Cifar::open(std::slice::from_ref(&path)).unwrap_err().to_string()
         };
         let whole = records(&[1, 2]);
-        for end in (0..whole.len()).filter(|end| !end.is_multiple_of(RECORD)).chain([0]) {
+        for end in (0..whole.len()).filter(|end| !end.is_multiple_of(RECORD)) {
             let text = message(&whole[..end]);
             assert!(text.contains("data_batch_1.bin") && text.contains(&format!("{end} bytes")), "{text}");
         }
+        assert!(message(&[]).contains("data_batch_1.bin: is empty"));
         let text = message(&records(&[1, 10]));
         assert!(text.contains("the label 10 at offset 3073 is none of 0 to 9"), "{text}");
         // A file that shrinks while it is open.

@@ -257,8 +257,7 @@ impl DataRecord {
         struct Settings {
             data: Option<DataRecord>,
         }
-        let settings: Settings = toml::from_str(&text)
-            .map_err(|e| Error::failure(format!("cannot read {}: {}", path.display(), e.message())))?;
+        let settings: Settings = toml::from_str(&text).map_err(|e| Error::in_toml(&path, &text, &e))?;
         Ok(settings.data)
     }
 

@@ -82,6 +82,9 @@ fn decode(path: &Path) -> Result<(Vec<u8>, ImageShape)> {
             "{name}: is {len} bytes long, the most for a picture is {LARGEST}"
         )));
     }
+    if len == 0 {
+        return Err(Error::failure(format!("{name}: is no picture that can be read: it is empty")));
+    }
     let result = decode_from(&mut file);
     let image = result.map_err(|what| {
         let at = file.stream_position().unwrap_or_default();
@@ -307,7 +310,7 @@ mod tests {
         huge[29..33].copy_from_slice(&checksum);
         let page = b"<html>not found</html>";
         for (bytes, complaint) in [
-            (&b""[..], "starts like none of PNG, JPEG and WebP"),
+            (&b"?"[..], "starts like none of PNG, JPEG and WebP"),
             (page, "starts like none of PNG, JPEG and WebP"),
             (&b"GIF89a\x01\0\x01\0\0\0\0"[..], "none of PNG, JPEG and WebP"),
             (&huge, "65535x65535"),
@@ -316,6 +319,11 @@ mod tests {
             assert!(message.contains("x.png: is no picture that can be read"), "{message}");
             assert!(message.contains("(offset ") && message.contains(complaint), "{message}");
         }
+        assert!(
+            decoded("x.png", b"")
+                .unwrap_err()
+                .ends_with("x.png: is no picture that can be read: it is empty")
+        );
     }
 
     #[test]

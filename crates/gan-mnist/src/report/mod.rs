@@ -55,9 +55,8 @@ impl Run {
             let path = path.display();
             Error::failure(format!("{path} is no run directory: its config.toml cannot be read: {e}"))
         })?;
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| Error::failure(format!("{}: {}", config.display(), e.message())))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|e: toml::de::Error| Error::in_toml(&config, &text, &e))?;
         let model = table.remove("model").and_then(|model| toml::to_string(&model).ok());
         let mut settings = BTreeMap::new();
         flatten("", &toml::Value::Table(table), &mut settings);
@@ -439,7 +438,7 @@ fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, Stri
 }
 
 /// The rows of losses.csv; a last one without an end is being written and is left out.
-fn read_losses(path: &Path) -> Result<Vec<[f64; 4]>> {
+pub(crate) fn read_losses(path: &Path) -> Result<Vec<[f64; 4]>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -450,7 +449,7 @@ fn read_losses(path: &Path) -> Result<Vec<[f64; 4]>> {
     rows.map(|(number, line)| {
         let numbers: Option<Vec<f64>> = line.split(',').map(|number| number.trim().parse().ok()).collect();
         numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(|| {
-            let path = path.display();
+            let (path, line) = (path.display(), line.chars().take(60).collect::<String>());
             Error::failure(format!("{path}, line {}: expected four numbers, got '{line}'", number + 1))
         })
     })
@@ -458,7 +457,7 @@ fn read_losses(path: &Path) -> Result<Vec<[f64; 4]>> {
 }
 
 /// What `evaluate` last said of a run.
-fn read_evaluation(path: &Path) -> Result<Option<Evaluation>> {
+pub(crate) fn read_evaluation(path: &Path) -> Result<Option<Evaluation>> {
     match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text)
             .map(Some)

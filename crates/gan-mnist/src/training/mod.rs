@@ -19,7 +19,7 @@ mod sampler;
 mod session;
 mod tensorboard;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 pub use every::Every;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use gannet::tensor_file::TensorFile;
-use gannet::{Cpu, Gan, GanConfig};
+use gannet::{Backend, Cpu, Gan, GanConfig};
+use gannet_gpu::{Options, Wgpu};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -55,7 +56,7 @@ layers = [
 ]
 "#;
 
-fn config(steps: u64) -> GanConfig {
+pub(crate) fn config(steps: u64) -> GanConfig {
     let mut config = GanConfig::from_toml(TINY).unwrap();
     config.steps = Some(steps);
     config
@@ -71,7 +72,7 @@ static DATA: LazyLock<DataSet> = LazyLock::new(|| {
     DataSet::of_images("tiny", Arc::new(images))
 });
 
-fn settings(config: &GanConfig, every: &str) -> Config {
+pub(crate) fn settings(config: &GanConfig, every: &str) -> Config {
     let steps = config.steps.unwrap();
     Config {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -147,13 +148,13 @@ impl Run {
         Run { path: folder.path().join("run"), _folder: folder, interrupt: Interrupt::default() }
     }
 
-    fn parts<'a>(
+    fn parts<'a, B: Backend<Element = f32>>(
         &self,
         run: &'a RunDirectory,
         disk: &'a dyn Disk,
-        (settings, gan): (Config, Gan<Cpu>),
+        (settings, gan): (Config, Gan<B>),
         script: Script,
-    ) -> Parts<'a, Cpu> {
+    ) -> Parts<'a, B> {
         let mut observers = observers(run, &settings, &DATA, true, true).unwrap();
         let log = Log::new(run.path().join("sum.txt"), "");
         observers.push(Box::new(Sum { sum: 0.0, log, script }));
@@ -482,6 +483,45 @@ fn a_run_that_an_observer_stops_is_saved() {
     assert_eq!((end.step, end.outcome), (7, Outcome::Stopped("enough".into())));
     assert_eq!(run.resume(&Os, 0, go_on()).unwrap().first, 7);
     assert_same(&run.results(), &undisturbed(22));
+}
+
+/// A GPU, software or not, or nothing where there is none; `REQUIRE_GPU=1` asks for one.
+fn gpu() -> Option<Wgpu> {
+    let first = gannet_gpu::adapters().first().map(|adapter| adapter.index.to_string());
+    let required = std::env::var_os("REQUIRE_GPU").is_some_and(|value| value == "1");
+    assert!(first.is_some() || !required, "REQUIRE_GPU=1, but no adapter");
+    first.map(|adapter| Wgpu::new(&Options { adapter: Some(adapter), ..Options::default() }).unwrap())
+}
+
+#[test]
+fn a_gpu_that_is_lost_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
+    let Some(gpu) = gpu() else { return };
+    let run = Run::new();
+    let config = config(22);
+    let directory = RunDirectory::create(&run.path).unwrap();
+    let settings = settings(&config, "5");
+    directory.write_config(&settings).unwrap();
+    let gan = Gan::new(&gpu, config).unwrap();
+    let lose = Box::new(move |step: &Step| {
+        if step.number == 12 {
+            gpu.lose_device();
+        }
+        Ok(Next::GoOn)
+    });
+    let parts = run.parts(&directory, &Os, (settings, gan), lose);
+    let error = Session::begin(parts).unwrap().run().unwrap_err();
+    let (message, path) = (error.to_string(), run.path.display().to_string());
+    assert_eq!(error.exit_code(), 1);
+    for part in ["the GPU ", " was lost", "until step 10 is saved", "go on with `", " resume ", &path] {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+    assert_eq!(run.checkpoints(), ["lock", "step-000005.safetensors", "step-000010.safetensors"]);
+    drop(directory);
+    // On whatever there is then.
+    let end = run.resume(&Os, 0, go_on()).unwrap();
+    assert_eq!((end.first, end.step, end.outcome), (10, 22, Outcome::Finished));
+    let losses = fs::read_to_string(run.path.join("losses.csv")).unwrap();
+    assert_eq!(losses.lines().count(), 23, "{losses}");
 }
 
 /// A run of a model that goes wrong, and the events that metrics.jsonl has of it.

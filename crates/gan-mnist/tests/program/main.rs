@@ -1,5 +1,6 @@
 //! The program as its users meet it: what it prints, what it writes, how it ends.
 
+mod bad_files;
 mod bad_input;
 mod bench;
 mod data;
