@@ -12,6 +12,7 @@ use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Cpu, Gan};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use crate::data::{DataArgs, DataRecord, Scratch};
 use crate::disk::Os;
@@ -175,8 +176,11 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(kinds);
 
 /// Reads `bytes` as a file of a kind. An error must name the file, in one line that people can read.
 fn read(kind: &Kind, bytes: &[u8]) -> std::result::Result<(), String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path: PathBuf = folder.path().join(kind.name);
+    thread_local! {
+        static FOLDER: TempDir = tempfile::tempdir().unwrap();
+    }
+    let path: PathBuf = FOLDER.with(|folder| folder.path().join(kind.name).join(kind.name));
+    fs::create_dir_all(folder_of(&path)).unwrap();
     fs::write(&path, bytes).unwrap();
     (kind.read)(&path).map_err(|error| {
         let message = error.line();
