@@ -27,7 +27,7 @@ fn main(
     let column = at % params.width;
     var sum = 0.0;
     for (var i = 0u; i < params.ids; i++) {
-        if ids[i] >= 0.0 && floor(ids[i]) == row {
+        if floor(ids[i]) == row {
             sum += dy[i * params.width + column];
         }
     }

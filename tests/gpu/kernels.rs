@@ -77,6 +77,16 @@ fn epilogues() -> [Epilogue; 3] {
     ]
 }
 
+/// The other functions of an epilogue, which are the same lines in every shader.
+fn other_epilogues() -> [Epilogue; 4] {
+    [
+        Epilogue::Activation(LEAKY),
+        Epilogue::BiasActivation(Activation::Sigmoid),
+        Epilogue::ActivationGrad(Activation::Tanh),
+        Epilogue::ActivationGrad(Activation::Sigmoid),
+    ]
+}
+
 /// Shapes that reach every variant of the products: vectors of 4 or not, few columns, a split k.
 fn products() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -88,7 +98,8 @@ fn products() -> Vec<Case> {
             let leaves =
                 vec![leaf("a", a, Domain::Within(-0.5, 0.5)), leaf("b", b, Domain::Within(-0.5, 0.5))];
             cases.push(Case::of(leaves.clone(), move || ops::MatMul { trans_a, trans_b }));
-            for epilogue in epilogues() {
+            let every = [9, 12, 20] == [m, n, k] && !trans_a && !trans_b;
+            for epilogue in epilogues().into_iter().chain(every.then(other_epilogues).into_iter().flatten()) {
                 let leaves = with_extra(leaves.clone(), epilogue, Shape::from([m, n]));
                 cases.push(Case::of(leaves, move || ops::FusedMatMul { trans_a, trans_b, epilogue }));
             }
