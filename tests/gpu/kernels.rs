@@ -246,6 +246,20 @@ fn statistics_of_numbers_far_from_zero_keep_their_digits() {
 }
 
 #[test]
+fn softmax_finds_the_largest_wherever_it_is() {
+    let Some(gpu) = device(false) else { return };
+    let classes = 70;
+    let graph = Graph::new();
+    let y = node(ops::Softmax, &[graph.input("x", [classes, classes])]);
+    // Without the shift by 150 the exponential is infinite.
+    let largest = |i: usize| f64::from(u8::from(i / classes == i % classes));
+    let values = |_: &str| (0..classes * classes).map(|i| 150.0 * largest(i)).collect();
+    let found = evaluate(gpu, &[("y".into(), y)], true, values).expect("values");
+    let wrong = found[0].iter().enumerate().find(|(i, y)| **y != largest(*i));
+    assert_eq!(wrong, None, "first wrong element");
+}
+
+#[test]
 fn grids_over_65535_workgroups_are_folded() {
     let Some(gpu) = device(false) else { return };
     // A convolution with one channel has 64 elements to a workgroup: 4.2 million elements are over the limit.
