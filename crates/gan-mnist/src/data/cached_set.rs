@@ -71,7 +71,8 @@ impl CachedSet {
                 file.check(folder)?;
             } else {
                 // Checked as it comes.
-                file.fetch(folder)?;
+                file.fetch(folder)
+                    .map_err(|e| Error::failure(format!("{e}, or name a folder that has it with --data")))?;
             }
         }
         let Stored { images, sha256 } = idx_files::open_pair(&folder.join(images.0), &folder.join(labels.0))?;

@@ -98,7 +98,7 @@ impl Published<'_> {
             let _ = fs::remove_file(&path);
         }
         Err(Error::failure(format!(
-            "cannot fetch {}: {}; put the file into {} by hand, or name a folder that has it with --data",
+            "cannot fetch {}: {}; put the file into {} by hand",
             self.name,
             said.join("; "),
             folder.display()

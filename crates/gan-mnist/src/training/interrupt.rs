@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +18,10 @@ impl Interrupt {
         let asked = interrupt.clone();
         let handler = move || {
             if asked.0.swap(true, Ordering::SeqCst) {
+                if std::io::stderr().is_terminal() {
+                    // What comes next begins a line of its own. The bar is left as it is: this must not wait for anything.
+                    let _ = writeln!(std::io::stderr());
+                }
                 std::process::exit(i32::from(INTERRUPTED));
             }
             if !quiet {

@@ -335,14 +335,15 @@ impl Observer for Metrics {
         let mut next = Next::GoOn;
         for event in events {
             let Event { kind, message } = event;
-            if !self.quiet {
-                note(&format!("step {step}: {message}"));
-            }
             let line = self.line(step, kind, message.clone());
             self.write(&line)?;
             // Others are only signs: many runs get over them.
             if kind == EventKind::Collapse && step < self.steps {
                 next = self.answer(line, &message);
+            }
+            // Whoever goes back or ends says why.
+            if !self.quiet && next == Next::GoOn {
+                note(&format!("step {step}: {message}"));
             }
         }
         Ok(next)
