@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gannet::Backend;
 use gannet::metrics::Classifier;
-use gannet::tensor_file::TensorFile;
+use gannet::tensor_file::{TensorFile, read_whole};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ impl ClassifierFile {
 
     /// Reads another one.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::cannot_read(path, &e))?;
+        let bytes = read_whole(path).map_err(|e| Error::failure(format!("cannot read {e}")))?;
         let name = path.display().to_string();
         Ok(ClassifierFile { name, sha256: sha256(&bytes), bytes, path: Some(path.into()) })
     }

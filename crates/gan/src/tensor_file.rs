@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use gannet_tensor::Element;
@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 
 /// The key under which a file says what it is.
 const KEY: &str = "gannet";
+
+/// Files of more bytes are only read if they begin as a file of tensors does.
+const LARGEST_UNSEEN: u64 = 1 << 20;
 
 /// A named tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +89,7 @@ impl TensorFile {
     /// Reads a file. Errors say what the file is instead, if it is not of this format.
     pub fn read(path: impl AsRef<Path>) -> Result<TensorFile> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+        let bytes = read_whole(path)?;
         TensorFile::parse(&bytes).map_err(|message| Error::file(path, message))
     }
 
@@ -142,6 +145,22 @@ pub(crate) fn deserialize(bytes: &[u8]) -> Result<SafeTensors<'_>, String> {
 
 fn not_one(reason: &str) -> String {
     format!("{reason}; expected a safetensors file")
+}
+
+/// Reads the bytes of a file of tensors. One whose beginning says that it is of another kind is refused before it fills
+/// the memory: a film is larger than any model.
+pub fn read_whole(path: &Path) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let mut file = fs::File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::new();
+    (&mut file).take(16).read_to_end(&mut bytes).map_err(io)?;
+    if length > LARGEST_UNSEEN && bytes.get(8) != Some(&b'{') {
+        let kind = foreign(&bytes).unwrap_or("a file of another kind");
+        return Err(Error::file(path, not_one(&format!("this is {kind}"))));
+    }
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
 }
 
 /// Writes `bytes` beside `path` and renames the file: at `path` there is the old file or the whole new one.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args};
 use gannet::export::torch::{self, StateDict};
+use gannet::tensor_file::read_whole;
 use gannet::{Gan, GanConfig, presets};
 
 use super::export::{PartChoice, cpu};
@@ -45,7 +46,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     let mut parts = Vec::new();
     for file in &args.files {
         let wrong = |message: String| Error::failure(format!("{}: {message}", file.display()));
-        let bytes = std::fs::read(file).map_err(|e| Error::cannot_read(file, &e))?;
+        let bytes = read_whole(file).map_err(|e| Error::failure(format!("cannot read {e}")))?;
         let state = StateDict::parse(&bytes).map_err(wrong)?;
         let part = match args.part {
             Some(part) => part.into(),

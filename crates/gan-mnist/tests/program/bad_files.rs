@@ -400,6 +400,39 @@ fn files_of_models() {
 }
 
 #[test]
+fn files_larger_than_memory_are_not_read_to_see_that_they_are_no_models() {
+    let folder = folder();
+    // A hole: it takes no room on the disk.
+    fs::File::create(folder.path().join("film")).unwrap().set_len(1 << 38).unwrap();
+    let model = trained("dcgan").display().to_string();
+    for (line, expected) in [
+        (
+            "generate film --count 1 --threads 1 --out x.png".to_string(),
+            "cannot load the model film: this is a file of another kind; expected a safetensors file",
+        ),
+        (
+            format!("evaluate {model} --count 10 --threads 1 --classifier film"),
+            "cannot read film: this is a file of another kind; expected a safetensors file",
+        ),
+        (
+            "import film --preset dcgan --out x.safetensors".to_string(),
+            "cannot read film: this is a file of another kind; expected a safetensors file",
+        ),
+        (
+            "train --model film".to_string(),
+            "film: 274877906944 bytes are no model file, which is TOML such as `gan-mnist presets cdcgan` prints",
+        ),
+        (
+            "train --steps 1 --threads 1 --data film".to_string(),
+            "film: not an IDX file of bytes: it starts with [00, 00, 00, 00] at offset 0, expected [00, 00, 08, rank] \
+             with a rank from 1 to 4",
+        ),
+    ] {
+        assert_eq!(run_small(folder.path(), &line).error(1), expected);
+    }
+}
+
+#[test]
 fn files_of_text() {
     let train = "train --steps 1 --threads 1 --out run --model FILE";
     let report = "report r";
