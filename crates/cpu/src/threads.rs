@@ -1,8 +1,12 @@
 //! Threads for steps of many short kernels.
 //!
 //! A kernel is cut into tasks by its shape alone, never by the number of threads, and a task writes what
-//! no other task writes: so results have the same bits for any number of threads. Tasks are claimed one
-//! after the other by whoever is free.
+//! no other task writes: so results have the same bits for any number of threads.
+//!
+//! Each thread begins with a range of its own, the same in every kernel with as many tasks, and then helps
+//! the others. So what a thread wrote in one kernel it reads in the next. That matters more than balance: on a
+//! machine whose two cores share no cache, to write 3 MB that the other core has read was measured at 2.5
+//! GB/s, to write what only this core has read at 78, and steps of 17 ms took 26 with tasks claimed by chance.
 //!
 //! Between kernels the workers spin for some microseconds before they sleep. Measured against rayon on two
 //! threads, for 16 empty tasks: 0.3 microseconds, rayon inside one `install` 0.45, rayon with an `install`
@@ -19,7 +23,13 @@ use std::thread::JoinHandle;
 /// Rounds of spinning before a worker sleeps: some 50 microseconds.
 const SPINS: u32 = 2_000;
 
-type Task<'a> = &'a (dyn Fn(usize, usize) + Sync + 'a);
+/// What a region runs: `begin(worker)` before the first task of a worker, then `task(worker, i)`.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    begin: &'a (dyn Fn(usize) + Sync + 'a),
+    task: &'a (dyn Fn(usize, usize) + Sync + 'a),
+    tasks: usize,
+}
 
 /// A fixed number of threads, the caller's among them.
 pub(crate) struct Threads {
@@ -29,16 +39,14 @@ pub(crate) struct Threads {
     region: Mutex<()>,
 }
 
+/// Lines of the cache that are fetched together.
+#[repr(align(128))]
+struct Apart<T>(T);
+
 struct Shared {
-    /// The number of the region that is open, 0 if none is.
-    open: AtomicU64,
-    /// The number of the last region.
-    last: AtomicU64,
-    /// Workers that may hold `task`.
-    inside: AtomicUsize,
-    /// The next task to claim.
-    next: AtomicUsize,
-    task: UnsafeCell<Option<(Task<'static>, usize)>>,
+    region: Apart<Region>,
+    /// One per thread, the caller's first.
+    places: Box<[Apart<Place>]>,
     panicked: Mutex<Option<Box<dyn Any + Send>>>,
     stop: AtomicBool,
     /// Workers that have begun.
@@ -48,18 +56,36 @@ struct Shared {
     wake: Condvar,
 }
 
-// SAFETY: `task` is written only while no region is open and nobody is inside, and read only from inside.
+struct Region {
+    /// The number of the region that is open, 0 if none is.
+    open: AtomicU64,
+    work: UnsafeCell<Option<Work<'static>>>,
+    /// The number of the last region.
+    last: AtomicU64,
+}
+
+struct Place {
+    /// How many tasks of this thread's range are claimed, below the low half of a region's number: of any other
+    /// region, it says that none is.
+    claimed: AtomicU64,
+    /// The region in which this worker may use `work`, 0 if none.
+    inside: AtomicU64,
+}
+
+// SAFETY: `work` is written only while no region is open and nobody is inside, and read only from inside.
 unsafe impl Sync for Shared {}
 
 impl Threads {
     /// `count` threads (at least 1): the caller and `count - 1` workers.
     pub(crate) fn new(count: usize) -> std::io::Result<Threads> {
+        let place = || Apart(Place { claimed: AtomicU64::new(0), inside: AtomicU64::new(0) });
         let shared = Arc::new(Shared {
-            open: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-            inside: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
-            task: UnsafeCell::new(None),
+            region: Apart(Region {
+                open: AtomicU64::new(0),
+                work: UnsafeCell::new(None),
+                last: AtomicU64::new(0),
+            }),
+            places: (0..count.max(1)).map(|_| place()).collect(),
             panicked: Mutex::new(None),
             stop: AtomicBool::new(false),
             started: AtomicUsize::new(0),
@@ -90,55 +116,102 @@ impl Threads {
     /// Calls `task(worker, i)` once for each i below `tasks`, and returns when all are done. No two calls
     /// run with the same `worker` at the same time. A panic in a task is passed on.
     pub(crate) fn run(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
-        if tasks <= 1 || self.workers.is_empty() {
+        self.run_prepared(tasks, &|_| (), task);
+    }
+
+    /// As [`Threads::run`], but each worker that gets a task calls `begin(worker)` before its first.
+    pub(crate) fn run_prepared(
+        &self,
+        tasks: usize,
+        begin: &(dyn Fn(usize) + Sync),
+        task: &(dyn Fn(usize, usize) + Sync),
+    ) {
+        if tasks == 0 {
+            return;
+        }
+        if tasks == 1 || self.workers.is_empty() {
+            begin(0);
             for i in 0..tasks {
                 task(0, i);
             }
             return;
         }
-        let region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.region.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = &*self.shared;
+        let Region { open, work: place, last } = &shared.region.0;
+        let work = Work { begin, task, tasks };
         // SAFETY: the region is closed and empty before this function returns, so no worker uses the
-        // reference beyond its lifetime; nobody reads `task` now, for no region is open.
-        unsafe { *shared.task.get() = Some((std::mem::transmute::<Task<'_>, Task<'static>>(task), tasks)) };
-        shared.next.store(0, SeqCst);
-        let number = shared.last.load(SeqCst) + 1;
-        shared.last.store(number, SeqCst);
-        shared.open.store(number, SeqCst);
+        // references beyond their lifetime; nobody reads `work` now, for no region is open.
+        unsafe { *place.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
+        let number = last.load(SeqCst) + 1;
+        last.store(number, SeqCst);
+        open.store(number, SeqCst);
         if shared.sleeping.load(SeqCst) > 0 {
             drop(shared.lock.lock());
             shared.wake.notify_all();
         }
-        shared.claim(task, tasks, 0);
-        shared.open.store(0, SeqCst);
+        shared.claim_all(work, number, 0);
+        open.store(0, SeqCst);
         let mut spins = 0_u32;
-        while shared.inside.load(SeqCst) > 0 {
-            spins += 1;
-            // A worker that lost its core needs this one.
-            if spins.is_multiple_of(256) { std::thread::yield_now() } else { std::hint::spin_loop() }
+        for Apart(place) in &shared.places {
+            while place.inside.load(SeqCst) != 0 {
+                spins += 1;
+                // A worker that lost its core needs this one.
+                if spins.is_multiple_of(256) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            }
         }
         let panicked = shared.panicked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(region);
+        drop(lock);
         if let Some(payload) = panicked {
             resume_unwind(payload);
         }
     }
 }
 
+/// The claims of a region of which none is made.
+fn no_claims(region: u64) -> u64 {
+    region << 32
+}
+
 impl Shared {
-    /// Claims and runs tasks until none is left. Does not unwind.
-    fn claim(&self, task: Task<'_>, tasks: usize, worker: usize) {
+    /// Claims a task of the range of thread `of`.
+    fn claim(&self, tasks: usize, region: u64, of: usize) -> Option<usize> {
+        let count = self.places.len();
+        let (start, end) = (of * tasks / count, (of + 1) * tasks / count);
+        let claimed = &self.places[of].0.claimed;
+        let mut seen = claimed.load(SeqCst);
+        loop {
+            let claims = if seen >> 32 == no_claims(region) >> 32 { seen } else { no_claims(region) };
+            let next = start + claims as u32 as usize;
+            if next >= end {
+                return None;
+            }
+            match claimed.compare_exchange_weak(seen, claims + 1, SeqCst, SeqCst) {
+                Ok(_) => return Some(next),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Claims and runs tasks until none is left, its own first. Does not unwind.
+    fn claim_all(&self, work: Work<'_>, region: u64, worker: usize) {
+        let count = self.places.len();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let i = self.next.fetch_add(1, SeqCst);
-                if i >= tasks {
-                    break;
+            let mut begun = false;
+            for of in (worker..count).chain(0..worker) {
+                while let Some(i) = self.claim(work.tasks, region, of) {
+                    if !std::mem::replace(&mut begun, true) {
+                        (work.begin)(worker);
+                    }
+                    (work.task)(worker, i);
                 }
-                task(worker, i);
             }
         }));
         if let Err(payload) = outcome {
-            self.next.store(tasks, SeqCst);
+            // Nobody needs the rest.
+            for Apart(place) in &self.places {
+                place.claimed.store(no_claims(region) | u64::from(u32::MAX), SeqCst);
+            }
             *self.panicked.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
         }
     }
@@ -146,32 +219,33 @@ impl Shared {
     /// What a worker does until the threads are dropped.
     fn work(&self, worker: usize) {
         self.started.fetch_add(1, SeqCst);
+        let Region { open, work, .. } = &self.region.0;
+        let inside = &self.places[worker].0.inside;
         let mut seen = 0;
         while !self.stop.load(SeqCst) {
-            let number = self.open.load(SeqCst);
+            let number = open.load(SeqCst);
             if number == 0 || number == seen {
                 self.pause(seen);
                 continue;
             }
             // Either this is ordered before the closing of the region, which then waits for it, or the
             // region is seen closed.
-            self.inside.fetch_add(1, SeqCst);
-            let number = self.open.load(SeqCst);
-            if number != 0 {
+            inside.store(number, SeqCst);
+            if open.load(SeqCst) == number {
                 seen = number;
-                // SAFETY: the region is open and waits for this worker; `task` was written before it opened.
-                if let Some((task, tasks)) = unsafe { *self.task.get() } {
-                    self.claim(task, tasks, worker);
+                // SAFETY: the region is open and waits for this worker; `work` was written before it opened.
+                if let Some(work) = unsafe { *work.get() } {
+                    self.claim_all(work, number, worker);
                 }
             }
-            self.inside.fetch_sub(1, SeqCst);
+            inside.store(0, SeqCst);
         }
     }
 
     /// Waits for a region other than `seen`: spins first, then sleeps.
     fn pause(&self, seen: u64) {
         let idle = || {
-            let number = self.open.load(SeqCst);
+            let number = self.region.0.open.load(SeqCst);
             (number == 0 || number == seen) && !self.stop.load(SeqCst)
         };
         for _ in 0..SPINS {
@@ -219,6 +293,30 @@ mod tests {
                     });
                     assert!(hits.iter().all(|n| n.load(SeqCst) == 1));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_begins_before_its_first_task_and_only_once() {
+        for count in [1, 2, 3] {
+            let threads = Threads::new(count).unwrap();
+            for tasks in [0, 1, 2, 7] {
+                let begun: Vec<_> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                let (begin, ran) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                threads.run_prepared(
+                    tasks,
+                    &|worker| {
+                        begun[worker].fetch_add(1, SeqCst);
+                        begin.fetch_add(1, SeqCst);
+                    },
+                    &|worker, _| {
+                        assert_eq!(begun[worker].load(SeqCst), 1);
+                        ran.fetch_add(1, SeqCst);
+                    },
+                );
+                assert_eq!(ran.load(SeqCst), tasks);
+                assert!(begin.load(SeqCst) <= tasks);
             }
         }
     }
