@@ -33,6 +33,8 @@ pub(crate) struct Tile {
     /// First cell along height and width.
     pub(crate) first: [usize; 2],
     pub(crate) extents: [Extent; 2],
+    /// Whether it is the last of its image along height and width.
+    pub(crate) last: [bool; 2],
 }
 
 impl Tiles {
@@ -91,19 +93,20 @@ impl Tiles {
         starts
     }
 
-    /// Some of the tiles of a block.
-    pub(crate) fn of_block(&self, block: Range<usize>, part: Range<usize>) -> impl Iterator<Item = Tile> {
+    /// The tiles of a block.
+    pub(crate) fn of_block(&self, block: Range<usize>) -> impl Iterator<Item = Tile> {
         let tiles = *self;
         let starts = self.groups(block.clone());
-        let before = self.counts(block.start..part.start);
-        let mut rows = [0, 1, 2, 3].map(|group| starts[group] + before[group]);
-        part.map(move |tile| {
+        let mut rows = [starts[0], starts[1], starts[2], starts[3]];
+        block.map(move |tile| {
             let (image, number) = (tile / tiles.per_image(), tile % tiles.per_image());
             let places = [tiles.place(number, 0), tiles.place(number, 1)];
             let extents = places.map(|(_, extent)| extent);
             let row = &mut rows[group(extents)];
             *row += 1;
-            Tile { image, number, row: *row - 1, first: places.map(|(first, _)| first), extents }
+            let columns = tiles.per_axis(1);
+            let last = [number / columns + 1 == tiles.per_axis(0), number % columns + 1 == columns];
+            Tile { image, number, row: *row - 1, first: places.map(|(first, _)| first), extents, last }
         })
     }
 
@@ -129,12 +132,6 @@ fn group(extents: [Extent; 2]) -> usize {
 }
 
 impl Tile {
-    /// Whether the tile has a product at a point.
-    pub(crate) fn has(&self, point: usize) -> bool {
-        let left_out = |i: usize, extent: Extent| i == LEFT_OUT && extent == Extent::Three;
-        !left_out(point / WINDOW, self.extents[0]) && !left_out(point % WINDOW, self.extents[1])
-    }
-
     /// Where phase `phase` of the tile's outputs lies; None outside the image, and beyond its extents.
     #[inline(always)]
     pub(crate) fn outputs(&self, grid: &Grid, phase: [usize; 2]) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
@@ -187,6 +184,7 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
+    use super::super::transform::has;
     use super::*;
 
     #[test]
@@ -210,16 +208,23 @@ mod tests {
             let groups = tiles.groups(block.clone());
             let mut seen = vec![0; 3 * cells[0] * cells[1]];
             let mut rows = vec![None; block.len()];
-            for part in [1..2, 2..tiles.count()] {
-                for tile in tiles.of_block(block.clone(), part) {
-                    for pixel in tile.outputs(&grid, [0, 0]).as_flattened().iter().flatten() {
-                        seen[*pixel] += 1;
-                    }
-                    for point in 0..WINDOW * WINDOW {
-                        assert_eq!(Tiles::rows(&groups, point).contains(&tile.row), tile.has(point));
-                    }
-                    assert!(rows[tile.row].replace(tile.number).is_none());
+            for tile in tiles.of_block(block.clone()) {
+                for pixel in tile.outputs(&grid, [0, 0]).as_flattened().iter().flatten() {
+                    seen[*pixel] += 1;
                 }
+                let ends =
+                    [0, 1].map(|i| tile.first[i] + if tile.extents[i] == Extent::Four { 4 } else { 3 });
+                assert_eq!(tile.last, [ends[0] >= cells[0], ends[1] >= cells[1]]);
+                let has: fn(usize) -> bool = match tile.extents {
+                    [Extent::Four, Extent::Four] => has::<4, 4>,
+                    [Extent::Four, Extent::Three] => has::<4, 3>,
+                    [Extent::Three, Extent::Four] => has::<3, 4>,
+                    [Extent::Three, Extent::Three] => has::<3, 3>,
+                };
+                for point in 0..WINDOW * WINDOW {
+                    assert_eq!(Tiles::rows(&groups, point).contains(&tile.row), has(point));
+                }
+                assert!(rows[tile.row].replace(tile.number).is_none());
             }
             assert!(rows.iter().all(Option::is_some));
             // All but the first tile.

@@ -3,9 +3,10 @@
 //!
 //! Each of the 2x2 phases of the image meets 2x2 of the taps, with stride 1. So with the phases as channels
 //! ([`grid`]) all three maps have taps [2, 2]: `conv2d` from the 4 C_in channels of an image's cells to
-//! features, `conv_transpose2d` from features to cells, with the taps turned around, and
-//! `conv2d_weight_grad` from both to the taps. Windows are transformed straight from the tensor, a block of
-//! tiles at a time; what remains are 25 matrix products, for which there is the microkernel.
+//! features, `conv_transpose2d` back from features to cells, as the vjp of the former, and `conv2d_weight_grad`
+//! from both to the taps. All three have the same tiles of features, each with a window of cells. Tiles are
+//! transformed straight from the tensor, a block at a time; what remains are 25 matrix products, for which there
+//! is the microkernel.
 
 mod convolution;
 mod grid;
@@ -16,7 +17,7 @@ mod weight_grad;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
-use convolution::{Convolution, Direction, Map};
+use convolution::{Convolution, Direction, MOST_TILES, Map};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
 use grid::{Grid, Tiles};
 use weight_grad::WeightGrad;
@@ -70,28 +71,22 @@ fn image(g: &Conv2dGeometry) -> Grid {
     Grid { image: [g.in_h, g.in_w, g.in_c], step: 2, origin: [-(g.pad_top as isize), -(g.pad_left as isize)] }
 }
 
-fn forward(g: &Conv2dGeometry) -> Option<Map> {
+fn map(g: &Conv2dGeometry, direction: Direction) -> Option<Map> {
     let tiles = Tiles::covering(g.batch, [g.out_h, g.out_w]);
     (suits(g) && pays(g, tiles)).then(|| Map {
-        direction: Direction::Forward,
-        source: image(g),
-        target: Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [0, 0] },
+        direction,
+        cells: image(g),
+        features: Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [0, 0] },
         tiles,
-        channels: [g.in_c, g.out_c],
     })
 }
 
-/// Cell (i, j) of the image meets features (i - 1, j - 1) to (i, j). A pixel that meets none is 0 exactly, but
-/// a tile would give it the rounding error of its neighbours.
+fn forward(g: &Conv2dGeometry) -> Option<Map> {
+    map(g, Direction::Forward)
+}
+
+/// The windows of an image overlap, so a task takes whole images; and every pixel must lie in a window.
 fn transposed(g: &Conv2dGeometry) -> Option<Map> {
-    let cells = [(g.in_h + g.pad_top).div_ceil(2), (g.in_w + g.pad_left).div_ceil(2)];
-    let tiles = Tiles::covering(g.batch, cells);
     let reached = g.in_h + g.pad_top <= 2 * g.out_h + 2 && g.in_w + g.pad_left <= 2 * g.out_w + 2;
-    (suits(g) && pays(g, tiles) && reached).then(|| Map {
-        direction: Direction::Transposed,
-        source: Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [-1, -1] },
-        target: image(g),
-        tiles,
-        channels: [g.in_c, g.out_c],
-    })
+    map(g, Direction::Transposed).filter(|map| reached && map.tiles.per_image() <= MOST_TILES)
 }

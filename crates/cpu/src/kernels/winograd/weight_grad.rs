@@ -1,16 +1,16 @@
 //! `conv2d_weight_grad`: at each point, the transposed windows times the cotangents of the outputs, summed
 //! over all tiles.
 //!
-//! Block by block of tiles, all threads transform windows and cotangents, then add the block's products to
-//! the sums; at the end the sums become taps. Blocks follow one another in a fixed order.
+//! A task takes one phase of the image's cells and a part of the tiles, in blocks: it transforms windows and
+//! cotangents and adds the products to sums of its own, which become the taps of that phase. All of it stays in
+//! the second-level cache. Then the taps of the parts are added in their order.
 
-use super::ZEROS;
-use super::convolution::{Ahead, Map, TransformWindows};
-use super::grid::{Grid, Tiles};
-use super::transform::{Extent, FromOutputs, OUTPUTS, POINTS, ToTaps, Transform, WINDOW};
+use super::convolution::{AtPoints, Map, TransformFeatures, TransformWindows};
+use super::grid::Tiles;
+use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, KC, ROW_STRIDE, TileLayout, even_parts};
+use crate::gemm::microkernel::{Block, TileLayout, even_parts, steps};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
@@ -19,31 +19,49 @@ use std::ops::Range;
 /// Tiles of a block: the terms of each product.
 const TILES: usize = 128;
 
-/// Tiles that are transformed at a time.
-const CHUNK: usize = 8;
+/// Tiles of a part at least, and the most parts.
+const LEAST_TILES: usize = 64;
+const MOST_PARTS: usize = 4;
 
-/// Rows of the sums that a task adds to.
+/// Phases of a cell.
+const PHASES: usize = 4;
+
+/// Rows of the sums for which there are pointers at a time.
 const ROWS: usize = 64;
+
+/// Elements of the taps that a task adds.
+const CHUNK: usize = 8 * 1024;
 
 /// As in `convolution.rs`.
 const GAP: usize = 16;
 
 pub(super) struct WeightGrad {
     map: Map,
-    /// Rows of the sums at each point, channels of the image's cells, and columns, channels of the features.
+    /// Rows of a phase's sums at each point, channels of the image, and columns, channels of the features.
     rows: usize,
     columns: usize,
     nr: usize,
+    /// Tiles of each part.
+    parts: Vec<Range<usize>>,
 }
 
 impl WeightGrad {
     pub(super) fn new(isa: Isa, map: Map) -> WeightGrad {
-        let (rows, columns) = (map.source.channels(), map.target.channels());
-        WeightGrad { map, rows, columns, nr: isa.run(Sizes).1 }
+        let (rows, columns) = (map.cells.image[2], map.features.image[2]);
+        let tiles = map.tiles.count();
+        let parts = (tiles / LEAST_TILES).clamp(1, MOST_PARTS);
+        let parts = even_parts(tiles, tiles.div_ceil(parts)).collect();
+        WeightGrad { map, rows, columns, nr: isa.run(Sizes).1, parts }
+    }
+
+    /// Elements from the window of one tile to the next, and from point to point; a tile of an odd height reads an
+    /// element too much.
+    fn window(&self) -> usize {
+        self.rows + GAP
     }
 
     fn window_stride(&self) -> usize {
-        self.rows.div_ceil(KC) * TILES * ROW_STRIDE + GAP
+        TILES * self.window() + GAP
     }
 
     fn cotangent_stride(&self) -> usize {
@@ -53,128 +71,96 @@ impl WeightGrad {
     fn sum_stride(&self) -> usize {
         self.rows * self.columns + GAP
     }
-}
 
-impl Kernel for WeightGrad {
-    fn workspace(&self) -> Workspace {
-        let shared = POINTS * (self.window_stride() + self.cotangent_stride() + self.sum_stride());
-        Workspace { shared, own: 0 }
+    /// Elements of the taps.
+    fn len(&self) -> usize {
+        16 * self.rows * self.columns
     }
 
-    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
-        let (tensors, isa, windows) = (&tensors, context.isa, context.shared());
-        let cotangents = windows.at(POINTS * self.window_stride());
-        let cotangents = Shared(cotangents);
-        let sums = Shared(cotangents.at(POINTS * self.cotangent_stride()));
-        let parts = self.rows.div_ceil(ROWS);
-        for block in even_parts(self.map.tiles.count(), TILES) {
-            let groups = &self.map.tiles.groups(block.clone());
-            context.threads.run(block.len().div_ceil(CHUNK), &|_, i| {
-                let first = i * CHUNK;
-                let part = block.start + first..block.end.min(block.start + first + CHUNK);
-                isa.run(TransformWindows {
-                    grid: &self.map.source,
-                    tiles: self.map.tiles,
-                    block: block.clone(),
-                    part: part.clone(),
-                    x: tensors.input(0),
-                    target: windows.at(0),
-                    point: self.window_stride(),
-                    range_stride: TILES * ROW_STRIDE,
-                });
-                isa.run(TransformCotangents {
-                    grid: &self.map.target,
-                    tiles: self.map.tiles,
-                    block: block.clone(),
-                    part,
-                    dy: tensors.input(1),
-                    target: cotangents.at(0),
-                    point: self.cotangent_stride(),
-                });
-            });
-            context.threads.run(POINTS * parts, &|_, i| {
-                let (point, row) = (i / parts, i % parts * ROWS);
-                let count = ROWS.min(self.rows - row);
-                let mut rows = [std::ptr::null_mut(); ROWS];
-                for (n, pointer) in rows.iter_mut().enumerate() {
-                    *pointer = sums.at(point * self.sum_stride() + (row + n) * self.columns);
-                }
-                let terms = Tiles::rows(groups, point);
-                let first = row / KC * TILES + terms.start;
-                let a = point * self.window_stride() + first * ROW_STRIDE + row % KC;
-                isa.run(Block {
-                    a: windows.at(a),
-                    layout: TileLayout::Whole { stride: ROW_STRIDE },
-                    b: cotangents.at(point * self.cotangent_stride() + terms.start * self.nr),
-                    panel_stride: TILES * self.nr,
-                    kc: terms.len(),
-                    columns: self.columns,
-                    rows: &rows[..count],
-                    accumulate: block.start > 0,
-                    epilogue: None,
-                });
-            });
-        }
-        context.threads.run(self.rows.div_ceil(CHUNK), &|_, i| {
-            isa.run(TransformSums {
-                kernel: self,
-                rows: i * CHUNK..self.rows.min((i + 1) * CHUNK),
-                sums: sums.at(0),
-                dw: tensors.output,
-            });
-        });
-    }
-}
-
-/// Writes the cotangents of the outputs of some tiles of a block at each point, in panels: element (tile,
-/// column) at `row * NR + column` of the panel.
-struct TransformCotangents<'a> {
-    grid: &'a Grid,
-    tiles: Tiles,
-    block: Range<usize>,
-    part: Range<usize>,
-    dy: *const f32,
-    target: *mut f32,
-    point: usize,
-}
-
-impl Job for TransformCotangents<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Simd>(self) {
-        for tile in self.tiles.of_block(self.block.clone(), self.part.clone()) {
-            let rounds = self.grid.image[2] / V::LANES;
-            let mut ahead = Ahead::new(self.grid, self.tiles, &tile, rounds, self.dy);
-            let pixels = tile.outputs(self.grid, [0, 0]);
-            let pixels =
-                pixels.map(|row| row.map(|at| at.map_or(ZEROS.as_ptr(), |at| self.dy.wrapping_add(at))));
-            for c in (0..self.grid.image[2]).step_by(V::LANES) {
-                ahead.step::<V>();
-                let mut outputs = [[V::splat(0.0); OUTPUTS]; OUTPUTS];
-                for (row, pixels) in outputs.iter_mut().zip(&pixels) {
-                    for (x, pixel) in row.iter_mut().zip(pixels) {
-                        // SAFETY: the pixel has a multiple of vectors of channels; so have the zeros.
-                        *x = unsafe { V::load(pixel.wrapping_add(c)) };
+    /// The sums of a phase over a part of the tiles.
+    fn sum(&self, isa: Isa, tensors: &Tensors<'_>, phase: usize, part: Range<usize>, own: *mut f32) {
+        let (grid, tiles) = (&self.map.cells, self.map.tiles);
+        let windows = AtPoints {
+            start: own,
+            point: self.window_stride(),
+            width: self.rows,
+            range: 0,
+            row: self.window(),
+        };
+        let cotangents = AtPoints {
+            start: own.wrapping_add(POINTS * self.window_stride()),
+            point: self.cotangent_stride(),
+            width: self.nr,
+            range: TILES * self.nr,
+            row: self.nr,
+        };
+        let sums = cotangents.start.wrapping_add(POINTS * self.cotangent_stride());
+        for block in even_parts(part.len(), TILES) {
+            let accumulate = block.start > 0;
+            let block = part.start + block.start..part.start + block.end;
+            let groups = tiles.groups(block.clone());
+            let x = tensors.input(0);
+            let phases = phase..phase + 1;
+            isa.run(TransformWindows { grid, tiles, block: block.clone(), phases, x, to: windows });
+            let (grid, x) = (&self.map.features, tensors.input(1));
+            isa.run(TransformFeatures { grid, tiles, block, x, to: cotangents });
+            for point in 0..POINTS {
+                let terms = Tiles::rows(&groups, point);
+                let a = windows.start.wrapping_add(point * windows.point + terms.start * windows.row);
+                for range in steps(self.rows, ROWS) {
+                    let mut rows = [std::ptr::null_mut(); ROWS];
+                    for (row, pointer) in range.clone().zip(&mut rows) {
+                        *pointer = sums.wrapping_add(point * self.sum_stride() + row * self.columns);
                     }
-                }
-                let at = c / V::NR * TILES * V::NR + tile.row * V::NR + c % V::NR;
-                let points = FromOutputs::square(tile.extents, outputs);
-                for (point, value) in points.as_flattened().iter().enumerate() {
-                    if tile.has(point) {
-                        // SAFETY: the workspace has panels for every point.
-                        unsafe { value.store(self.target.wrapping_add(point * self.point + at)) };
-                    }
+                    isa.run(Block {
+                        a: a.wrapping_add(range.start),
+                        layout: TileLayout::Whole { stride: windows.row },
+                        b: cotangents.start.wrapping_add(point * cotangents.point + terms.start * self.nr),
+                        panel_stride: cotangents.range,
+                        kc: terms.len(),
+                        columns: self.columns,
+                        rows: &rows[..range.len()],
+                        accumulate,
+                        epilogue: None,
+                    });
                 }
             }
         }
     }
 }
 
-/// Writes taps from some rows of the sums.
+impl Kernel for WeightGrad {
+    fn workspace(&self) -> Workspace {
+        let own = POINTS * (self.window_stride() + self.cotangent_stride() + self.sum_stride());
+        let shared = if self.parts.len() > 1 { self.parts.len() * self.len() } else { 0 };
+        Workspace { shared, own }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let (tensors, isa, partials) = (&tensors, context.isa, context.shared());
+        let parts = self.parts.len();
+        context.threads.run(parts * PHASES, &|worker, i| {
+            let (part, phase, own) = (i / PHASES, i % PHASES, context.own(worker));
+            self.sum(isa, tensors, phase, self.parts[part].clone(), own);
+            let sums = own.wrapping_add(POINTS * (self.window_stride() + self.cotangent_stride()));
+            let dw = if parts > 1 { partials.at(part * self.len()) } else { tensors.output };
+            isa.run(TransformSums { kernel: self, phase, sums, dw });
+        });
+        if parts == 1 {
+            return;
+        }
+        let dw = Shared(tensors.output);
+        context.threads.run(self.len().div_ceil(CHUNK), &|_, i| {
+            let range = i * CHUNK..self.len().min((i + 1) * CHUNK);
+            isa.run(AddParts { partials: partials.at(0), len: self.len(), parts, range, dw: dw.at(0) });
+        });
+    }
+}
+
+/// Writes the taps of a phase.
 struct TransformSums<'a> {
     kernel: &'a WeightGrad,
-    rows: Range<usize>,
+    phase: usize,
     sums: *const f32,
     dw: *mut f32,
 }
@@ -184,24 +170,49 @@ impl Job for TransformSums<'_> {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
-        let [in_c, out_c] = self.kernel.map.channels;
-        for row in self.rows.clone() {
-            let (phase, c) = (row / in_c, row % in_c);
+        let (in_c, out_c) = (self.kernel.rows, self.kernel.columns);
+        for c in 0..in_c {
             for column in (0..out_c).step_by(V::LANES) {
                 let mut sums = [[V::splat(0.0); WINDOW]; WINDOW];
                 for (point, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
-                    let at = point * self.kernel.sum_stride() + row * out_c + column;
+                    let at = point * self.kernel.sum_stride() + c * out_c + column;
                     // SAFETY: the sums have these rows and columns at every point.
                     *sum = unsafe { V::load(self.sums.wrapping_add(at)) };
                 }
-                for (t, taps) in ToTaps::square([Extent::Four; 2], sums).into_iter().enumerate() {
+                for (t, taps) in ToTaps::square::<V, 4, 4>(sums).into_iter().enumerate() {
                     for (s, tap) in taps.into_iter().enumerate() {
-                        let at = (2 * t + phase / 2) * 4 + 2 * s + phase % 2;
+                        let at = (2 * t + self.phase / 2) * 4 + 2 * s + self.phase % 2;
                         // SAFETY: dw has 4 x 4 taps of in_c x out_c elements.
                         unsafe { tap.store(self.dw.wrapping_add((at * in_c + c) * out_c + column)) };
                     }
                 }
             }
+        }
+    }
+}
+
+/// Adds a range of the taps of all parts.
+struct AddParts {
+    partials: *const f32,
+    len: usize,
+    parts: usize,
+    range: Range<usize>,
+    dw: *mut f32,
+}
+
+impl Job for AddParts {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        for i in self.range.step_by(V::LANES) {
+            let mut sum = V::splat(0.0);
+            for part in 0..self.parts {
+                // SAFETY: each part has `len` elements, a multiple of vectors, and so has dw.
+                sum = sum.add(unsafe { V::load(self.partials.wrapping_add(part * self.len + i)) });
+            }
+            // SAFETY: see above.
+            unsafe { sum.store(self.dw.wrapping_add(i)) };
         }
     }
 }
