@@ -14,6 +14,9 @@ pub(crate) const KC: usize = 256;
 /// the part of the last vector that packing writes too much.
 pub(crate) const ROW_STRIDE: usize = KC + 16;
 
+/// Terms up to which a product is bound by its result.
+const FEW_TERMS: usize = 64;
+
 /// How a tile of A is packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TileLayout {
@@ -194,33 +197,36 @@ impl Job for Block<'_> {
     fn run<V: Simd>(self) {
         let mut sums = MaybeUninit::<[f32; LARGEST_TILE]>::uninit();
         let sums = sums.as_mut_ptr().cast::<f32>();
-        for (panel, column) in (0..self.columns).step_by(V::NR).enumerate() {
+        let (panels, tiles) = (self.columns.div_ceil(V::NR), self.rows.len().div_ceil(V::MR));
+        for i in 0..panels * tiles {
+            // With few terms, storing is what takes time: along the rows of the result.
+            let (panel, t) =
+                if self.kc <= FEW_TERMS { (i % panels, i / panels) } else { (i / tiles, i % tiles) };
+            let column = panel * V::NR;
             let b = self.b.wrapping_add(panel * self.panel_stride);
             let width = (self.columns - column).min(V::NR);
-            for t in 0..self.rows.len().div_ceil(V::MR) {
-                let (tile, a) = match self.layout {
-                    TileLayout::RowMajor => {
-                        let tile = even_tile(self.rows.len(), V::MR, t);
-                        (tile.clone(), self.a.wrapping_add(tile.start * ROW_STRIDE))
-                    }
-                    TileLayout::ColumnMajor => {
-                        let start = t * V::MR;
-                        let a = self.a.wrapping_add(start * self.kc);
-                        (start..self.rows.len().min(start + V::MR), a)
-                    }
-                    TileLayout::Whole { .. } => {
-                        let tile = even_tile(self.rows.len(), V::MR, t);
-                        (tile.clone(), self.a.wrapping_add(tile.start))
-                    }
-                    TileLayout::Windows { step, .. } => {
-                        let tile = even_tile(self.rows.len(), V::MR, t);
-                        (tile.clone(), self.a.wrapping_add(tile.start * step))
-                    }
-                };
-                let place = Place { rows: &self.rows[tile], column, width };
-                if !self.tile::<V>(a, b, place, sums) {
-                    self.finish_slowly::<V>(sums, place);
+            let (tile, a) = match self.layout {
+                TileLayout::RowMajor => {
+                    let tile = even_tile(self.rows.len(), V::MR, t);
+                    (tile.clone(), self.a.wrapping_add(tile.start * ROW_STRIDE))
                 }
+                TileLayout::ColumnMajor => {
+                    let start = t * V::MR;
+                    let a = self.a.wrapping_add(start * self.kc);
+                    (start..self.rows.len().min(start + V::MR), a)
+                }
+                TileLayout::Whole { .. } => {
+                    let tile = even_tile(self.rows.len(), V::MR, t);
+                    (tile.clone(), self.a.wrapping_add(tile.start))
+                }
+                TileLayout::Windows { step, .. } => {
+                    let tile = even_tile(self.rows.len(), V::MR, t);
+                    (tile.clone(), self.a.wrapping_add(tile.start * step))
+                }
+            };
+            let place = Place { rows: &self.rows[tile], column, width };
+            if !self.tile::<V>(a, b, place, sums) {
+                self.finish_slowly::<V>(sums, place);
             }
         }
     }

@@ -73,16 +73,7 @@ impl Left {
         target: *mut f32,
     ) {
         match self {
-            Left::RowMajor { stride } => {
-                for (i, row) in rows.enumerate() {
-                    // SAFETY: the caller vouches for the row and for ROW_STRIDE elements per packed row.
-                    unsafe {
-                        source
-                            .add(row * stride + ks.start)
-                            .copy_to_nonoverlapping(target.add(i * ROW_STRIDE), ks.len());
-                    }
-                }
-            }
+            Left::RowMajor { stride } => isa.run(PackRows { source, stride: *stride, rows, ks, target }),
             Left::ColumnMajor { stride } => {
                 isa.run(PackColumns { source, stride: *stride, rows, ks, target });
             }
@@ -90,6 +81,32 @@ impl Left {
             Left::WindowsTransposed(windows) => {
                 isa.run(PackWindowsTransposed { source, windows, rows, ks, target });
             }
+        }
+    }
+}
+
+struct PackRows {
+    source: *const f32,
+    stride: usize,
+    rows: Range<usize>,
+    ks: Range<usize>,
+    target: *mut f32,
+}
+
+impl Job for PackRows {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        for (i, row) in self.rows.enumerate() {
+            let source = self.source.wrapping_add(row * self.stride + self.ks.start);
+            let target = self.target.wrapping_add(i * ROW_STRIDE);
+            let ahead = source.wrapping_add(AHEAD * self.stride);
+            for line in (0..self.ks.len()).step_by(LINE) {
+                V::prefetch(ahead.wrapping_add(line));
+            }
+            // SAFETY: Left::pack's contract: the row has these ks, the packed row ROW_STRIDE elements.
+            unsafe { source.copy_to_nonoverlapping(target, self.ks.len()) };
         }
     }
 }
@@ -399,6 +416,13 @@ impl Right {
     }
 }
 
+/// Rows of a matrix that are fetched ahead of the one that is packed: neighbours lie on different pages, where no
+/// processor expects them.
+const AHEAD: usize = 8;
+
+/// Elements of a cache line.
+const LINE: usize = 16;
+
 struct PackRight<'a> {
     right: &'a Right,
     source: *const f32,
@@ -412,29 +436,37 @@ impl Job for PackRight<'_> {
 
     #[inline(always)]
     fn run<V: Simd>(self) {
+        if let Right::RowMajor { stride } = self.right {
+            // Row by row, so that memory is read as it lies.
+            for (n, k) in self.ks.clone().enumerate() {
+                let row = self.source.wrapping_add(k * stride);
+                let ahead = row.wrapping_add(AHEAD * stride);
+                for (panel, column) in self.columns.clone().step_by(V::NR).enumerate() {
+                    let target = self.target.wrapping_add((panel * self.ks.len() + n) * V::NR);
+                    let width = (self.columns.end - column).min(V::NR);
+                    for line in (0..V::NR).step_by(LINE) {
+                        V::prefetch(ahead.wrapping_add(column + line));
+                    }
+                    // SAFETY: Right::pack's contract; NR is a multiple of the vector.
+                    unsafe { copy_lanes::<V>(row.wrapping_add(column), 0, width, V::NR, target) };
+                }
+            }
+            return;
+        }
         for (panel, column) in self.columns.clone().step_by(V::NR).enumerate() {
             let target = self.target.wrapping_add(panel * self.ks.len() * V::NR);
             let width = (self.columns.end - column).min(V::NR);
-            match self.right {
-                Right::RowMajor { stride } => {
-                    for (n, k) in self.ks.clone().enumerate() {
-                        let source = self.source.wrapping_add(k * stride + column);
-                        // SAFETY: Right::pack's contract; NR is a multiple of the vector.
-                        unsafe { copy_lanes::<V>(source, 0, width, V::NR, target.wrapping_add(n * V::NR)) };
+            if let Right::ColumnMajor { segments, len, stride } = self.right {
+                let mut n = 0;
+                while n < self.ks.len() {
+                    let k = self.ks.start + n;
+                    let count = (len - k % len).min(self.ks.len() - n);
+                    let source = self.source.wrapping_add(segments[k / len] + k % len + column * stride);
+                    // SAFETY: Right::pack's contract; `count` ks lie in one segment.
+                    unsafe {
+                        transpose::<V>(source, *stride, width, count, target.wrapping_add(n * V::NR));
                     }
-                }
-                Right::ColumnMajor { segments, len, stride } => {
-                    let mut n = 0;
-                    while n < self.ks.len() {
-                        let k = self.ks.start + n;
-                        let count = (len - k % len).min(self.ks.len() - n);
-                        let source = self.source.wrapping_add(segments[k / len] + k % len + column * stride);
-                        // SAFETY: Right::pack's contract; `count` ks lie in one segment.
-                        unsafe {
-                            transpose::<V>(source, *stride, width, count, target.wrapping_add(n * V::NR));
-                        }
-                        n += count;
-                    }
+                    n += count;
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! matmul and the three maps of a convolution, with their epilogues, as products.
 
-use crate::context::{Context, Workspace};
+use crate::context::{Context, Shared, Workspace};
 use crate::conv;
 use crate::gemm::microkernel::{Activation, Epilogue};
 use crate::gemm::pack::{Left, Right};
-use crate::gemm::{Gemm, Operands, Product, Target};
+use crate::gemm::{Gemm, Operands, Product, Sizes, Target};
 use crate::isa::Isa;
-use crate::kernel::{Kernel, Tensors};
+use crate::kernel::{Kernel, Tensors, in_chunks};
+use crate::simd::{Job, Simd};
 use gannet_tensor::{Instruction, ops};
 
 struct Products {
@@ -34,9 +35,108 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
     } else {
         return None;
     };
+    let turned = if stats_groups == 0 { turned(isa, &products) } else { None };
+    if let Some(product) = turned {
+        let rows = products[0].rows;
+        let gemm = Gemm::new(isa, vec![product], rows, 0);
+        let workspace = gemm.workspace(isa);
+        return Some(Box::new(Turned { gemm, workspace, rows, columns, epilogue }));
+    }
     let gemm = Gemm::new(isa, products, columns, stats_groups);
     let workspace = gemm.workspace(isa);
     Some(Box::new(Products { gemm, workspace, epilogue }))
+}
+
+/// C^T = B^T^T A^T for few rows and a large B^T that lies row by row: what would be the right operand is then read
+/// as it lies, and the small one is transposed.
+fn turned(isa: Isa, products: &[Product]) -> Option<Product> {
+    let [product] = products else { return None };
+    let (
+        Left::RowMajor { .. },
+        Right::ColumnMajor { segments, stride, .. },
+        Target::Rows { stride: columns },
+    ) = (&product.left, &product.right, &product.target)
+    else {
+        return None;
+    };
+    let few = product.rows <= 2 * isa.run(Sizes).1 && 8 * product.rows <= *columns;
+    (few && segments.len() == 1).then(|| Product {
+        rows: *columns,
+        k: product.k,
+        left: Left::RowMajor { stride: *stride },
+        right: Right::transposed(product.k),
+        target: Target::Rows { stride: product.rows },
+    })
+}
+
+/// See [`turned`].
+struct Turned {
+    gemm: Gemm,
+    /// What the product needs; its result comes after that.
+    workspace: Workspace,
+    rows: usize,
+    columns: usize,
+    epilogue: Option<ops::Epilogue>,
+}
+
+impl Kernel for Turned {
+    fn workspace(&self) -> Workspace {
+        let before = self.workspace.shared.next_multiple_of(16);
+        Workspace { shared: before + self.rows * self.columns, own: self.workspace.own }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let turned = context.shared().at(self.workspace.shared.next_multiple_of(16));
+        let operands = Operands {
+            a: tensors.input(1),
+            b: tensors.input(0),
+            c: turned,
+            epilogue: Epilogue::NONE,
+            stats: std::ptr::null_mut(),
+        };
+        // SAFETY: the product was prepared for these shapes; the workspace has room for its result.
+        unsafe { self.gemm.run(context, operands) };
+        let epilogue = resolve(self.epilogue, &tensors);
+        let (turned, y, epilogue) = (Shared(turned), Shared(tensors.output), &epilogue);
+        in_chunks(context, self.columns, 256, |range| {
+            let (turned, y) = (turned.at(0), y.at(0));
+            context.isa.run(TurnBack { turned, y, rows: self.rows, columns: self.columns, range, epilogue });
+        });
+    }
+}
+
+/// y[row, column] = epilogue(turned[column, row]) for a range of columns.
+struct TurnBack<'a> {
+    turned: *const f32,
+    y: *mut f32,
+    rows: usize,
+    columns: usize,
+    range: std::ops::Range<usize>,
+    epilogue: &'a Epilogue,
+}
+
+impl Job for TurnBack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Simd>(self) {
+        for column in self.range.clone().step_by(V::LANES) {
+            let lanes = V::LANES.min(self.range.end - column);
+            for row in 0..self.rows {
+                let mut sums = [0.0; 16];
+                for (lane, sum) in sums.iter_mut().enumerate().take(lanes) {
+                    // SAFETY: both have rows x columns elements.
+                    *sum = unsafe { *self.turned.wrapping_add((column + lane) * self.rows + row) };
+                }
+                let p = self.y.wrapping_add(row * self.columns + column);
+                // SAFETY: see above; a vector has at most 16 lanes; the epilogue belongs to y.
+                unsafe {
+                    let sum = V::load_first(sums.as_ptr(), lanes);
+                    self.epilogue.apply(sum, column, p, lanes).store_first(p, lanes);
+                }
+            }
+        }
+    }
 }
 
 fn matmul(instruction: &Instruction, op: &ops::MatMul) -> Product {
