@@ -600,16 +600,42 @@ impl<'t> Placement<'t> {
             };
             let variable = self.variable_base(target);
             if direct && fills_base {
-                let (base, _) = self.place_of(value);
-                for place in self.place.iter_mut().flatten() {
-                    if place.0 == base {
-                        place.0 = variable;
-                    }
+                self.move_base(self.place_of(value).0, variable);
+                let mut last = value;
+                while let Some(earlier) = self.earlier_value(target, last) {
+                    self.move_base(self.place_of(earlier).0, variable);
+                    last = earlier;
                 }
             } else {
                 self.copies.push((value, target));
             }
         }
+    }
+
+    fn move_base(&mut self, from: usize, to: usize) {
+        for place in self.place.iter_mut().flatten() {
+            if place.0 == from {
+                place.0 = to;
+            }
+        }
+    }
+
+    /// What `value`, which lies in the memory of the variable `target`, is an update in place of, if that may lie
+    /// there too: a variable may be updated more than once in a run.
+    fn earlier_value(&self, target: NodeId, value: NodeId) -> Option<NodeId> {
+        let (op, inputs) = self.operation(value)?;
+        let earlier = inputs[op.in_place()?];
+        let base = self.place_of(earlier).0;
+        let spec = &self.bases[base];
+        let alone = self.fresh[earlier.0]
+            && spec.kind == BufferKind::Temporary
+            && spec.elements == self.node(earlier).shape.len()
+            && spec.elements == self.node(target).shape.len()
+            && !spec.dedicated;
+        let read_once = inputs.iter().filter(|i| self.place_of(**i).0 == base).count() == 1;
+        let dead = self.last_read(earlier) == self.position[value.0];
+        let unused = self.position[target.0].is_none() || self.may_overwrite(target, earlier);
+        (alone && read_once && dead && unused).then_some(earlier)
     }
 
     /// The base of a variable, also of one that is only assigned to.
