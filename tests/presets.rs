@@ -41,9 +41,11 @@ fn narrow(name: &str) -> GanConfig {
             ("[4, 4, 256]", "[4, 4, 4]"),
             ("filters = 256", "filters = 4"),
             ("filters = 128", "filters = 4"),
+            ("filters = 96", "filters = 4"),
             ("filters = 64", "filters = 4"),
             ("filters = 48", "filters = 4"),
             ("filters = 32,", "filters = 3,"),
+            ("filters = 16,", "filters = 3,"),
         ] {
             line = line.replace(from, to);
         }
@@ -122,7 +124,9 @@ fn train<B: Backend>(
         .collect();
     let labels = gan.classes().map(|_| vec![3; 2]);
     let images = gan.generate(&gan.latents(2, 1), labels.as_deref()).unwrap();
-    assert!(images.iter().all(|x| x.to_f64().abs() <= 1.0));
+    // All generators but that of r3gan end in a tanh.
+    let largest = if gan.config().name == "r3gan" { f64::MAX } else { 1.0 };
+    assert!(images.iter().all(|x| x.to_f64().abs() <= largest));
     (losses, passed)
 }
 

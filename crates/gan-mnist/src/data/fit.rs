@@ -177,7 +177,7 @@ mod tests {
     fn conditional_presets_take_the_classes_of_the_images() {
         let config = presets::get("cdcgan").unwrap();
         let (generator, _) = models(&fit_classes(config, &data(28, 1, Some(3))).unwrap()).unwrap();
-        assert_eq!(generator.classes(), Some(3 * 8), "three classes of eight parts");
+        assert_eq!(generator.classes(), Some(3 * 16), "three classes of sixteen parts");
         let config = presets::get("dcgan").unwrap();
         assert_eq!(models(&fit_classes(config, &data(28, 1, Some(3))).unwrap()).unwrap().0.classes(), None);
     }

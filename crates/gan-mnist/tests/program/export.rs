@@ -130,12 +130,12 @@ fn weights_are_turned_into_pytorchs_layouts() {
         let ours = tensor(&ours, &format!("ema/generator/3.batch_norm/{ours_name}"));
         assert_eq!(tensor(&generator, &format!("batch_norm_3.{name}")), ours, "{name}");
     }
-    let table = tensor(&ours, "discriminator/6.projection/embeddings");
-    assert_eq!(tensor(&discriminator, "projection_6_embeddings.weight"), table);
+    let table = tensor(&ours, "discriminator/9.projection/embeddings");
+    assert_eq!(tensor(&discriminator, "projection_9_embeddings.weight"), table);
     let class = fs::read_to_string(folder.path().join("generator.py")).unwrap();
     for line in [
-        "x = torch.cat([x, 2.0 * F.one_hot(labels, 80).to(x.dtype)], 1)",
-        "self.dense_1 = nn.Linear(144, 6272, bias=False)",
+        "x = torch.cat([x, 2.0 * F.one_hot(labels, 160).to(x.dtype)], 1)",
+        "self.dense_1 = nn.Linear(224, 6272, bias=False)",
         "x = x.reshape(-1, 7, 7, 128)",
         "x = x.permute(0, 3, 1, 2)",
         "self.batch_norm_3 = nn.BatchNorm2d(128, eps=0.001, momentum=0.01)",

@@ -108,7 +108,7 @@ fn wrong_model_files_are_refused_with_line_key_and_what_would_fit() {
     // Models for other images or classes than the data has.
     fs::write(folder.path().join("large.toml"), presets::text("cdcgan-32").unwrap()).unwrap();
     refuse("train --model large.toml --steps 1", 1, &["32x32x3", "mnist has 28x28", "--image-size 32"]);
-    fs::write(folder.path().join("five.toml"), good.replace("classes = 80", "classes = 40")).unwrap();
+    fs::write(folder.path().join("five.toml"), good.replace("classes = 160", "classes = 80")).unwrap();
     refuse("train --model five.toml --steps 1", 1, &["5 classes", "10"]);
     assert!(!folder.path().join("runs").exists());
 }
