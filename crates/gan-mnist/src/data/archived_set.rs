@@ -1,7 +1,7 @@
 //! Sets that are published as one archive, which is fetched into the cache folder when one is first asked for.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +10,7 @@ use flate2::read::GzDecoder;
 use super::cached_set::cache_folder;
 use super::data_set::{Split, Stored};
 use super::download::Published;
-use super::zip::Zip;
-use super::{Images, LabelledImages, Scratch, cifar, idx_files, tar};
+use super::{Images, LabelledImages, Scratch, cifar, idx_files};
 use crate::error::{Error, Result};
 use crate::files::PendingFile;
 use crate::output::note;
@@ -145,34 +144,35 @@ impl ArchivedSet {
     fn unpack(&self, folder: &Path) -> Result<()> {
         let path = folder.join(self.archive.name);
         let name = path.display().to_string();
-        let file = File::open(&path).map_err(|e| Error::cannot_read(&path, &e))?;
+        let file = BufReader::new(File::open(&path).map_err(|e| Error::cannot_read(&path, &e))?);
+        let damaged = |e: &dyn std::fmt::Display| Error::failure(format!("{name}: cannot be unpacked: {e}"));
+        let inner_name = |file: &str| format!("{}/{file}", self.inside);
+        let missing = |file: &str| Error::failure(format!("{name}: has no file {}", inner_name(file)));
         let wanted = || self.train.iter().chain(self.test).copied();
         match self.packing {
             Packing::TarGz => {
                 let mut left: Vec<&str> = wanted().collect();
-                tar::each_file(&name, GzDecoder::new(BufReader::new(file)), |inner, contents| {
-                    let Some(at) = left.iter().position(|name| inner == format!("{}/{name}", self.inside))
-                    else {
-                        return Ok(());
+                let mut archive = tar::Archive::new(GzDecoder::new(file));
+                for entry in archive.entries().map_err(|e| damaged(&e))? {
+                    let mut entry = entry.map_err(|e| damaged(&e))?;
+                    let inner = entry.path_bytes();
+                    let Some(at) = left.iter().position(|file| *inner == *inner_name(file).as_bytes()) else {
+                        continue;
                     };
-                    let mut pending = PendingFile::create(&folder.join(left.swap_remove(at)))?;
-                    io::copy(contents, &mut pending)
-                        .map_err(|e| Error::failure(format!("cannot unpack {inner} of {name}: {e}")))?;
-                    pending.finish()
-                })?;
-                match left.first() {
-                    Some(missing) => {
-                        Err(Error::failure(format!("{name}: has no file {}/{missing}", self.inside)))
-                    }
-                    None => Ok(()),
+                    let (file, size) = (left.swap_remove(at), entry.size());
+                    put(&mut entry, size, &folder.join(file), &|e| damaged(&format!("{file}: {e}")))?;
                 }
+                left.first().map_or(Ok(()), |file| Err(missing(file)))
             }
             Packing::Zip => {
-                let mut zip = Zip::open(&name, BufReader::new(file))?;
-                wanted().try_for_each(|wanted| {
-                    let mut pending = PendingFile::create(&folder.join(wanted))?;
-                    zip.copy(&format!("{}/{wanted}", self.inside), &mut pending)?;
-                    pending.finish()
+                let mut archive = zip::ZipArchive::new(file).map_err(|e| damaged(&e))?;
+                wanted().try_for_each(|file| {
+                    let mut entry = match archive.by_name(&inner_name(file)) {
+                        Err(zip::result::ZipError::FileNotFound) => return Err(missing(file)),
+                        entry => entry.map_err(|e| damaged(&format!("{file}: {e}")))?,
+                    };
+                    let size = entry.size();
+                    put(&mut entry, size, &folder.join(file), &|e| damaged(&format!("{file}: {e}")))
                 })
             }
         }
@@ -201,6 +201,23 @@ impl ArchivedSet {
     }
 }
 
+/// Writes `contents`, which should be `size` bytes, to `target`: whole or not at all.
+fn put(
+    contents: &mut impl Read,
+    size: u64,
+    target: &Path,
+    failed: &dyn Fn(&dyn std::fmt::Display) -> Error,
+) -> Result<()> {
+    let mut pending = PendingFile::create(target)?;
+    // One byte more than it should have shows that there are more.
+    let copied =
+        io::copy(&mut contents.take(size.saturating_add(1)), &mut pending).map_err(|e| failed(&e))?;
+    if copied != size {
+        return Err(failed(&format!("{copied} bytes instead of {size}")));
+    }
+    pending.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -208,7 +225,6 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::super::download::tests::serve_once;
-    use super::super::{tar, zip};
     use super::*;
 
     /// Batches of CIFAR-10 with two images of each class in five files, and one of each in the last.
@@ -232,6 +248,31 @@ mod tests {
             of_each: (2, 1),
             ..CIFAR10
         }
+    }
+
+    /// A tar archive of these files; a name that ends in / is a folder.
+    fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, contents) in files {
+            let mut header = tar::Header::new_ustar();
+            let folder = name.ends_with('/');
+            header.set_entry_type(if folder { tar::EntryType::Directory } else { tar::EntryType::Regular });
+            header.set_size(contents.len() as u64);
+            archive.append_data(&mut header, name, *contents).unwrap();
+        }
+        archive.into_inner().unwrap()
+    }
+
+    /// A zip archive of these files, every second one stored.
+    fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let methods = [zip::CompressionMethod::Deflated, zip::CompressionMethod::Stored];
+        for ((name, contents), method) in files.iter().zip(methods.into_iter().cycle()) {
+            let options = zip::write::SimpleFileOptions::default().compression_method(method);
+            archive.start_file(*name, options).unwrap();
+            archive.write_all(contents).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
     }
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
@@ -275,7 +316,7 @@ mod tests {
         let files = batches();
         let others: [(&str, &[u8]); 2] =
             [("cifar-10-batches-bin/", b""), ("cifar-10-batches-bin/readme.html", b"<html>")];
-        let archive = packed(&tar::tests::archive(&[&others[..], &as_files(&files)].concat()));
+        let archive = packed(&tarred(&[&others[..], &as_files(&files)].concat()));
         let (url, server) = serve_once(archive.clone());
         let set = small_cifar(&url, &archive);
         let train = set.open_in(folder.path(), Split::Train).unwrap();
@@ -300,7 +341,7 @@ mod tests {
     #[test]
     fn files_put_there_by_hand_are_taken_where_they_are() {
         let files = batches();
-        let archive = packed(&tar::tests::archive(&as_files(&files)));
+        let archive = packed(&tarred(&as_files(&files)));
         let set = small_cifar("http://127.0.0.1:9/", &archive);
         // The archive itself, which stays; then what unpacking it by hand makes.
         let folder = tempfile::tempdir().unwrap();
@@ -338,7 +379,7 @@ mod tests {
     fn an_archive_without_the_files_leaves_none() {
         let mut files = batches();
         files.remove(2);
-        let archive = packed(&tar::tests::archive(&as_files(&files)));
+        let archive = packed(&tarred(&as_files(&files)));
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("cifar-10-binary.tar.gz");
         fs::write(&at, &archive).unwrap();
@@ -374,7 +415,7 @@ mod tests {
             files.push((format!("gzip/emnist-digits-{part}-labels-idx1-ubyte.gz"), idx(&[10], &labels)));
         }
         files.push(("gzip/emnist-letters-mapping.txt".into(), b"1 65 97".to_vec()));
-        let archive = zip::tests::archive(&as_files(&files));
+        let archive = zipped(&as_files(&files));
         let (url, server) = serve_once(archive.clone());
         let small = small_cifar(&url, &archive);
         let archive = Published { name: "gzip.zip", ..small.archive };

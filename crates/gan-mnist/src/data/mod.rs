@@ -21,8 +21,6 @@ pub mod mnist;
 mod positioned;
 mod resized;
 mod shuffle;
-mod tar;
-mod zip;
 
 pub use args::{DataArgs, NamedSet};
 pub use batches::Batches;
