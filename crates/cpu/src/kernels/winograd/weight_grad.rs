@@ -21,7 +21,7 @@ const TILES: usize = 128;
 
 /// Tiles of a part at least, and the most parts.
 const LEAST_TILES: usize = 64;
-const MOST_PARTS: usize = 4;
+const MOST_PARTS: usize = 2;
 
 /// Phases of a cell.
 const PHASES: usize = 4;
