@@ -132,8 +132,7 @@ impl WeightGrad {
 impl Kernel for WeightGrad {
     fn workspace(&self) -> Workspace {
         let own = POINTS * (self.window_stride() + self.cotangent_stride() + self.sum_stride());
-        let shared = if self.parts.len() > 1 { self.parts.len() * self.len() } else { 0 };
-        Workspace { shared, own }
+        Workspace { shared: (self.parts.len() - 1) * self.len(), own }
     }
 
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
@@ -143,7 +142,7 @@ impl Kernel for WeightGrad {
             let (part, phase, own) = (i / PHASES, i % PHASES, context.own(worker));
             self.sum(isa, tensors, phase, self.parts[part].clone(), own);
             let sums = own.wrapping_add(POINTS * (self.window_stride() + self.cotangent_stride()));
-            let dw = if parts > 1 { partials.at(part * self.len()) } else { tensors.output };
+            let dw = if part > 0 { partials.at((part - 1) * self.len()) } else { tensors.output };
             isa.run(TransformSums { kernel: self, phase, sums, dw });
         });
         if parts == 1 {
@@ -152,7 +151,13 @@ impl Kernel for WeightGrad {
         let dw = Shared(tensors.output);
         context.threads.run(self.len().div_ceil(CHUNK), &|_, i| {
             let range = i * CHUNK..self.len().min((i + 1) * CHUNK);
-            isa.run(AddParts { partials: partials.at(0), len: self.len(), parts, range, dw: dw.at(0) });
+            isa.run(AddParts {
+                partials: partials.at(0),
+                len: self.len(),
+                count: parts - 1,
+                range,
+                dw: dw.at(0),
+            });
         });
     }
 }
@@ -191,11 +196,11 @@ impl Job for TransformSums<'_> {
     }
 }
 
-/// Adds a range of the taps of all parts.
+/// Adds a range of the taps of the other parts to those of the first.
 struct AddParts {
     partials: *const f32,
     len: usize,
-    parts: usize,
+    count: usize,
     range: Range<usize>,
     dw: *mut f32,
 }
@@ -206,9 +211,10 @@ impl Job for AddParts {
     #[inline(always)]
     fn run<V: Simd>(self) {
         for i in self.range.step_by(V::LANES) {
-            let mut sum = V::splat(0.0);
-            for part in 0..self.parts {
-                // SAFETY: each part has `len` elements, a multiple of vectors, and so has dw.
+            // SAFETY, for all: each part has `len` elements, a multiple of vectors, and so has dw.
+            let mut sum = unsafe { V::load(self.dw.wrapping_add(i)) };
+            for part in 0..self.count {
+                // SAFETY: see above.
                 sum = sum.add(unsafe { V::load(self.partials.wrapping_add(part * self.len + i)) });
             }
             // SAFETY: see above.
