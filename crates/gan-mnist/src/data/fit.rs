@@ -140,10 +140,11 @@ mod tests {
     fn the_classes_of_a_preset_become_those_of_the_data_and_keep_their_parts() {
         let config = presets::get("cdcgan").unwrap();
         let told = |config: &GanConfig| models(config).unwrap().0.classes();
-        assert_eq!((config.parts, told(&config)), (8, Some(80)));
+        let parts = config.parts;
+        assert!(parts > 1 && told(&config) == Some(10 * parts), "{parts}");
         let same = fit_classes(config.clone(), &data(28, 1, Some(10))).unwrap();
         assert_eq!(same.to_toml().unwrap(), config.to_toml().unwrap());
-        assert_eq!(told(&fit_classes(config, &data(28, 1, Some(7))).unwrap()), Some(56));
+        assert_eq!(told(&fit_classes(config, &data(28, 1, Some(7))).unwrap()), Some(7 * parts));
         // Parts of a whole set are no classes.
         let clustered = presets::get("clustered").unwrap();
         let parts = clustered.parts;
