@@ -12,7 +12,7 @@
 #axis op tanh = tanh_f32(x)
 #axis op sigmoid = sigmoid_f32(x)
 #axis op softplus = softplus_f32(x)
-#axis op fused_sigmoid_affine = fma(sigmoid_f32(x), params.alpha, params.beta)
+#axis op fused_sigmoid_affine = sigmoid_affine(x, params.alpha, params.beta)
 #axis place plain
 #axis place in_place
 #name {op} {place}

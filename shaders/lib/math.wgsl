@@ -70,6 +70,13 @@ fn sigmoid_f32(x: f32) -> f32 {
     return select(1.0, e, x < 0.0) / (1.0 + e);
 }
 
+// scale sigmoid(x) + shift. For positive x from 1 - sigmoid(x) = sigmoid(-x), which keeps its digits when the sigmoid
+// is nearly 1 and shift is -scale.
+fn sigmoid_affine(x: f32, scale: f32, shift: f32) -> f32 {
+    let s = sigmoid_f32(-abs(x));
+    return select(fma(s, scale, shift), fma(-s, scale, scale + shift), x > 0.0);
+}
+
 fn softplus_f32(x: f32) -> f32 {
     return max(x, 0.0) + log_1p(exp_f32(-abs(x)));
 }

@@ -246,6 +246,21 @@ fn statistics_of_numbers_far_from_zero_keep_their_digits() {
 }
 
 #[test]
+fn the_gradient_of_a_confident_discriminator_keeps_its_digits() {
+    let Some(gpu) = device(false) else { return };
+    let graph = Graph::new();
+    let op = ops::FusedSigmoidAffine { scale: 0.25, shift: -0.25 };
+    let y = node(op, &[graph.input("x", [60])]);
+    let found =
+        evaluate(gpu, &[("y".into(), y)], true, |_| (0..60).map(f64::from).collect()).expect("values");
+    for (x, found) in found[0].iter().enumerate() {
+        let expected = -0.25 / (1.0 + (x as f64).exp());
+        let bound = f64::from(f32::EPSILON) * (x as f64 + 4.0) * expected.abs();
+        assert!((found - expected).abs() <= bound, "{found} for {expected} at {x}");
+    }
+}
+
+#[test]
 fn softmax_finds_the_largest_wherever_it_is() {
     let Some(gpu) = device(false) else { return };
     let classes = 70;
