@@ -211,7 +211,7 @@ impl Job for AddParts {
     #[inline(always)]
     fn run<V: Simd>(self) {
         for i in self.range.step_by(V::LANES) {
-            // SAFETY, for all: each part has `len` elements, a multiple of vectors, and so has dw.
+            // SAFETY: each part has `len` elements, a multiple of vectors, and so has dw.
             let mut sum = unsafe { V::load(self.dw.wrapping_add(i)) };
             for part in 0..self.count {
                 // SAFETY: see above.
