@@ -11,6 +11,7 @@ mod aligned;
 mod backend;
 mod context;
 mod conv;
+mod distances;
 mod gemm;
 mod isa;
 mod kernel;
@@ -23,4 +24,5 @@ mod strided;
 mod threads;
 
 pub use backend::{Cpu, Executable, Storage, Timing};
+pub use distances::squared_distances;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};

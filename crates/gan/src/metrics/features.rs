@@ -49,6 +49,11 @@ impl Features {
         &self.values[index * self.dim..][..self.dim]
     }
 
+    /// Neighbouring rows, one after another.
+    pub(crate) fn range(&self, rows: std::ops::Range<usize>) -> &[f32] {
+        &self.values[rows.start * self.dim..rows.end * self.dim]
+    }
+
     /// The rows, in order.
     pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
         self.values.chunks_exact(self.dim)
