@@ -431,42 +431,51 @@ struct PackRight<'a> {
     target: *mut f32,
 }
 
+impl PackRight<'_> {
+    /// Each panel: its number, its first column, and its columns.
+    #[inline(always)]
+    fn panels<V: Simd>(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let end = self.columns.end;
+        let panels = self.columns.clone().step_by(V::NR).enumerate();
+        panels.map(move |(panel, column)| (panel, column, (end - column).min(V::NR)))
+    }
+}
+
 impl Job for PackRight<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Simd>(self) {
-        if let Right::RowMajor { stride } = self.right {
+        match self.right {
             // Row by row, so that memory is read as it lies.
-            for (n, k) in self.ks.clone().enumerate() {
-                let row = self.source.wrapping_add(k * stride);
-                let ahead = row.wrapping_add(AHEAD * stride);
-                for (panel, column) in self.columns.clone().step_by(V::NR).enumerate() {
-                    let target = self.target.wrapping_add((panel * self.ks.len() + n) * V::NR);
-                    let width = (self.columns.end - column).min(V::NR);
-                    for line in (0..V::NR).step_by(LINE) {
-                        V::prefetch(ahead.wrapping_add(column + line));
+            Right::RowMajor { stride } => {
+                for (n, k) in self.ks.clone().enumerate() {
+                    let row = self.source.wrapping_add(k * stride);
+                    let ahead = row.wrapping_add(AHEAD * stride);
+                    for (panel, column, width) in self.panels::<V>() {
+                        let target = self.target.wrapping_add((panel * self.ks.len() + n) * V::NR);
+                        for line in (0..V::NR).step_by(LINE) {
+                            V::prefetch(ahead.wrapping_add(column + line));
+                        }
+                        // SAFETY: Right::pack's contract; NR is a multiple of the vector.
+                        unsafe { copy_lanes::<V>(row.wrapping_add(column), 0, width, V::NR, target) };
                     }
-                    // SAFETY: Right::pack's contract; NR is a multiple of the vector.
-                    unsafe { copy_lanes::<V>(row.wrapping_add(column), 0, width, V::NR, target) };
                 }
             }
-            return;
-        }
-        for (panel, column) in self.columns.clone().step_by(V::NR).enumerate() {
-            let target = self.target.wrapping_add(panel * self.ks.len() * V::NR);
-            let width = (self.columns.end - column).min(V::NR);
-            if let Right::ColumnMajor { segments, len, stride } = self.right {
-                let mut n = 0;
-                while n < self.ks.len() {
-                    let k = self.ks.start + n;
-                    let count = (len - k % len).min(self.ks.len() - n);
-                    let source = self.source.wrapping_add(segments[k / len] + k % len + column * stride);
-                    // SAFETY: Right::pack's contract; `count` ks lie in one segment.
-                    unsafe {
-                        transpose::<V>(source, *stride, width, count, target.wrapping_add(n * V::NR));
+            Right::ColumnMajor { segments, len, stride } => {
+                for (panel, column, width) in self.panels::<V>() {
+                    let target = self.target.wrapping_add(panel * self.ks.len() * V::NR);
+                    let mut n = 0;
+                    while n < self.ks.len() {
+                        let k = self.ks.start + n;
+                        let count = (len - k % len).min(self.ks.len() - n);
+                        let source = self.source.wrapping_add(segments[k / len] + k % len + column * stride);
+                        // SAFETY: Right::pack's contract; `count` ks lie in one segment.
+                        unsafe {
+                            transpose::<V>(source, *stride, width, count, target.wrapping_add(n * V::NR));
+                        }
+                        n += count;
                     }
-                    n += count;
                 }
             }
         }

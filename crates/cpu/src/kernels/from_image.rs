@@ -2,16 +2,16 @@
 //! what packing costs: the microkernel reads the windows where they lie, in a copy of the image with its
 //! padding.
 
+use super::add_parts::add_parts;
 use super::product::resolve;
-use crate::context::{Context, Shared, Workspace};
+use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Epilogue, TileLayout, rank_one_update, steps};
+use crate::gemm::microkernel::{Block, Epilogue, TileLayout, rank_one_update};
 use crate::gemm::pack::Right;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
-use std::ops::Range;
 
 /// Elements of a window up to which this way is taken.
 const MOST_ELEMENTS: usize = 64;
@@ -33,7 +33,9 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
     let (mr, nr) = isa.run(Sizes);
     let fits = |g: &Conv2dGeometry| fits(g, mr, nr);
     if let Some(op) = op.downcast::<ops::Conv2dWeightGrad>() {
-        return fits(&op.geometry).then(|| -> Box<dyn Kernel> { Box::new(WeightGrad { g: op.geometry }) });
+        // The first part of the images is what the result begins with.
+        let fits = fits(&op.geometry) && op.geometry.batch > 0;
+        return fits.then(|| -> Box<dyn Kernel> { Box::new(WeightGrad { g: op.geometry }) });
     }
     let (g, epilogue) = if let Some(op) = op.downcast::<ops::Conv2d>() {
         (op.geometry, None)
@@ -140,7 +142,7 @@ impl WeightGrad {
 
 impl Kernel for WeightGrad {
     fn workspace(&self) -> Workspace {
-        Workspace { shared: self.g.batch.div_ceil(IMAGES) * self.len(), own: padded(&self.g).1 }
+        Workspace { shared: (self.g.batch.div_ceil(IMAGES) - 1) * self.len(), own: padded(&self.g).1 }
     }
 
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
@@ -148,7 +150,9 @@ impl Kernel for WeightGrad {
         let partials = context.shared();
         let parts = g.batch.div_ceil(IMAGES);
         context.threads.run(parts, &|worker, part| {
-            let (own, sums) = (context.own(worker), partials.at(part * len));
+            let own = context.own(worker);
+            // The first part goes straight to the result.
+            let sums = if part > 0 { partials.at((part - 1) * len) } else { tensors.output };
             let first = part * IMAGES;
             for image in first..g.batch.min(first + IMAGES) {
                 // SAFETY: Kernel::run's contract; the workspace holds a padded image.
@@ -157,13 +161,8 @@ impl Kernel for WeightGrad {
                 isa.run(AddImage { g, padded: own, dy, sums, accumulate: image > first });
             }
         });
-        // Element by element, in the order of the parts.
-        let dw = Shared(tensors.output);
-        const CHUNK: usize = 1024;
-        context.threads.run(len.div_ceil(CHUNK), &|_, i| {
-            let range = i * CHUNK..len.min((i + 1) * CHUNK);
-            isa.run(AddParts { partials: partials.at(0), len, parts, range, dw: dw.at(0) });
-        });
+        // SAFETY: dw has the elements of one part, the workspace those of the others.
+        unsafe { add_parts(context, tensors.output, partials.at(0), parts - 1, len) };
     }
 }
 
@@ -250,33 +249,6 @@ impl AddImage<'_> {
                     }
                 }
             }
-        }
-    }
-}
-
-struct AddParts {
-    partials: *const f32,
-    len: usize,
-    parts: usize,
-    range: Range<usize>,
-    dw: *mut f32,
-}
-
-impl Job for AddParts {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Simd>(self) {
-        for i in steps(self.range.len(), V::LANES) {
-            let (i, lanes) = (self.range.start + i.start, i.len());
-            let mut sum = V::splat(0.0);
-            for part in 0..self.parts {
-                // SAFETY: each part has `len` elements.
-                sum =
-                    sum.add(unsafe { V::load_first(self.partials.wrapping_add(part * self.len + i), lanes) });
-            }
-            // SAFETY: dw has `len` elements.
-            unsafe { sum.store_first(self.dw.wrapping_add(i), lanes) };
         }
     }
 }

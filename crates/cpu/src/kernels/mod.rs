@@ -1,6 +1,7 @@
 //! The kernels of the operations, and the choice among them.
 
 mod adam;
+mod add_parts;
 mod batch_norm;
 mod elementwise;
 mod from_image;

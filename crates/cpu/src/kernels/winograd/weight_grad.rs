@@ -5,10 +5,11 @@
 //! cotangents and adds the products to sums of its own, which become the taps of that phase. All of it stays in
 //! the second-level cache. Then the taps of the parts are added in their order.
 
+use super::super::add_parts::add_parts;
 use super::convolution::{AtPoints, Map, TransformFeatures, TransformWindows};
 use super::grid::Tiles;
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
-use crate::context::{Context, Shared, Workspace};
+use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
 use crate::gemm::microkernel::{Block, TileLayout, even_parts, steps};
 use crate::isa::Isa;
@@ -28,9 +29,6 @@ const PHASES: usize = 4;
 
 /// Rows of the sums for which there are pointers at a time.
 const ROWS: usize = 64;
-
-/// Elements of the taps that a task adds.
-const CHUNK: usize = 8 * 1024;
 
 /// As in `convolution.rs`.
 const GAP: usize = 16;
@@ -145,20 +143,8 @@ impl Kernel for WeightGrad {
             let dw = if part > 0 { partials.at((part - 1) * self.len()) } else { tensors.output };
             isa.run(TransformSums { kernel: self, phase, sums, dw });
         });
-        if parts == 1 {
-            return;
-        }
-        let dw = Shared(tensors.output);
-        context.threads.run(self.len().div_ceil(CHUNK), &|_, i| {
-            let range = i * CHUNK..self.len().min((i + 1) * CHUNK);
-            isa.run(AddParts {
-                partials: partials.at(0),
-                len: self.len(),
-                count: parts - 1,
-                range,
-                dw: dw.at(0),
-            });
-        });
+        // SAFETY: dw has the taps of one part, the workspace those of the others.
+        unsafe { add_parts(context, tensors.output, partials.at(0), parts - 1, self.len()) };
     }
 }
 
@@ -192,33 +178,6 @@ impl Job for TransformSums<'_> {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Adds a range of the taps of the other parts to those of the first.
-struct AddParts {
-    partials: *const f32,
-    len: usize,
-    count: usize,
-    range: Range<usize>,
-    dw: *mut f32,
-}
-
-impl Job for AddParts {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Simd>(self) {
-        for i in self.range.step_by(V::LANES) {
-            // SAFETY: each part has `len` elements, a multiple of vectors, and so has dw.
-            let mut sum = unsafe { V::load(self.dw.wrapping_add(i)) };
-            for part in 0..self.count {
-                // SAFETY: see above.
-                sum = sum.add(unsafe { V::load(self.partials.wrapping_add(part * self.len + i)) });
-            }
-            // SAFETY: see above.
-            unsafe { sum.store(self.dw.wrapping_add(i)) };
         }
     }
 }
