@@ -17,16 +17,7 @@
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 // [groups, chunks, 2, channels]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
-#if level running_1 running_2 running_3
-@group(0) @binding(3) var<storage, read_write> running: array<f32>;
-@group(0) @binding(4) var<storage, read> t: array<f32>;
-#endif
-#if level running_2 running_3
-@group(0) @binding(5) var<storage, read> b0: array<f32>;
-#endif
-#if level running_3
-@group(0) @binding(6) var<storage, read> b1: array<f32>;
-#endif
+const FIRST: u32 = 3u;
 
 var<workgroup> counts: array<f32, 256>;
 var<workgroup> means: array<f32, 256>;

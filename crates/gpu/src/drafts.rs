@@ -17,10 +17,7 @@ use gannet_tensor::{BufferKind, Instruction, Plan, View};
 use crate::buffer::Buffer;
 use crate::executable::Place;
 
-/// Runs that one dispatch of the `gather` shader takes.
-const MOST_RUNS: usize = 12;
-
-/// Sources that it binds.
+/// Sources that one dispatch of the `gather` shader binds.
 const MOST_SOURCES: usize = GATHER.shader.bindings.len() - 1;
 
 /// A dispatch before its buffers exist.
@@ -141,7 +138,7 @@ impl<'a> Drafts<'a> {
         &mut self,
         instruction: &Instruction,
         launch: Launch,
-        running: Option<(&'static Shader, Vec<Region>)>,
+        mut running: Option<(&'static Shader, Vec<Region>)>,
     ) {
         let (inputs, output) = (&instruction.inputs, instruction.output);
         let writes = |dispatch: &Dispatch| dispatch.arguments.contains(&Argument::Output);
@@ -155,7 +152,6 @@ impl<'a> Drafts<'a> {
             }
         }
         let count = launch.dispatches.len();
-        let mut running = running;
         for (i, dispatch) in launch.dispatches.into_iter().enumerate() {
             let region = |argument: &Argument| match *argument {
                 Argument::Input(i) => self.region(inputs[i]),
@@ -169,14 +165,13 @@ impl<'a> Drafts<'a> {
                 self.sum(regions[1], regions[0], parts);
                 continue;
             }
-            let mut shader = dispatch.shader;
+            let Dispatch { mut shader, params, workgroups, .. } = dispatch;
+            let mut instructions = vec![self.current];
             if let Some((other, more)) = running.take_if(|_| i + 1 == count) {
                 shader = other;
                 regions.extend(more);
+                instructions.push(self.current + 1);
             }
-            let instructions = if shader.id == dispatch.shader.id { 1 } else { 2 };
-            let Dispatch { params, workgroups, .. } = dispatch;
-            let instructions = (self.current..self.current + instructions).collect();
             let draft = Draft { shader, params, workgroups, regions, instructions };
             self.add(draft, launch.scratch.len(), partial);
         }
@@ -210,17 +205,16 @@ impl<'a> Drafts<'a> {
         if !one_group || *new != stats || earlier.len() != steps {
             return None;
         }
-        let written = self.region(next.output);
-        let more: Vec<Region> = [written, self.region(*share)]
-            .into_iter()
-            .chain(earlier.iter().map(|b| self.region(*b)))
-            .collect();
+        let (stats, written) = (self.region(stats), self.region(next.output));
+        let read: Vec<Region> =
+            std::iter::once(share).chain(earlier).map(|view| self.region(*view)).collect();
         let bound = |region: &Region| region.offset.is_multiple_of(self.alignment);
-        let apart = |region: &&Region| !self.same(region.memory, written.memory);
-        let others = more[1..].iter().filter(apart).count() == more.len() - 1;
-        let unread = !self.same(self.region(stats).memory, written.memory)
-            && !more[1..].iter().any(|x| self.same(x.memory, self.region(stats).memory));
-        (more.iter().all(bound) && others && unread).then_some((shader, more))
+        let apart = |a: Region, b: Region| !self.same(a.memory, b.memory);
+        // One dispatch binds a buffer either to read or to write, and to write once.
+        let fits = apart(stats, written)
+            && read.iter().all(|&region| apart(region, written) && apart(region, stats))
+            && std::iter::once(&written).chain(&read).all(bound);
+        fits.then(|| (shader, std::iter::once(written).chain(read).collect()))
     }
 
     fn region(&self, view: View) -> Region {
@@ -327,10 +321,9 @@ impl<'a> Drafts<'a> {
 
     /// Makes the sums that wait to enter one buffer, as few dispatches.
     fn flush_to(&mut self, memory: Memory) {
-        let (sums, others) =
+        let (mut sums, others): (Vec<Sum>, Vec<Sum>) =
             std::mem::take(&mut self.waiting).into_iter().partition(|sum| self.same(sum.to.memory, memory));
         self.waiting = others;
-        let mut sums: Vec<Sum> = sums;
         sums.retain(|sum| sum.instructions.contains(&self.current) || self.needed(sum.to));
         while let Some(first) = sums.first() {
             let mut params = GatherParams::default();
@@ -341,7 +334,7 @@ impl<'a> Drafts<'a> {
                 let source = sum.source().whole();
                 let known = sources.iter_mut().position(|known| self.same(known.memory, source.memory));
                 let number = known.unwrap_or(sources.len());
-                if count == MOST_RUNS || number == MOST_SOURCES {
+                if count == params.runs.len() || number == MOST_SOURCES {
                     break;
                 }
                 if known.is_none() {
