@@ -8,7 +8,7 @@ use gannet::tensor_file::{TensorFile, read_whole};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{hexadecimal, write_whole};
 
 /// The name of the classifier in the directory of a run that has one of its own.
 pub const CLASSIFIER: &str = "classifier.safetensors";
@@ -68,7 +68,7 @@ impl ClassifierFile {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
 
+/// A checksum in hexadecimal digits, as it is published.
+pub(crate) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A file written beside its target and renamed onto it by [`finish`](PendingFile::finish). Dropped
 /// before that, it leaves nothing behind, and an older file of that name stays as it was.
 #[derive(Debug)]

@@ -25,6 +25,11 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::training::MetricsSettings;
 
+/// The run directory that a model belongs to, which is named by its directory or by a file in it.
+pub fn run_of(model: &Path) -> Option<&Path> {
+    if model.is_dir() { Some(model) } else { model.parent() }
+}
+
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
 

@@ -17,6 +17,7 @@ use crate::features::ClassifierFile;
 use crate::files::write_whole;
 use crate::image_set::ImageSet;
 use crate::output::{note, say};
+use crate::run_directory::run_of;
 use crate::training::{classes_in_turn, image_shape};
 
 /// How many images of a model are scored without --count.
@@ -99,9 +100,7 @@ impl Scored {
 
 fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Result<()> {
     let began = Instant::now();
-    let run =
-        args.model.as_deref().and_then(|model| if model.is_dir() { Some(model) } else { model.parent() });
-    let file = match (&args.classifier, run) {
+    let file = match (&args.classifier, args.model.as_deref().and_then(run_of)) {
         (Some(path), _) => ClassifierFile::read(path)?,
         // A run on other images may have brought its own; the flags may name other images again.
         (None, Some(run)) if !args.data.chooses() => ClassifierFile::of_run(run)?,

@@ -226,6 +226,7 @@ mod tests {
 
     use super::super::download::tests::serve_once;
     use super::*;
+    use crate::files::hexadecimal;
 
     /// Batches of CIFAR-10 with two images of each class in five files, and one of each in the last.
     fn batches() -> Vec<(String, Vec<u8>)> {
@@ -242,7 +243,7 @@ mod tests {
     fn small_cifar(url: &str, archive: &[u8]) -> ArchivedSet {
         let leak = |text: String| &*Box::leak(text.into_boxed_str());
         let sources = Box::leak(Box::new([leak(url.to_string())]));
-        let sha256 = Sha256::digest(archive).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sha256 = hexadecimal(&Sha256::digest(archive));
         ArchivedSet {
             archive: Published { sources, sha256: leak(sha256), ..CIFAR10.archive },
             of_each: (2, 1),

@@ -7,6 +7,7 @@ use gannet::Stream;
 use super::{DataArgs, DataRecord, DataSet, Images, LabelledImages};
 use crate::error::{Error, Result};
 use crate::picture::ImageShape;
+use crate::run_directory::run_of;
 
 /// The most training images that are compared: neighbours are looked for among all of them.
 const MOST: usize = 100_000;
@@ -93,8 +94,7 @@ impl Compared {
 /// What the run wrote down that `model` belongs to, unless the flags say otherwise.
 fn record_of(args: &DataArgs, model: Option<&Path>) -> Result<Option<DataRecord>> {
     let Some(model) = model.filter(|_| !args.chooses()) else { return Ok(None) };
-    let run = if model.is_dir() { Some(model) } else { model.parent() };
-    run.map_or(Ok(None), DataRecord::of_run)
+    run_of(model).map_or(Ok(None), DataRecord::of_run)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use ureq::Agent;
 use ureq::http::{StatusCode, header};
 
 use crate::error::{Error, Result};
+use crate::files::hexadecimal;
 use crate::output::note;
 
 /// Tries without a single new byte before a source is given up.
@@ -233,7 +234,7 @@ fn sha256(file: &mut File) -> std::io::Result<String> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hexadecimal(&hash.finalize())),
             read => hash.update(&buffer[..read]),
         }
     }

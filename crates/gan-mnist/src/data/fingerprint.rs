@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::files::hexadecimal;
+
 /// Of more bytes than this, only samples are looked at: a set larger than memory is not read twice.
 const WHOLE: u64 = 64 << 20;
 /// The length of a sample.
@@ -54,7 +56,7 @@ impl Fingerprint {
 
     /// In hexadecimal digits.
     pub(crate) fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&self.0.finalize())
     }
 }
 

@@ -46,13 +46,14 @@ mod tests {
 
     use super::*;
     use crate::data::Images;
+    use crate::files::hexadecimal;
 
     #[test]
     fn the_embedded_files_have_their_checksums() {
         let files = [TRAIN_IMAGE_FILE, TRAIN_LABEL_FILE, TEST_IMAGE_FILE, TEST_LABEL_FILE];
         assert_eq!(SHA256SUMS.lines().count(), files.len());
         for (name, bytes) in files {
-            let sum: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let sum = hexadecimal(&Sha256::digest(bytes));
             let line = format!("{sum}  {name}");
             assert!(SHA256SUMS.lines().any(|l| l == line), "{line} does not stand in SHA256SUMS");
         }
