@@ -66,7 +66,7 @@ def build(mode, batch_size):
     step_torch.initialise(d)
     real = torch.rand(batch_size, 1, 28, 28) * 2 - 1
     labels = torch.randint(CLASSES, (batch_size,))
-    return step_torch.training_step(g, d, LATENTS, 2e-3, mode, lambda: (real, labels))
+    return step_torch.training_step(g, d, LATENTS, 3e-3, mode, lambda: (real, labels))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 //! - The generator made images of 7 x 7 x 3 for a discriminator of 28 x 28 x 3: here it starts at 7 x 7 x 256, with `same`
 //!   padding and the transposed convolution twice.
 //! - A sigmoid in front of a loss with `from_logits=True` squashes twice: the last Dense gives logits.
+//! - Adam with the same rate for both, and its usual first moment of 0.9, lets the discriminator win within 300 steps, after
+//!   which every image is black: here it learns at a fifth of the generator's rate, both with a first moment of 0.5.
 //! - There was no training loop; this is the usual one. The digits are MNIST's, in three equal channels or, with
 //!   `--colours`, each in a colour of its own on a ground of another.
 //!
@@ -40,8 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let backend = Cpu::new()?;
     let loss = Objective::BinaryCrossentropy { from_logits: true };
-    let mut generator = generator.compile(&backend, loss, Adam::new(2e-4))?;
-    let mut discriminator = discriminator.compile(&backend, loss, Adam::new(2e-4))?;
+    let mut generator = generator.compile(&backend, loss, Adam::new(5e-4).betas(0.5, 0.999))?;
+    let mut discriminator = discriminator.compile(&backend, loss, Adam::new(1e-4).betas(0.5, 0.999))?;
     let mut gan = Stacked::new(&generator, &discriminator)?;
     println!("{}\n{}", generator.summary(), discriminator.summary());
 

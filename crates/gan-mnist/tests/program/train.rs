@@ -42,7 +42,7 @@ fn a_run_leaves_everything_it_promises() {
         ("steps", 3.into()),
         ("images", 12.into()),
         ("batch_size", 4.into()),
-        ("learning_rate", 0.002.into()),
+        ("learning_rate", 0.003.into()),
         ("sample_every", 2.into()),
         ("seed", 7.into()),
         ("device", "cpu".into()),
