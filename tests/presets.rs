@@ -12,8 +12,9 @@ use gannet_cpu::Cpu;
 
 /// Steps of each preset.
 const STEPS: u64 = 50;
-/// Training amplifies differences, so every so many steps all runs go on from the state of the one in double precision.
-const TOGETHER: u64 = 10;
+/// Training amplifies differences, the more the higher the learning rate, so every so many steps all runs go on from the state
+/// of the one in double precision.
+const TOGETHER: u64 = 5;
 /// Half the distance between 1 and the next number in single precision: how far one rounding goes.
 const UNIT: f64 = 1.0 / (1 << 24) as f64;
 /// How many roundings' worth the twin of a run in double precision is moved by, each number by itself, in every step:
