@@ -256,7 +256,7 @@ pub struct BenchArgs {
     /// Print one line of JSON
     #[arg(long)]
     pub json: bool,
-    /// Print the time of every kernel of a GPU, by timestamp queries
+    /// Print the time of every kernel: of a GPU by timestamp queries, of the CPU in the order in which they run
     #[arg(long, conflicts_with = "json")]
     pub profile: bool,
 }

@@ -60,10 +60,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         None => set.open(model, config.seed)?,
     };
     if args.profile {
-        let Device::Gpu(gpu) = &device else {
-            return Err(Error::Usage("--profile reads the clocks of a GPU; it needs --device gpu".into()));
+        return match &device {
+            Device::Gpu(gpu) => profile_gpu(args, gpu, &data),
+            Device::Cpu(cpu) => profile_cpu(args, cpu, &data),
+            Device::Reference(_) => Err(Error::Usage(
+                "--profile times the kernels of a device that has some; it needs --device cpu or --device gpu".into(),
+            )),
         };
-        return profile(args, gpu, &data);
     }
     let mut per_step = None;
     let (measured, cpu) = match &device {
@@ -184,15 +187,21 @@ fn measure<B: Backend<Element = f32>, C>(
     Ok((Measured { preset, batch_size, flops, milliseconds }, [before, after]))
 }
 
-/// Prints what each kernel of a step took on a GPU, the slowest first.
-fn profile(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
-    let (mut gan, _) = prepare(args, gpu, data)?;
+/// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
+fn warmed_up<B: Backend<Element = f32>>(args: &BenchArgs, backend: &B, data: &DataSet) -> Result<Gan<B>> {
+    let (mut gan, _) = prepare(args, backend, data)?;
     let mut batches = Batches::of(&gan, data, 0)?;
     let conditional = gan.training_labels().is_some();
     for _ in 0..WARM_UP {
         let (images, labels) = batches.next_batch()?;
         gan.train_on_batch(images, conditional.then_some(labels))?;
     }
+    Ok(gan)
+}
+
+/// Prints what each kernel of a step took on a GPU, the slowest first.
+fn profile_gpu(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
+    let mut gan = warmed_up(args, gpu, data)?;
     let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();
     for _ in 0..args.steps {
         let times = gpu.profile(gan.executable()?).map_err(Error::failure)?;
@@ -216,6 +225,42 @@ fn profile(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
             seconds / steps * 1e3,
             sum(times, |t| t.flops as f64) / seconds / 1e9,
             sum(times, |t| t.bytes as f64) / seconds / 1e9,
+        ));
+    }
+    Ok(())
+}
+
+/// Prints what each instruction of a step took on the CPU, in the order in which they run: medians of all steps.
+fn profile_cpu(args: &BenchArgs, cpu: &Cpu, data: &DataSet) -> Result<()> {
+    let mut gan = warmed_up(args, cpu, data)?;
+    let mut times: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for _ in 0..args.steps {
+        for timing in cpu.run_timed(gan.executable()?) {
+            times.entry(timing.instruction).or_default().push(timing.seconds);
+        }
+    }
+    let rows: Vec<(usize, f64)> = times
+        .into_iter()
+        .map(|(instruction, mut seconds)| {
+            seconds.sort_by(f64::total_cmp);
+            (instruction, seconds[seconds.len() / 2])
+        })
+        .collect();
+    let total: f64 = rows.iter().map(|(_, seconds)| seconds).sum();
+    let plan = gan.prepare()?;
+    say(&format!("{:>9} {:>6} {:>9} {:>7}  operation, result <- operands", "us", "share", "GFLOP/s", "GB/s"));
+    for (instruction, seconds) in rows {
+        let instruction = &plan.instructions()[instruction];
+        let operands: Vec<String> = instruction.inputs.iter().map(|view| view.shape.to_string()).collect();
+        say(&format!(
+            "{:>9.1} {:>4.1} % {:>9.1} {:>7.1}  {} {} <- {}",
+            seconds * 1e6,
+            100.0 * seconds / total,
+            instruction.flops() as f64 / seconds / 1e9,
+            instruction.traffic() as f64 * 4.0 / seconds / 1e9,
+            instruction.op.name(),
+            instruction.output.shape,
+            operands.join(" "),
         ));
     }
     Ok(())

@@ -36,6 +36,22 @@ fn the_reference_is_measured_too() {
 }
 
 #[test]
+fn the_kernels_of_a_step_on_the_cpu_are_listed() {
+    let folder = folder();
+    let line = "bench --preset dcgan --batch-size 2 --device cpu --steps 2 --profile";
+    let lines = run(folder.path(), line).success().stdout;
+    // The generator's first product and its gradient, a transposed convolution, both updates.
+    for part in ["[2, 6272] <- [2, 100] [100, 6272]", "[100, 6272] <- [2, 100] [2, 6272]", "conv_transpose2d"]
+    {
+        assert!(lines.contains(part), "{part}: {lines}");
+    }
+    assert_eq!(lines.lines().filter(|line| line.contains("  adam ")).count(), 2, "{lines}");
+    let share = |line: &str| line.split_whitespace().nth(1).and_then(|text| text.parse::<f64>().ok());
+    let shares: f64 = lines.lines().skip(1).map(|line| share(line).unwrap_or_else(|| panic!("{line}"))).sum();
+    assert!((shares - 100.0).abs() < 0.1 * lines.lines().count() as f64, "{shares}: {lines}");
+}
+
+#[test]
 fn devices_lists_them() {
     let folder = folder();
     let outcome = run(folder.path(), "devices").success();

@@ -72,7 +72,7 @@ fn an_adapter_that_is_not_there_is_named() {
         ("train --device gpu --adapter nosuch --steps 1 --out run", 1, ["adapter", "no"]),
         ("train --device cpu --adapter 0 --steps 1 --out run", 2, ["--adapter", "--device cpu"]),
         ("verify --device cpu", 2, ["verify", "--adapter"]),
-        ("bench --device cpu --profile", 2, ["--profile", "--device gpu"]),
+        ("bench --device reference --profile", 2, ["--profile", "--device gpu"]),
     ] {
         let message = run(folder.path(), line).error(code);
         assert!(parts.iter().all(|part| message.contains(part)), "{line}: {message}");
