@@ -14,6 +14,9 @@ pub(crate) const KC: usize = 256;
 /// the part of the last vector that packing writes too much.
 pub(crate) const ROW_STRIDE: usize = KC + 16;
 
+/// Elements of a cache line.
+pub(crate) const LINE: usize = 16;
+
 /// Terms up to which a product is bound by its result.
 const FEW_TERMS: usize = 64;
 
@@ -148,14 +151,54 @@ impl Epilogue {
     }
 }
 
+/// Part of a large matrix that the next block is packed from: it is fetched while this block is computed, so that
+/// packing does not wait for memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Next {
+    pub(crate) start: *const f32,
+    /// Elements from one row to the next.
+    pub(crate) stride: usize,
+    pub(crate) rows: usize,
+    /// Elements of a row.
+    pub(crate) width: usize,
+}
+
+impl Next {
+    pub(crate) const NOTHING: Next = Next { start: std::ptr::null(), stride: 0, rows: 0, width: 0 };
+
+    /// Fetches share `i` of `count` equal shares.
+    #[inline(always)]
+    fn fetch<V: Simd>(&self, i: usize, count: usize) {
+        for row in i * self.rows / count..(i + 1) * self.rows / count {
+            let row = self.start.wrapping_add(row * self.stride);
+            for line in (0..self.width).step_by(LINE) {
+                V::prefetch(row.wrapping_add(line));
+            }
+        }
+    }
+}
+
+/// Where the panels of B lie: panel p, row k, column j at `start + p * panel + k * row + j`.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels {
+    pub(crate) start: *const f32,
+    pub(crate) panel: usize,
+    pub(crate) row: usize,
+}
+
+impl Panels {
+    /// Panels of `kc` rows of `nr` columns, one after another.
+    pub(crate) fn packed(start: *const f32, kc: usize, nr: usize) -> Panels {
+        Panels { start, panel: kc * nr, row: nr }
+    }
+}
+
 /// C[rows, columns] (+)= A B for one packed block of A, one range of k and the panels of B.
 pub(crate) struct Block<'a> {
     /// The packed rows of A.
     pub(crate) a: *const f32,
     pub(crate) layout: TileLayout,
-    /// The packed panels of B: panel p, row k, column j at `p * panel_stride + k * NR + j`.
-    pub(crate) b: *const f32,
-    pub(crate) panel_stride: usize,
+    pub(crate) b: Panels,
     pub(crate) kc: usize,
     /// Columns of this block.
     pub(crate) columns: usize,
@@ -165,6 +208,8 @@ pub(crate) struct Block<'a> {
     pub(crate) accumulate: bool,
     /// Given with the last range of k.
     pub(crate) epilogue: Option<Epilogue>,
+    /// What is needed after this block.
+    pub(crate) next: Next,
 }
 
 /// `total` in ranges of `size`, the last of which takes what is left. No range for nothing.
@@ -203,7 +248,7 @@ impl Job for Block<'_> {
             let (panel, t) =
                 if self.kc <= FEW_TERMS { (i % panels, i / panels) } else { (i / tiles, i % tiles) };
             let column = panel * V::NR;
-            let b = self.b.wrapping_add(panel * self.panel_stride);
+            let b = self.b.start.wrapping_add(panel * self.b.panel);
             let width = (self.columns - column).min(V::NR);
             let (tile, a) = match self.layout {
                 TileLayout::RowMajor => {
@@ -224,6 +269,9 @@ impl Job for Block<'_> {
                     (tile.clone(), self.a.wrapping_add(tile.start * step))
                 }
             };
+            if self.next.rows > 0 {
+                self.next.fetch::<V>(i, panels * tiles);
+            }
             let place = Place { rows: &self.rows[tile], column, width };
             if !self.tile::<V>(a, b, place, sums) {
                 self.finish_slowly::<V>(sums, place);
@@ -283,13 +331,16 @@ impl Block<'_> {
         place: Place<'_>,
         out: *mut f32,
     ) -> bool {
-        // SAFETY: the block's owner packed tiles of H rows and kc columns at `a`, and kc rows of NR columns
-        // at `b`.
+        // SAFETY: the block's owner packed tiles of H rows and kc columns at `a`; at `b` lie kc rows of N vectors.
         let sums = unsafe {
             match self.layout {
-                TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b),
-                TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b),
-                TileLayout::Whole { stride } => microkernel::<V, H, N, 1>(self.kc, a, stride, b),
+                // The step is known for packed panels: an addition less in each round is 1.5 % of a training step.
+                TileLayout::RowMajor if self.b.row == V::NR => {
+                    microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b, V::NR)
+                }
+                TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b, self.b.row),
+                TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b, V::NR),
+                TileLayout::Whole { stride } => microkernel::<V, H, N, 1>(self.kc, a, stride, b, V::NR),
                 TileLayout::Windows { step, line, run } => {
                     let mut sums = [[V::splat(0.0); N]; H];
                     let (mut a, mut b) = (a, b);
@@ -415,13 +466,14 @@ impl Block<'_> {
 /// `H * N` independent chains of multiply-adds hide the latency of each.
 ///
 /// # Safety
-/// `a + row * ROW + k * step` must be readable for row < H and k < kc, `b + k * NR` for N vectors.
+/// `a + row * ROW + k * step` must be readable for row < H and k < kc, `b + k * b_row` for N vectors.
 #[inline(always)]
 unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>(
     kc: usize,
     mut a: *const f32,
     step: usize,
     mut b: *const f32,
+    b_row: usize,
 ) -> [[V; N]; H] {
     let mut sums = [[V::splat(0.0); N]; H];
     // Two steps a round: with one, AVX2 (6x16) does half as much.
@@ -429,10 +481,10 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
         // SAFETY: k and k + 1 are below kc.
         unsafe {
             rank_one_update::<V, H, N>(&mut sums, a, ROW, b);
-            rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(step), ROW, b.wrapping_add(V::NR));
+            rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(step), ROW, b.wrapping_add(b_row));
         }
         a = a.wrapping_add(2 * step);
-        b = b.wrapping_add(2 * V::NR);
+        b = b.wrapping_add(2 * b_row);
     }
     if kc % 2 == 1 {
         // SAFETY: the last k.

@@ -8,7 +8,7 @@ use crate::context::{Context, Shared, Workspace};
 use crate::isa::Isa;
 use crate::moments;
 use crate::simd::{Job, Simd};
-use microkernel::{Block, Epilogue, KC, even_parts, steps};
+use microkernel::{Block, Epilogue, KC, Next, Panels, TileLayout, even_parts, steps};
 use pack::{Left, Right};
 use std::ops::Range;
 
@@ -116,6 +116,12 @@ struct Task {
 /// Bytes of the second-level cache that a block of A or B may fill.
 const BLOCK_BYTES: usize = 128 * 1024;
 
+/// Elements of an operand that will not be found in a cache.
+const LARGE: usize = 256 * 1024;
+
+/// Tiles above one another in a result whose right operand is read where it lies.
+const IN_PLACE: usize = 6;
+
 /// Tasks that a product should give: enough to balance many threads, few enough that packing pays.
 const TASKS: usize = 24;
 
@@ -133,6 +139,18 @@ impl Job for Sizes {
     #[inline(always)]
     fn run<V: Simd>(self) -> (usize, usize) {
         (V::MR, V::NR)
+    }
+}
+
+/// Elements of a vector.
+struct Lanes;
+
+impl Job for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<V: Simd>(self) -> usize {
+        V::LANES
     }
 }
 
@@ -247,10 +265,10 @@ impl Gemm {
                     let ranges = panels.iter().filter(|range| range.product == task.product);
                     for range in ranges {
                         let panel = range.start + task.columns.start / nr * range.ks.len() * nr;
-                        let b = shared.at(panel).cast_const();
-                        let last = range.ks.end == task.ks.end;
+                        let b = Panels::packed(shared.at(panel), range.ks.len(), nr);
+                        let (ks, next) = (range.ks.clone(), Next::NOTHING);
                         // SAFETY: run's contract; the panels were packed above.
-                        unsafe { self.block(context.isa, task, range.ks.clone(), b, own, *operands, last) };
+                        unsafe { self.block(context.isa, task, ks, b, own, *operands, next) };
                     }
                     if self.groups > 0 {
                         // SAFETY: the task is done.
@@ -265,13 +283,13 @@ impl Gemm {
             Strategy::OwnRight => {
                 context.threads.run(self.tasks.len(), &|worker, i| {
                     // SAFETY: run's contract.
-                    unsafe { self.task_with_own_right(context, worker, &self.tasks[i], *operands) };
+                    unsafe { self.task_with_own_right(context, worker, i, *operands) };
                 });
             }
             Strategy::SplitK { splits: 1 } => {
                 context.threads.run(self.tasks.len(), &|worker, i| {
                     // SAFETY: run's contract.
-                    unsafe { self.task_with_own_right(context, worker, &self.tasks[i], *operands) };
+                    unsafe { self.task_with_own_right(context, worker, i, *operands) };
                 });
             }
             Strategy::SplitK { splits } => {
@@ -282,7 +300,7 @@ impl Gemm {
                     let c = partials.at(task.part * len);
                     let operands = Operands { c, epilogue: Epilogue::NONE, ..*operands };
                     // SAFETY: the workspace holds a result for each part.
-                    unsafe { self.task_with_own_right(context, worker, task, operands) };
+                    unsafe { self.task_with_own_right(context, worker, i, operands) };
                 });
                 // Element by element, in the order of the parts.
                 let rows = self.products[0].rows;
@@ -304,25 +322,42 @@ impl Gemm {
 
     /// # Safety
     /// As for `run`; the task's own workspace must hold a block of A and a block of B.
-    unsafe fn task_with_own_right(
-        &self,
-        context: &Context<'_>,
-        worker: usize,
-        task: &Task,
-        operands: Operands,
-    ) {
+    unsafe fn task_with_own_right(&self, context: &Context<'_>, worker: usize, i: usize, operands: Operands) {
+        let task = &self.tasks[i];
         let nr = context.isa.run(Sizes).1;
         let packed_b = context.own(worker);
         let packed_a = packed_b.wrapping_add(task.columns.len().next_multiple_of(nr) * KC);
-        for ks in k_ranges(task.ks.clone()) {
-            let last = ks.end == task.ks.end;
+        let mut ranges = k_ranges(task.ks.clone()).peekable();
+        while let Some(ks) = ranges.next() {
+            let next = self.next(operands, i, ranges.peek().cloned());
             // SAFETY: run's contract.
             unsafe {
-                let right = &self.products[task.product].right;
-                right.pack(context.isa, operands.b, ks.clone(), task.columns.clone(), packed_b);
-                self.block(context.isa, task, ks, packed_b, packed_a, operands, last);
+                let b = match self.right_in_place(context.isa, task) {
+                    Some(row) => {
+                        let start = operands.b.wrapping_add(ks.start * row + task.columns.start);
+                        Panels { start, panel: nr, row }
+                    }
+                    None => {
+                        let right = &self.products[task.product].right;
+                        right.pack(context.isa, operands.b, ks.clone(), task.columns.clone(), packed_b);
+                        Panels::packed(packed_b, ks.len(), nr)
+                    }
+                };
+                self.block(context.isa, task, ks, b, packed_a, operands, next);
             }
         }
+    }
+
+    /// From one row to the next of a right operand that is read where it lies: for few rows of the result, a copy
+    /// would not be read often enough to pay for itself.
+    fn right_in_place(&self, isa: Isa, task: &Task) -> Option<usize> {
+        let product = &self.products[task.product];
+        let (Right::RowMajor { stride }, TileLayout::RowMajor) = (&product.right, product.left.layout())
+        else {
+            return None;
+        };
+        let few = product.rows <= IN_PLACE * isa.run(Sizes).0;
+        (few && self.columns.is_multiple_of(isa.run(Lanes))).then_some(*stride)
     }
 
     /// One range of k of a task, with its panels of B at `b` and room for a block of A at `packed_a`.
@@ -335,16 +370,16 @@ impl Gemm {
         isa: Isa,
         task: &Task,
         ks: Range<usize>,
-        b: *const f32,
+        b: Panels,
         packed_a: *mut f32,
         operands: Operands,
-        last: bool,
+        next: Next,
     ) {
-        let (mr, nr) = isa.run(Sizes);
+        let mr = isa.run(Sizes).0;
         let product = &self.products[task.product];
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let mut pointers = [std::ptr::null_mut(); BLOCK_BYTES / size_of::<f32>() / KC];
-        let epilogue = last.then(|| {
+        let epilogue = (ks.end == task.ks.end).then(|| {
             let mut epilogue = operands.epilogue;
             if !epilogue.bias.is_null() {
                 epilogue.bias = epilogue.bias.wrapping_add(task.columns.start);
@@ -362,14 +397,29 @@ impl Gemm {
                 a: packed_a,
                 layout: product.left.layout(),
                 b,
-                panel_stride: ks.len() * nr,
                 kc: ks.len(),
                 columns: task.columns.len(),
                 rows: &pointers[..rows.len()],
                 accumulate: ks.start > task.ks.start,
                 epilogue,
+                next,
             });
         }
+    }
+
+    /// What is read of B after a range of k of task i: the next range, or else the first of the next task, which
+    /// most likely the same thread will run.
+    fn next(&self, operands: Operands, i: usize, range: Option<Range<usize>>) -> Next {
+        let task = if range.is_some() { Some(&self.tasks[i]) } else { self.tasks.get(i + 1) };
+        let Some(task) = task else { return Next::NOTHING };
+        let product = &self.products[task.product];
+        let Right::RowMajor { stride } = product.right else { return Next::NOTHING };
+        let Some(ks) = range.or_else(|| k_ranges(task.ks.clone()).next()) else { return Next::NOTHING };
+        if product.k * self.columns < LARGE {
+            return Next::NOTHING;
+        }
+        let start = operands.b.wrapping_add(ks.start * stride + task.columns.start);
+        Next { start, stride, rows: ks.len(), width: task.columns.len() }
     }
 
     /// Mean and sum of squared deviations of the rows that task i wrote, while they are in the cache.

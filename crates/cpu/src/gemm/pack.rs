@@ -1,7 +1,7 @@
 //! Where the operands of a product come from: each source copies a block of itself into the layout that
 //! the microkernel reads. Transposes, strides, padding and the taps of a convolution end here.
 
-use super::microkernel::{KC, ROW_STRIDE, TileLayout, steps};
+use super::microkernel::{KC, LINE, ROW_STRIDE, TileLayout, steps};
 use crate::isa::Isa;
 use crate::simd::{Job, Simd};
 use std::ops::Range;
@@ -419,9 +419,6 @@ impl Right {
 /// Rows of a matrix that are fetched ahead of the one that is packed: neighbours lie on different pages, where no
 /// processor expects them.
 const AHEAD: usize = 8;
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 struct PackRight<'a> {
     right: &'a Right,

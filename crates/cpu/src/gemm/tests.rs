@@ -176,6 +176,12 @@ fn blocks_of_k_and_large_sizes_are_the_sum_of_products() {
         // Many columns, few rows.
         check_matmul(isa, 20, 1500, 300, false, false);
         check_matmul(isa, 3, 5, 0, false, false);
+        // The right operand is read where it lies, whole panels and not, unless the left one is transposed.
+        for trans_a in [false, true] {
+            check_matmul(isa, 20, 1536, 300, trans_a, false);
+            check_matmul(isa, 33, 784, 520, trans_a, false);
+            check_matmul(isa, 18, 80, 2100, trans_a, false);
+        }
     }
 }
 

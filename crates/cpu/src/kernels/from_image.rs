@@ -6,7 +6,7 @@ use super::add_parts::add_parts;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Epilogue, TileLayout, rank_one_update};
+use crate::gemm::microkernel::{Block, Epilogue, Next, Panels, TileLayout, rank_one_update};
 use crate::gemm::pack::Right;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
@@ -116,13 +116,13 @@ impl Kernel for Convolution {
                 isa.run(Block {
                     a: own.wrapping_add(i * g.stride_h * line),
                     layout: TileLayout::Windows { step: g.stride_w * g.in_c, line, run },
-                    b: panels.at(0),
-                    panel_stride: k * self.nr,
+                    b: Panels::packed(panels.at(0), k, self.nr),
                     kc: k,
                     columns: g.out_c,
                     rows: &rows[..g.out_w],
                     accumulate: false,
                     epilogue: Some(*epilogue),
+                    next: Next::NOTHING,
                 });
             }
         });

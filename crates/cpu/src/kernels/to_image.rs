@@ -6,7 +6,7 @@
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::gemm::microkernel::steps;
-use crate::gemm::microkernel::{Block, Epilogue, TileLayout};
+use crate::gemm::microkernel::{Block, Epilogue, Next, Panels, TileLayout};
 use crate::gemm::pack::{Left, Right};
 use crate::gemm::{Sizes, k_ranges};
 use crate::isa::Isa;
@@ -101,13 +101,13 @@ impl Kernel for ToImage {
                     isa.run(Block {
                         a,
                         layout,
-                        b: panels.at(ks.start * self.stride),
-                        panel_stride: ks.len() * self.nr,
+                        b: Panels::packed(panels.at(ks.start * self.stride), ks.len(), self.nr),
                         kc: ks.len(),
                         columns: self.columns,
                         rows: &pointers[..rows.len()],
                         accumulate: ks.start > 0,
                         epilogue: None,
+                        next: Next::NOTHING,
                     });
                 }
             }

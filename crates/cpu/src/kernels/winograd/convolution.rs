@@ -12,7 +12,9 @@ use super::transform::{
 };
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Epilogue, KC, ROW_STRIDE, TileLayout, even_parts, steps};
+use crate::gemm::microkernel::{
+    Block, Epilogue, KC, Next, Panels, ROW_STRIDE, TileLayout, even_parts, steps,
+};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::kernels::product::resolve;
@@ -247,13 +249,13 @@ impl Kernel for Convolution {
                     isa.run(Block {
                         a: sources.wrapping_add(a),
                         layout: TileLayout::RowMajor,
-                        b: kernel.wrapping_add(b),
-                        panel_stride: ks.len() * self.nr,
+                        b: Panels::packed(kernel.wrapping_add(b), ks.len(), self.nr),
                         kc: ks.len(),
                         columns: self.columns,
                         rows: &rows[of_point.clone()],
                         accumulate: ks.start > 0,
                         epilogue: None,
+                        next: Next::NOTHING,
                     });
                 }
             }

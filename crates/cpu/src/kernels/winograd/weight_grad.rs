@@ -11,7 +11,7 @@ use super::grid::Tiles;
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, TileLayout, even_parts, steps};
+use crate::gemm::microkernel::{Block, Next, Panels, TileLayout, even_parts, steps};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
@@ -113,13 +113,19 @@ impl WeightGrad {
                     isa.run(Block {
                         a: a.wrapping_add(range.start),
                         layout: TileLayout::Whole { stride: windows.row },
-                        b: cotangents.start.wrapping_add(point * cotangents.point + terms.start * self.nr),
-                        panel_stride: cotangents.range,
+                        b: Panels {
+                            start: cotangents
+                                .start
+                                .wrapping_add(point * cotangents.point + terms.start * self.nr),
+                            panel: cotangents.range,
+                            row: self.nr,
+                        },
                         kc: terms.len(),
                         columns: self.columns,
                         rows: &rows[..range.len()],
                         accumulate,
                         epilogue: None,
+                        next: Next::NOTHING,
                     });
                 }
             }
