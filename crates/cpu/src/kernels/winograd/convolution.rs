@@ -591,7 +591,9 @@ impl TransformOutputs<'_> {
         let channels = grid.image[2];
         // What the epilogue reads comes from memory, as a rule.
         let mask = self.epilogue.grad.map(|(distance, _)| self.y.wrapping_offset(distance));
-        let mut ahead = mask.map(|y| Ahead::new(grid, tiles, tile, grid.channels() / V::LANES, y));
+        let ahead = |tensor: *mut f32| Ahead::new(grid, tiles, tile, grid.channels() / V::LANES, tensor);
+        // The places of the results too: to be written, a line that no cache holds is read first.
+        let (mut mask, mut place) = (mask.map(ahead), ahead(self.y));
         let mut count = 0;
         for (start, phase) in grid.phases() {
             let inside = match direction {
@@ -602,8 +604,9 @@ impl TransformOutputs<'_> {
                 }
             };
             for c in (0..channels).step_by(V::LANES) {
-                if let Some(ahead) = &mut ahead {
-                    ahead.step::<V>();
+                place.step::<V>();
+                if let Some(mask) = &mut mask {
+                    mask.step::<V>();
                 }
                 let products = self.products::<V, H, W>(tile, start + c);
                 let first = first && count == 0;
