@@ -360,6 +360,14 @@ impl Gemm {
         (few && self.columns.is_multiple_of(isa.run(Lanes))).then_some(*stride)
     }
 
+    /// Whether the left operand is read where it lies: for few columns, likewise. A tile of an odd height would
+    /// read a row that is not there.
+    fn left_in_place(&self, isa: Isa, product: &Product) -> bool {
+        self.columns <= 2 * isa.run(Sizes).1
+            && product.rows.is_multiple_of(2)
+            && product.rows * product.k >= LARGE
+    }
+
     /// One range of k of a task, with its panels of B at `b` and room for a block of A at `packed_a`.
     ///
     /// # Safety
@@ -388,14 +396,23 @@ impl Gemm {
         });
         for rows in steps(task.rows.len(), block_rows) {
             let rows = task.rows.start + rows.start..task.rows.start + rows.end;
-            // SAFETY: run's contract; the workspace holds block_rows packed rows.
-            unsafe { product.left.pack(isa, operands.a, rows.clone(), ks.clone(), packed_a) };
+            let (a, layout) = match product.left {
+                Left::RowMajor { stride } if self.left_in_place(isa, product) => {
+                    let start = operands.a.wrapping_add(rows.start * stride + ks.start);
+                    (start, TileLayout::Windows { step: stride, line: 0, run: ks.len() })
+                }
+                _ => {
+                    // SAFETY: run's contract; the workspace holds block_rows packed rows.
+                    unsafe { product.left.pack(isa, operands.a, rows.clone(), ks.clone(), packed_a) };
+                    (packed_a.cast_const(), product.left.layout())
+                }
+            };
             for (pointer, offset) in pointers.iter_mut().zip(product.target.offsets(rows.clone())) {
                 *pointer = operands.c.wrapping_add(offset + task.columns.start);
             }
             isa.run(Block {
-                a: packed_a,
-                layout: product.left.layout(),
+                a,
+                layout,
                 b,
                 kc: ks.len(),
                 columns: task.columns.len(),

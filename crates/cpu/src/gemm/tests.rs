@@ -176,6 +176,11 @@ fn blocks_of_k_and_large_sizes_are_the_sum_of_products() {
         // Many columns, few rows.
         check_matmul(isa, 20, 1500, 300, false, false);
         check_matmul(isa, 3, 5, 0, false, false);
+        // The left operand is read where it lies, unless a tile is of an odd height.
+        for rows in [1024, 1023] {
+            check_matmul(isa, rows, 32, 300, false, false);
+            check_matmul(isa, rows, 10, 300, false, true);
+        }
         // The right operand is read where it lies, whole panels and not, unless the left one is transposed.
         for trans_a in [false, true] {
             check_matmul(isa, 20, 1536, 300, trans_a, false);
