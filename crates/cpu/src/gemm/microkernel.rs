@@ -164,8 +164,6 @@ pub(crate) struct Next {
 }
 
 impl Next {
-    pub(crate) const NOTHING: Next = Next { start: std::ptr::null(), stride: 0, rows: 0, width: 0 };
-
     /// Fetches share `i` of `count` equal shares.
     #[inline(always)]
     fn fetch<V: Simd>(&self, i: usize, count: usize) {
@@ -209,7 +207,7 @@ pub(crate) struct Block<'a> {
     /// Given with the last range of k.
     pub(crate) epilogue: Option<Epilogue>,
     /// What is needed after this block.
-    pub(crate) next: Next,
+    pub(crate) next: Option<Next>,
 }
 
 /// `total` in ranges of `size`, the last of which takes what is left. No range for nothing.
@@ -269,8 +267,8 @@ impl Job for Block<'_> {
                     (tile.clone(), self.a.wrapping_add(tile.start * step))
                 }
             };
-            if self.next.rows > 0 {
-                self.next.fetch::<V>(i, panels * tiles);
+            if let Some(next) = &self.next {
+                next.fetch::<V>(i, panels * tiles);
             }
             let place = Place { rows: &self.rows[tile], column, width };
             if !self.tile::<V>(a, b, place, sums) {

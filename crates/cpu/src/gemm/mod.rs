@@ -266,9 +266,8 @@ impl Gemm {
                     for range in ranges {
                         let panel = range.start + task.columns.start / nr * range.ks.len() * nr;
                         let b = Panels::packed(shared.at(panel), range.ks.len(), nr);
-                        let (ks, next) = (range.ks.clone(), Next::NOTHING);
                         // SAFETY: run's contract; the panels were packed above.
-                        unsafe { self.block(context.isa, task, ks, b, own, *operands, next) };
+                        unsafe { self.block(context.isa, task, range.ks.clone(), b, own, *operands, None) };
                     }
                     if self.groups > 0 {
                         // SAFETY: the task is done.
@@ -381,9 +380,9 @@ impl Gemm {
         b: Panels,
         packed_a: *mut f32,
         operands: Operands,
-        next: Next,
+        next: Option<Next>,
     ) {
-        let mr = isa.run(Sizes).0;
+        let (mr, nr) = isa.run(Sizes);
         let product = &self.products[task.product];
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let mut pointers = [std::ptr::null_mut(); BLOCK_BYTES / size_of::<f32>() / KC];
@@ -397,7 +396,8 @@ impl Gemm {
         for rows in steps(task.rows.len(), block_rows) {
             let rows = task.rows.start + rows.start..task.rows.start + rows.end;
             let (a, layout) = match product.left {
-                Left::RowMajor { stride } if self.left_in_place(isa, product) => {
+                // The loop over windows takes packed panels.
+                Left::RowMajor { stride } if self.left_in_place(isa, product) && b.row == nr => {
                     let start = operands.a.wrapping_add(rows.start * stride + ks.start);
                     (start, TileLayout::Windows { step: stride, line: 0, run: ks.len() })
                 }
@@ -426,17 +426,14 @@ impl Gemm {
 
     /// What is read of B after a range of k of task i: the next range, or else the first of the next task, which
     /// most likely the same thread will run.
-    fn next(&self, operands: Operands, i: usize, range: Option<Range<usize>>) -> Next {
-        let task = if range.is_some() { Some(&self.tasks[i]) } else { self.tasks.get(i + 1) };
-        let Some(task) = task else { return Next::NOTHING };
+    fn next(&self, operands: Operands, i: usize, range: Option<Range<usize>>) -> Option<Next> {
+        let task = if range.is_some() { &self.tasks[i] } else { self.tasks.get(i + 1)? };
         let product = &self.products[task.product];
-        let Right::RowMajor { stride } = product.right else { return Next::NOTHING };
-        let Some(ks) = range.or_else(|| k_ranges(task.ks.clone()).next()) else { return Next::NOTHING };
-        if product.k * self.columns < LARGE {
-            return Next::NOTHING;
-        }
+        let Right::RowMajor { stride } = product.right else { return None };
+        let ks = range.or_else(|| k_ranges(task.ks.clone()).next())?;
         let start = operands.b.wrapping_add(ks.start * stride + task.columns.start);
-        Next { start, stride, rows: ks.len(), width: task.columns.len() }
+        let large = product.k * self.columns >= LARGE;
+        large.then_some(Next { start, stride, rows: ks.len(), width: task.columns.len() })
     }
 
     /// Mean and sum of squared deviations of the rows that task i wrote, while they are in the cache.

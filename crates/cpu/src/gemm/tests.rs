@@ -187,6 +187,9 @@ fn blocks_of_k_and_large_sizes_are_the_sum_of_products() {
             check_matmul(isa, 33, 784, 520, trans_a, false);
             check_matmul(isa, 18, 80, 2100, trans_a, false);
         }
+        // Either could be read where it lies, not both.
+        check_matmul(isa, 32, 32, 8200, false, false);
+        check_matmul(isa, 64, 64, 4200, false, false);
     }
 }
 

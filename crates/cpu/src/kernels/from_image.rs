@@ -6,7 +6,7 @@ use super::add_parts::add_parts;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Epilogue, Next, Panels, TileLayout, rank_one_update};
+use crate::gemm::microkernel::{Block, Epilogue, Panels, TileLayout, rank_one_update};
 use crate::gemm::pack::Right;
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
@@ -122,7 +122,7 @@ impl Kernel for Convolution {
                     rows: &rows[..g.out_w],
                     accumulate: false,
                     epilogue: Some(*epilogue),
-                    next: Next::NOTHING,
+                    next: None,
                 });
             }
         });

@@ -6,7 +6,7 @@
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::gemm::microkernel::steps;
-use crate::gemm::microkernel::{Block, Epilogue, Next, Panels, TileLayout};
+use crate::gemm::microkernel::{Block, Epilogue, Panels, TileLayout};
 use crate::gemm::pack::{Left, Right};
 use crate::gemm::{Sizes, k_ranges};
 use crate::isa::Isa;
@@ -107,7 +107,7 @@ impl Kernel for ToImage {
                         rows: &pointers[..rows.len()],
                         accumulate: ks.start > 0,
                         epilogue: None,
-                        next: Next::NOTHING,
+                        next: None,
                     });
                 }
             }

@@ -12,9 +12,7 @@ use super::transform::{
 };
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{
-    Block, Epilogue, KC, Next, Panels, ROW_STRIDE, TileLayout, even_parts, steps,
-};
+use crate::gemm::microkernel::{Block, Epilogue, KC, Panels, ROW_STRIDE, TileLayout, even_parts, steps};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::kernels::product::resolve;
@@ -255,7 +253,7 @@ impl Kernel for Convolution {
                         rows: &rows[of_point.clone()],
                         accumulate: ks.start > 0,
                         epilogue: None,
-                        next: Next::NOTHING,
+                        next: None,
                     });
                 }
             }

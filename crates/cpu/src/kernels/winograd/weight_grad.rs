@@ -11,7 +11,7 @@ use super::grid::Tiles;
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Next, Panels, TileLayout, even_parts, steps};
+use crate::gemm::microkernel::{Block, Panels, TileLayout, even_parts, steps};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
@@ -125,7 +125,7 @@ impl WeightGrad {
                         rows: &rows[..range.len()],
                         accumulate,
                         epilogue: None,
-                        next: Next::NOTHING,
+                        next: None,
                     });
                 }
             }
