@@ -151,8 +151,8 @@ impl Epilogue {
     }
 }
 
-/// Part of a large matrix that the next block is packed from: it is fetched while this block is computed, so that
-/// packing does not wait for memory.
+/// Part of a large matrix that the next block reads or is packed from: it is fetched while this block is computed, so
+/// that neither waits for memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Next {
     pub(crate) start: *const f32,

@@ -12,7 +12,9 @@ use super::transform::{
 };
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::Sizes;
-use crate::gemm::microkernel::{Block, Epilogue, KC, Panels, ROW_STRIDE, TileLayout, even_parts, steps};
+use crate::gemm::microkernel::{
+    Block, Epilogue, KC, LINE, Panels, ROW_STRIDE, TileLayout, even_parts, steps,
+};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::kernels::product::resolve;
@@ -403,9 +405,6 @@ struct Ahead {
     /// Elements for each step.
     share: usize,
 }
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 impl Ahead {
     /// The share of one tile, which takes `rounds` steps.

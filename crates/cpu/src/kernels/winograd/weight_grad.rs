@@ -105,6 +105,7 @@ impl WeightGrad {
             for point in 0..POINTS {
                 let terms = Tiles::rows(&groups, point);
                 let a = windows.start.wrapping_add(point * windows.point + terms.start * windows.row);
+                let b = cotangents.start.wrapping_add(point * cotangents.point + terms.start * self.nr);
                 for range in steps(self.rows, ROWS) {
                     let mut rows = [std::ptr::null_mut(); ROWS];
                     for (row, pointer) in range.clone().zip(&mut rows) {
@@ -113,13 +114,7 @@ impl WeightGrad {
                     isa.run(Block {
                         a: a.wrapping_add(range.start),
                         layout: TileLayout::Whole { stride: windows.row },
-                        b: Panels {
-                            start: cotangents
-                                .start
-                                .wrapping_add(point * cotangents.point + terms.start * self.nr),
-                            panel: cotangents.range,
-                            row: self.nr,
-                        },
+                        b: Panels { start: b, panel: cotangents.range, row: self.nr },
                         kc: terms.len(),
                         columns: self.columns,
                         rows: &rows[..range.len()],
