@@ -9,6 +9,8 @@ mod agreement;
 mod case;
 mod evaluation;
 pub mod golden;
+#[cfg(doctest)]
+mod guide;
 
 mod random;
 mod rounding;

@@ -1,0 +1,15 @@
+//! The pages for users: every Rust snippet in them is compiled and run by `cargo test --doc`.
+
+macro_rules! pages {
+    ($($name:ident $path:literal)*) => {$(
+        #[doc = include_str!(concat!("../../", $path))]
+        struct $name;
+    )*};
+}
+
+pages! {
+    Gannet "crates/gan/README.md"
+    Tensor "crates/tensor/README.md"
+    Cpu "crates/cpu/README.md"
+    Gpu "crates/gpu/README.md"
+}
