@@ -1,7 +1,7 @@
 //! The Rust that the crate includes: one constant per shader, one struct per parameter uniform.
 
-use crate::check::{Field, Reflection, Struct};
 use crate::expand::Variant;
+use crate::reflect::{Field, Reflection, Struct};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -1,12 +1,12 @@
-//! Expands, validates and reflects every shader of the engine; an error stops the build with file, line and
-//! column.
+//! Expands every shader of the engine and reads what it declares; an error stops the build with file and line. Whether
+//! the shaders are valid WGSL, the tests of this crate say: a build has no need of a shader compiler.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-mod check;
 mod expand;
 mod generate;
+mod reflect;
 
 fn main() -> ExitCode {
     let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
@@ -42,7 +42,7 @@ fn build(root: &Path, out: &Path) -> Result<(), Vec<String>> {
             }
         };
         for variant in variants {
-            match check::check(name, &variant) {
+            match reflect::reflect(name, &variant) {
                 Ok(reflection) => shaders.push((name.clone(), variant, reflection)),
                 Err(error) => errors.push(error),
             }

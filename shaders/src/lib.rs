@@ -1,9 +1,15 @@
-//! The WGSL compute shaders of Gannet, checked when they are built.
+//! The WGSL compute shaders of Gannet as plain data.
 //!
 //! Each `*.wgsl` file of this crate is one kernel, or a family of variants of one kernel. The build script
-//! expands it, validates every variant with naga against WebGPU's default limits, and generates a typed
-//! constant per variant ([`all`] lists them) and the struct that mirrors the file's parameter
-//! uniform. Nothing here knows a GPU: shaders and dispatches are plain data.
+//! expands it, reads what it declares, and generates a typed constant per variant ([`all`] lists them) and
+//! the struct that mirrors the file's parameter uniform. Nothing here knows a GPU, and building it takes no
+//! shader compiler: that every variant is valid within WebGPU's default limits, and declares what was read,
+//! this crate's tests check with naga.
+//!
+//! Declarations have fixed forms, each beginning its line: `@group(0) @binding(N) var<SPACE> NAME: TYPE;`
+//! with the parameter uniform at 0 and storage buffers of runtime-sized arrays from 1, `struct NAME {` with
+//! scalars, vectors and arrays of them, and `@compute @workgroup_size(N)` on the line before the entry point.
+//! N is a whole number, a constant, or a sum.
 //!
 //! Directives, each on a line of its own:
 //!
@@ -45,7 +51,7 @@ pub struct Binding {
     pub stride: u32,
 }
 
-/// A compute shader that has passed validation.
+/// A compute shader.
 #[derive(Debug)]
 pub struct Shader {
     /// Name of the variant, unique among all shaders.

@@ -1,13 +1,14 @@
-//! The build script refuses broken shaders, and says where they are broken.
+//! Every shader is valid within the default limits of WebGPU, and lies in memory as the build script read it. Broken ones
+//! are refused, with the place where they are broken.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-#[path = "../build/check.rs"]
-#[allow(dead_code)]
 mod check;
 #[path = "../build/expand.rs"]
-#[allow(dead_code)]
 mod expand;
+#[path = "../build/reflect.rs"]
+mod reflect;
 
 const HEADER: &str = "@group(0) @binding(1) var<storage, read_write> out: array<f32>;\n";
 
@@ -17,9 +18,65 @@ fn library() -> BTreeMap<String, String> {
 }
 
 /// The variants of a file called `test`, or the first error.
-fn build(text: &str) -> Result<Vec<(String, check::Reflection)>, String> {
+fn build(text: &str) -> Result<Vec<(String, reflect::Reflection)>, String> {
     let variants = expand::expand("test", text, &library())?;
     variants.into_iter().map(|variant| Ok((variant.name.clone(), check::check("test", &variant)?))).collect()
+}
+
+#[test]
+fn every_shader_is_valid_and_declares_what_the_build_script_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = expand::read_folder(&root.join("lib")).unwrap();
+    let (mut errors, mut names) = (Vec::new(), Vec::new());
+    for (stem, text) in expand::read_folder(root).unwrap() {
+        for variant in expand::expand(&stem, &text, &library).unwrap() {
+            match (check::check(&stem, &variant), reflect::reflect(&stem, &variant)) {
+                (Ok(by_naga), Ok(read)) if by_naga == read => names.push(variant.name),
+                (Ok(by_naga), Ok(read)) => {
+                    errors.push(format!("{}: naga sees {by_naga:?}, read was {read:?}", variant.name));
+                }
+                (Err(error), _) | (_, Err(error)) => errors.push(error),
+            }
+        }
+    }
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+    let built: Vec<&str> = gannet_shaders::all().iter().map(|shader| shader.name).collect();
+    assert_eq!(names, built);
+}
+
+#[test]
+fn declarations_of_other_forms_are_refused() {
+    let read = |text: &str| {
+        let text = format!("{HEADER}{text}\n");
+        let variants = expand::expand("test", &text, &library()).unwrap();
+        reflect::reflect("test", &variants[0])
+    };
+    let main = "@compute @workgroup_size(1)\nfn main() {}";
+    for (text, expected) in [
+        ("fn main() {}", "expected an entry point"),
+        (&format!("{main}\n{main}"), "shaders/test.wgsl:5:1: error: expected one entry point"),
+        ("@compute @workgroup_size(X)\nfn main() {}", "expected a whole number, got `X`"),
+        (&format!("@group(0) @binding(0) var<uniform> p: P;\n{main}"), "there is none named P"),
+        (
+            &format!("struct P {{ a: mat2x2<f32> }}\n@group(0) @binding(0) var<uniform> p: P;\n{main}")
+                .replace("{ a", "{\n    a"),
+            "P.a should be a scalar",
+        ),
+        (&format!("@group(0) @binding(2) var<storage, read> x: f32;\n{main}"), "runtime-sized array"),
+        (
+            &format!("@group(0) @binding(3) var<storage, read> x: array<f32>;\n{main}"),
+            "bindings count from 1",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+    let text = "const FIRST: u32 = 2u;\nstruct P { a: f32, b: vec3<f32>, c: u32, d: array<vec4<i32>, 2>, e: vec2<u32> }\n\
+                @group(0) @binding(0) var<uniform> p: P;\n\
+                @group(0) @binding(FIRST + 0u) var<storage, read> x: array<vec4<f32>>;\n\
+                @compute @workgroup_size(8, 4)\nfn main() { out[0] = p.a + x[0].x; }";
+    let variants = expand::expand("test", &format!("{HEADER}{text}\n"), &library()).unwrap();
+    assert_eq!(reflect::reflect("test", &variants[0]), check::check("test", &variants[0]));
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Validation with naga against what the engine requests of a device, and reflection.
+//! Validation with naga against what the engine requests of a device, and naga's reflection.
 
 use crate::expand::Variant;
+use crate::reflect::{Binding, Field, Reflection, Struct};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
 
@@ -16,45 +17,7 @@ const MAX_WORKGROUP_STORAGE: u32 = 16 << 10;
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_SIZE: [u32; 3] = [256, 256, 64];
 
-/// What the generated constants hold.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Reflection {
-    pub(crate) entry: String,
-    pub(crate) workgroup_size: [u32; 3],
-    pub(crate) bindings: Vec<Binding>,
-    pub(crate) params: Option<Struct>,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) struct Binding {
-    pub(crate) index: u32,
-    pub(crate) name: String,
-    pub(crate) writes: bool,
-    pub(crate) stride: u32,
-}
-
-/// The parameter uniform.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Struct {
-    /// Its name in WGSL.
-    pub(crate) name: String,
-    pub(crate) size: u32,
-    pub(crate) fields: Vec<Field>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Field {
-    pub(crate) name: String,
-    /// `u32`, `i32` or `f32`.
-    pub(crate) scalar: &'static str,
-    /// Components of each element, 1 for a scalar.
-    pub(crate) components: u32,
-    /// Elements of an array, if it is one, and the bytes between them.
-    pub(crate) array: Option<(u32, u32)>,
-    pub(crate) offset: u32,
-}
-
-/// Parses and validates one variant of the file `stem`.
+/// Parses and validates one variant of the file `stem`; what naga sees in it.
 pub(crate) fn check(stem: &str, variant: &Variant) -> Result<Reflection, String> {
     let source = variant.source();
     let place = |location: Option<naga::SourceLocation>| match location {
