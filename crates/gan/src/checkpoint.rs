@@ -92,15 +92,16 @@ impl<B: Backend> Gan<B> {
     /// statistics, the number of the step, and the configuration. A run that goes on from it gives the same bits as
     /// one that was never interrupted.
     ///
-    /// Errors when the file cannot be written, or when a layer is not one of this crate's, so that the file could not
-    /// be read again.
+    /// Errors when the file cannot be written, or, naming the layer, when one could not be read again: one of your own has
+    /// to be [registered](crate::layers::register).
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.to_file()?.write(path)
     }
 
-    /// What [`save`](Gan::save) writes. Errors when a layer is not one of this crate's, or when a tensor holds a number
-    /// that is not finite, which could not be loaded again.
+    /// What [`save`](Gan::save) writes. Errors when a layer could not be read again, or when a tensor holds a number
+    /// that is not finite, which could not be loaded.
     pub fn to_file(&mut self) -> Result<TensorFile> {
+        self.config().check_described()?;
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
         let description =
             Description { version: VERSION, step, generator_loss, model: Form::from(self.config()) };

@@ -186,9 +186,17 @@ impl GanConfig {
         Ok(config)
     }
 
-    /// This configuration as a model file. Errors when a layer is not one of this crate's.
+    /// This configuration as a model file. Errors, naming the layer, when one could not be read again: one of your own
+    /// has to be [registered](crate::layers::register).
     pub fn to_toml(&self) -> Result<String> {
+        self.check_described()?;
         toml::to_string(&Form::from(self)).map_err(|e| Error::Config(e.to_string()))
+    }
+
+    /// Errors, naming the layer, when one could not be read from a file again.
+    pub(crate) fn check_described(&self) -> Result<()> {
+        self.generator.check_described()?;
+        self.discriminator.check_described()
     }
 
     /// Builds both models. Errors when a number is impossible or anything does not fit together.
@@ -250,6 +258,15 @@ impl GanConfig {
         }
         let generator = self.generator.build().map_err(at(&["generator", "layers"]))?;
         let discriminator = self.discriminator.build().map_err(at(&["discriminator", "layers"]))?;
+        for (keys, model) in
+            [(&["generator", "layers"], &generator), (&["discriminator", "layers"], &discriminator)]
+        {
+            if let Some((input, _)) = model.inputs().first() {
+                let message =
+                    format!("a layer of the {} takes the input '{input}', which a Gan has not", model.name());
+                return wrong(keys, message);
+            }
+        }
         if generator.output() != discriminator.input() {
             let (made, taken) = (generator.output(), discriminator.input());
             let message =
@@ -379,6 +396,9 @@ struct Network {
     clip_norm: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_weights: Option<f64>,
+    /// Layers whose parameters are not trained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<String>,
     layers: Vec<Spanned<Entry>>,
 }
 
@@ -434,6 +454,7 @@ impl Network {
             clip_norm: training.clip_norm,
             clip_weights: training.clip_weights,
             initialiser: model.initialiser,
+            frozen: model.frozen.clone(),
             layers: model.layers.iter().cloned().map(|layer| Spanned::new(0..0, Entry(layer))).collect(),
         }
     }
@@ -444,6 +465,7 @@ impl Network {
             input: self.input.clone(),
             layers: self.layers.iter().map(|entry| entry.get_ref().0.clone()).collect(),
             initialiser: self.initialiser,
+            frozen: self.frozen.clone(),
         }
     }
 }
@@ -453,6 +475,9 @@ impl Network {
     fn located(&self, name: &'static str, error: Error, text: &str) -> Error {
         let start = match &error {
             Error::Layer { index, .. } => self.layers.get(*index).map(|layer| layer.span().start),
+            _ if Sequential { frozen: Vec::new(), ..self.named(name) }.build().is_ok() => {
+                key_start(text, &[name, "frozen"])
+            }
             _ => key_start(text, &[name, "input"]),
         };
         on_line(text, start, &error.to_string())

@@ -7,6 +7,8 @@ use gannet_tensor::{Graph, Shape, Var};
 
 use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
+use crate::options::Options;
+use crate::parameters::Parameters;
 use crate::random::fnv1a;
 
 /// A trained tensor of a layer.
@@ -82,6 +84,12 @@ impl<'g> Pass<'g> {
     }
 }
 
+/// The states of a model in a graph, by name.
+pub type States<'g> = BTreeMap<String, Var<'g>>;
+
+/// The inputs of a model beside the first in a graph, by name: [N, shape] each.
+pub type Inputs<'g> = BTreeMap<String, Var<'g>>;
+
 /// What a layer is traced with: its parameters, its states, and the kind of pass.
 #[derive(Debug)]
 pub struct Context<'a, 'g> {
@@ -89,8 +97,9 @@ pub struct Context<'a, 'g> {
     pub(crate) pass: Pass<'g>,
     /// The layer's name with those of the layers around it, `3.residual/0.conv2d`.
     pub(crate) path: String,
-    pub(crate) parameters: &'a BTreeMap<String, Var<'g>>,
-    pub(crate) states: &'a mut BTreeMap<String, Var<'g>>,
+    pub(crate) parameters: &'a Parameters<'g>,
+    pub(crate) states: &'a mut States<'g>,
+    pub(crate) inputs: &'a Inputs<'g>,
 }
 
 impl<'g> Context<'_, 'g> {
@@ -107,7 +116,7 @@ impl<'g> Context<'_, 'g> {
     /// The layer's parameter of that name. Errors when the layer did not declare it.
     pub fn parameter(&self, name: &str) -> Result<Var<'g>> {
         let key = format!("{}/{name}", self.path);
-        self.parameters.get(&key).copied().ok_or_else(|| Error::invalid(format!("no parameter '{key}'")))
+        self.parameters.get(&key).ok_or_else(|| Error::invalid(format!("no parameter '{key}'")))
     }
 
     /// The present value [rows, len] of the layer's state of that name. Errors when the layer did not declare it.
@@ -128,26 +137,35 @@ impl<'g> Context<'_, 'g> {
         })
     }
 
+    /// The model's further input of that name [N, shape]. Errors when the layer did not declare it.
+    pub fn input(&self, name: &str) -> Result<Var<'g>> {
+        self.inputs.get(name).copied().ok_or_else(|| Error::invalid(format!("no input '{name}'")))
+    }
+
     /// A number for this layer in this pass, to seed its noise with.
     pub fn noise_seed(&self) -> u32 {
         let hash = fnv1a(&format!("{} {}", self.path, self.pass.index));
         (hash ^ (hash >> 32)) as u32
     }
 
+    /// The context of the layer at `path`, with parameters of its own.
+    pub(crate) fn at<'b>(&'b mut self, path: String, parameters: &'b Parameters<'g>) -> Context<'b, 'g> {
+        let (graph, pass, inputs) = (self.graph, self.pass, self.inputs);
+        Context { graph, pass, path, parameters, states: &mut *self.states, inputs }
+    }
+
     /// Runs `trace` for a layer `name` inside of this one.
     pub(crate) fn within<R>(&mut self, name: &str, trace: impl FnOnce(&mut Context<'_, 'g>) -> R) -> R {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
-        let graph = self.graph;
-        let mut inner =
-            Context { graph, pass: self.pass, path, parameters: self.parameters, states: &mut *self.states };
-        graph.scoped(name, || trace(&mut inner))
+        let parameters = self.parameters;
+        self.graph.scoped(name, || trace(&mut self.at(path, parameters)))
     }
 }
 
 /// A layer of a model. Shapes are those of one sample: the batch axis is not part of them.
 ///
-/// The layers of this crate are plain data, so a model can be written to a file and read again; a layer of your
-/// own only has to say how it maps shapes and how it is traced.
+/// A layer of your own says how it maps shapes and how it is traced. For models with it to be written to files and read
+/// again it also says its [`options`](Layer::options), and its kind is [registered](crate::layers::register).
 pub trait Layer: Debug + Send + Sync {
     /// The kind of layer, as in model files: `conv2d`.
     fn kind(&self) -> &'static str;
@@ -171,12 +189,18 @@ pub trait Layer: Debug + Send + Sync {
         None
     }
 
+    /// The inputs of the model that the layer takes beside what the layer before it gives: names, and shapes of a
+    /// sample.
+    fn inputs(&self) -> Vec<(String, Shape)> {
+        Vec::new()
+    }
+
     /// The output for a batch `x` [N, input shape].
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>>;
 
-    /// The options of the layer as they stand in a model file. `None` for a layer that is not of this crate:
-    /// a model with such a layer cannot be rebuilt from a file alone.
-    fn options(&self) -> Option<toml::Table> {
-        None
+    /// The options of the layer as they stand in a model file: [`Options::of`] of the layer itself, where it is plain
+    /// data. Errors, and the model is not written to a file, where they cannot be told.
+    fn options(&self) -> Result<Options> {
+        Err(Error::invalid(format!("the layer '{}' does not say its options (Layer::options)", self.kind())))
     }
 }

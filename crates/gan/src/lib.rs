@@ -46,6 +46,8 @@ pub mod metrics;
 mod model;
 mod objective;
 pub mod optimisers;
+mod options;
+mod parameters;
 mod parts;
 pub mod penalties;
 pub mod presets;
@@ -65,15 +67,21 @@ pub use ema::Ema;
 pub use error::{Error, Result};
 pub use gan::Gan;
 pub use gannet_cpu::Cpu;
-pub use gannet_tensor::{Backend, Element, Fault, Padding, Probe, Reference, Shape};
+pub use gannet_tensor::{
+    Backend, Conv2dGeometry, Element, Fault, Gradients, Graph, MAX_RANK, Operation, Padding, Plan,
+    PlanBuilder, Pool2dGeometry, Probe, Program, Reference, Shape, TensorMut, TensorRef, Var, Variables, Vjp,
+    grad, grad_or_zeros, vjp,
+};
 pub use gauges::{Gauges, Verdicts};
 pub use initialiser::Initialiser;
-pub use layer::{Context, Layer, Mode, Parameter, Pass, State};
+pub use layer::{Context, Inputs, Layer, Mode, Parameter, Pass, State, States};
 pub use loss_queue::{LATE_LOSSES, Losses, StepLosses};
 pub use losses::Loss;
-pub use model::{ALIGNMENT, Model, ParameterSlot, Parameters, StateSlot, States};
+pub use model::{ALIGNMENT, LayerAt, Model, ParameterSlot, StateSlot};
 pub use objective::Objective;
 pub use optimisers::{Adam, EpsForm, Optimiser, Sgd};
+pub use options::Options;
+pub use parameters::Parameters;
 pub use parts::{MAX_PARTS, partition};
 pub use penalties::Penalty;
 pub use random::Stream;

@@ -1,6 +1,5 @@
 //! A model whose shapes are known: what it keeps, where, and its graph.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -8,9 +7,9 @@ use gannet_tensor::{Graph, Shape, Var};
 
 use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
-use crate::layer::{Context, Layer, Parameter, Pass, State};
+use crate::layer::{Context, Inputs, Layer, Parameter, Pass, State, States};
+use crate::parameters::Parameters;
 use crate::random::Stream;
-use crate::sequential::Sequential;
 
 /// Parameters begin at multiples of this many elements in their model's vector: 256 bytes of `f32`, the
 /// alignment that devices ask of a tensor.
@@ -39,6 +38,8 @@ pub struct ParameterSlot {
     pub shape: Shape,
     /// Its first element in the vector; a multiple of [`ALIGNMENT`].
     pub offset: usize,
+    /// Whether training changes it: false where its layer is [frozen](crate::Sequential::freeze).
+    pub trained: bool,
     pub(crate) initialiser: Initialiser,
 }
 
@@ -76,21 +77,48 @@ pub struct Model {
     states: Vec<StateSlot>,
     len: usize,
     classes: Option<usize>,
+    inputs: Vec<(String, Shape)>,
 }
 
-/// The parameters of a model in a graph, by name.
-pub type Parameters<'g> = BTreeMap<String, Var<'g>>;
+/// What a model is built from: layers in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Blueprint<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) input: &'a [usize],
+    pub(crate) layers: &'a [Arc<dyn Layer>],
+    pub(crate) initialiser: Initialiser,
+    /// Layers whose parameters are not trained.
+    pub(crate) frozen: &'a [String],
+}
 
-/// The states of a model in a graph, by name.
-pub type States<'g> = BTreeMap<String, Var<'g>>;
+/// A layer of a model: by its position from 0, or by its name, `2.batch_norm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerAt<'a> {
+    /// Its position.
+    Index(usize),
+    /// Its name.
+    Name(&'a str),
+}
+
+impl From<usize> for LayerAt<'_> {
+    fn from(index: usize) -> Self {
+        LayerAt::Index(index)
+    }
+}
+
+impl<'a> From<&'a str> for LayerAt<'a> {
+    fn from(name: &'a str) -> Self {
+        LayerAt::Name(name)
+    }
+}
 
 impl Model {
-    pub(crate) fn new(sequential: &Sequential) -> Result<Model> {
-        let name = sequential.name.clone();
-        sequential.initialiser.check().map_err(|e| Error::invalid(format!("{name}: {e}")))?;
-        let input = Shape::new(&sequential.input).map_err(|e| e.context(&name))?;
+    pub(crate) fn new(blueprint: Blueprint<'_>) -> Result<Model> {
+        let name = blueprint.name.to_owned();
+        blueprint.initialiser.check().map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+        let input = Shape::new(blueprint.input).map_err(|e| e.context(&name))?;
         check_size(input).map_err(|e| e.context(format!("{name}, input")))?;
-        if sequential.layers.is_empty() {
+        if blueprint.layers.is_empty() {
             return Err(Error::invalid(format!("{name}: a model needs at least one layer")));
         }
         let mut model = Model {
@@ -102,10 +130,11 @@ impl Model {
             states: Vec::new(),
             len: 0,
             classes: None,
+            inputs: Vec::new(),
         };
-        for (index, layer) in sequential.layers.iter().enumerate() {
+        for (index, layer) in blueprint.layers.iter().enumerate() {
             let refused = |message: String| Error::Layer {
-                model: model.name.clone(),
+                model: blueprint.name.to_owned(),
                 index,
                 kind: layer.kind().into(),
                 message,
@@ -116,7 +145,7 @@ impl Model {
             let parameters = layer.parameters(input);
             let states = layer.states(input);
             for parameter in &parameters {
-                let initialiser = parameter.initialiser.unwrap_or(sequential.initialiser);
+                let initialiser = parameter.initialiser.unwrap_or(blueprint.initialiser);
                 let here = |e: String| refused(format!("'{}': {e}", parameter.name));
                 initialiser.check().map_err(here)?;
                 check_size(parameter.shape).map_err(|e| here(e.to_string()))?;
@@ -127,6 +156,19 @@ impl Model {
                 return Err(refused(format!("{classes} classes, but a layer before it has {others}")));
             }
             model.classes = model.classes.or(layer.classes());
+            for (name, shape) in layer.inputs() {
+                check_size(shape).map_err(|e| refused(format!("the input '{name}': {e}")))?;
+                match model.inputs.iter().find(|(other, _)| *other == name) {
+                    Some((_, other)) if *other != shape => {
+                        let message = format!(
+                            "the input '{name}' has the shape {shape}, but a layer before it takes it as {other}"
+                        );
+                        return Err(refused(message));
+                    }
+                    Some(_) => {}
+                    None => model.inputs.push((name, shape)),
+                }
+            }
             let layer_name = format!("{index}.{}", layer.kind());
             model.layers.push(Placed {
                 name: layer_name.clone(),
@@ -135,10 +177,34 @@ impl Model {
                 parameters: parameters.iter().map(|p| p.shape.len()).sum(),
                 untrained: states.iter().map(|s| s.rows.len() * s.len).sum(),
             });
-            model.place(&layer_name, parameters, states, sequential.initialiser);
+            model.place(&layer_name, parameters, states, blueprint.initialiser);
             model.output = output;
         }
+        for frozen in blueprint.frozen {
+            model.freeze(frozen)?;
+        }
         Ok(model)
+    }
+
+    /// Leaves the parameters of the layer of that name as they are, or a single parameter.
+    fn freeze(&mut self, name: &str) -> Result<()> {
+        let mut found = false;
+        for slot in &mut self.parameters {
+            let rest = slot.name.strip_prefix(name);
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                slot.trained = false;
+                found = true;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.layers.iter().filter(|l| l.parameters > 0).map(|l| &*l.name).collect();
+        Err(Error::invalid(format!(
+            "{}: there is no layer '{name}' with parameters to freeze; there are: {}",
+            self.name,
+            known.join(", ")
+        )))
     }
 
     fn place(&mut self, layer: &str, parameters: Vec<Parameter>, states: Vec<State>, default: Initialiser) {
@@ -147,6 +213,7 @@ impl Model {
                 name: format!("{layer}/{}", parameter.name),
                 shape: parameter.shape,
                 offset: self.len,
+                trained: true,
                 initialiser: parameter.initialiser.unwrap_or(default),
             });
             self.len += parameter.shape.len().next_multiple_of(ALIGNMENT);
@@ -179,6 +246,29 @@ impl Model {
         self.classes
     }
 
+    /// The inputs that layers take beside the first, by name, each with the shape of a sample.
+    pub fn inputs(&self) -> &[(String, Shape)] {
+        &self.inputs
+    }
+
+    /// The names of the layers, `2.batch_norm`, and the shapes of their outputs.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, Shape)> {
+        self.layers.iter().map(|layer| (layer.name.as_str(), layer.output))
+    }
+
+    /// The position of a layer. Errors, naming those that there are, when there is no such layer.
+    pub fn layer_index<'a>(&self, layer: impl Into<LayerAt<'a>>) -> Result<usize> {
+        let (found, wanted) = match layer.into() {
+            LayerAt::Index(index) => ((index < self.layers.len()).then_some(index), index.to_string()),
+            LayerAt::Name(name) => (self.layers.iter().position(|l| l.name == name), format!("'{name}'")),
+        };
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+            let name = &self.name;
+            Error::invalid(format!("{name}: there is no layer {wanted}; there are: {}", known.join(", ")))
+        })
+    }
+
     /// The length of the vector that all parameters lie in, gaps included: a multiple of [`ALIGNMENT`].
     pub fn vector_len(&self) -> usize {
         self.len
@@ -194,9 +284,14 @@ impl Model {
         &self.states
     }
 
-    /// How many numbers are trained.
+    /// How many numbers its parameters have, frozen ones included.
     pub fn parameter_count(&self) -> usize {
         self.layers.iter().map(|layer| layer.parameters).sum()
+    }
+
+    /// How many numbers are trained.
+    pub fn trained_count(&self) -> usize {
+        self.parameters.iter().filter(|slot| slot.trained).map(|slot| slot.shape.len()).sum()
     }
 
     /// The vector of initial parameters, gaps zero. A parameter's values depend on the seed, the model's name and
@@ -232,18 +327,73 @@ impl Model {
         self.parameters.iter().map(|slot| (slot.name.clone(), view(slot))).collect()
     }
 
-    /// Gradients of the parameters, in their order, as one vector like the parameters'.
-    ///
-    /// # Panics
-    /// When there are not as many as parameters, or of other shapes.
-    #[track_caller]
-    pub fn pack<'g>(&self, gradients: &[Var<'g>]) -> Var<'g> {
-        let offsets: Vec<usize> = self.parameters.iter().map(|slot| slot.offset).collect();
-        Var::pack(gradients, &offsets, self.len)
+    /// Inputs of a graph under the names of the states, for a model that is traced by itself.
+    pub fn state_inputs<'g>(&self, graph: &'g Graph) -> States<'g> {
+        self.states.iter().map(|slot| (slot.name.clone(), graph.input(&slot.name, slot.shape()))).collect()
+    }
+
+    /// The gradient of the scalar `loss` with respect to each parameter that is trained. Errors when `loss` is not a
+    /// scalar or does not depend on one of them.
+    pub fn gradients<'g>(&self, loss: Var<'g>, parameters: &Parameters<'g>) -> Result<Parameters<'g>> {
+        let trained = self.parameters.iter().filter(|slot| slot.trained);
+        let trained: Result<Parameters<'g>> =
+            trained.map(|slot| Ok((slot.name.clone(), self.tensor_of(slot, parameters)?))).collect();
+        trained?.gradients(loss)
+    }
+
+    /// Gradients of the parameters as one vector like the parameters' own; zeros for frozen ones. Errors when the
+    /// gradient of one that is trained is missing or has another shape.
+    pub fn pack<'g>(&self, gradients: &Parameters<'g>) -> Result<Var<'g>> {
+        let (mut parts, mut offsets) = (Vec::new(), Vec::new());
+        for slot in &self.parameters {
+            if slot.trained || gradients.get(&slot.name).is_some() {
+                parts.push(self.tensor_of(slot, gradients)?);
+                offsets.push(slot.offset);
+            }
+        }
+        if parts.is_empty() {
+            return Err(Error::invalid(format!("{}: the model has no parameters to train", self.name)));
+        }
+        Ok(Var::pack(&parts, &offsets, self.len))
+    }
+
+    /// The tensor of a parameter. Errors when there is none or it has another shape.
+    fn tensor_of<'g>(&self, slot: &ParameterSlot, tensors: &Parameters<'g>) -> Result<Var<'g>> {
+        let tensor = tensors.get(&slot.name).ok_or_else(|| {
+            Error::invalid(format!("{}: the tensor of the parameter '{}' is missing", self.name, slot.name))
+        })?;
+        if tensor.shape() != slot.shape {
+            return Err(Error::invalid(format!(
+                "{}: the parameter '{}' has the shape {}, got {tensor:?}",
+                self.name, slot.name, slot.shape
+            )));
+        }
+        Ok(tensor)
+    }
+
+    /// An optimiser's state [rows, n] after an update with what belongs to frozen parameters as it was `before`.
+    pub(crate) fn keep_frozen<'g>(&self, before: Var<'g>, after: Var<'g>) -> Var<'g> {
+        // Runs of parameters of a kind: where each begins, and whether it is trained.
+        let mut runs: Vec<(usize, bool)> = Vec::new();
+        for slot in &self.parameters {
+            if runs.last().is_none_or(|(_, trained)| *trained != slot.trained) {
+                runs.push((slot.offset, slot.trained));
+            }
+        }
+        if runs.iter().all(|(_, trained)| *trained) {
+            return after;
+        }
+        let ends = runs.iter().skip(1).map(|(start, _)| *start).chain([self.len]);
+        let pieces: Vec<Var<'g>> = runs
+            .iter()
+            .zip(ends)
+            .map(|((start, trained), end)| if *trained { after } else { before }.slice(1, *start, end))
+            .collect();
+        Var::concat(&pieces, 1)
     }
 
     /// The output for a batch `x` [N, input], with the given parameters. `states` are read, and hold the next
-    /// values afterwards.
+    /// values afterwards. Errors when the batch does not fit, or when a layer takes a further input.
     pub fn trace<'g>(
         &self,
         x: Var<'g>,
@@ -251,6 +401,20 @@ impl Model {
         states: &mut States<'g>,
         pass: Pass<'g>,
     ) -> Result<Var<'g>> {
+        let outputs = self.trace_layers(x, &Inputs::new(), parameters, states, pass)?;
+        outputs.last().copied().ok_or_else(|| Error::invalid("a model needs at least one layer"))
+    }
+
+    /// [`trace`](Model::trace) with the further inputs [N, shape] that layers take, by name; the output of every layer,
+    /// in order. Only what a plan asks for is computed.
+    pub fn trace_layers<'g>(
+        &self,
+        x: Var<'g>,
+        inputs: &Inputs<'g>,
+        parameters: &Parameters<'g>,
+        states: &mut States<'g>,
+        pass: Pass<'g>,
+    ) -> Result<Vec<Var<'g>>> {
         let graph: &'g Graph = x.graph();
         let dims = x.shape();
         if dims.dims().is_empty() || dims.dims()[1..] != *self.input.dims() {
@@ -259,12 +423,34 @@ impl Model {
                 self.name, self.input
             )));
         }
+        for (name, shape) in &self.inputs {
+            let Some(input) = inputs.get(name) else {
+                return Err(Error::invalid(format!(
+                    "{}: a layer takes the input '{name}' of shape {shape}, which was not given",
+                    self.name
+                )));
+            };
+            if input.shape().dims().first() != dims.dims().first()
+                || input.shape().dims().get(1..) != Some(shape.dims())
+            {
+                return Err(Error::invalid(format!(
+                    "{}: expected as many samples of shape {shape} as there are in {dims} for the input '{name}', got \
+                     {input:?}",
+                    self.name
+                )));
+            }
+        }
+        let mut outputs = Vec::with_capacity(self.layers.len());
         graph.scoped(&self.name, || {
-            let mut cx = Context { graph, pass, path: String::new(), parameters, states };
-            self.layers.iter().try_fold(x, |x, placed| {
-                cx.within(&placed.name, |cx| placed.layer.trace(x, cx))
-                    .map_err(|e| e.context(format!("{}, layer {}", self.name, placed.name)))
-            })
+            let mut cx = Context { graph, pass, path: String::new(), parameters, states, inputs };
+            let mut x = x;
+            for placed in &self.layers {
+                x = cx
+                    .within(&placed.name, |cx| placed.layer.trace(x, cx))
+                    .map_err(|e| e.context(format!("{}, layer {}", self.name, placed.name)))?;
+                outputs.push(x);
+            }
+            Ok(outputs)
         })
     }
 
@@ -292,14 +478,14 @@ impl Model {
         for [layer, shape, parameters] in &rows {
             let _ = writeln!(text, "{layer:<a$}  {shape:<b$}  {parameters:>c$}");
         }
-        let trained = self.parameter_count();
-        let untrained: usize = self.layers.iter().map(|layer| layer.untrained).sum();
+        let trained = self.trained_count();
+        let total: usize = self.layers.iter().map(|layer| layer.parameters + layer.untrained).sum();
         let _ = writeln!(
             text,
             "{rule}\nTotal parameters: {}\nTrainable: {}\nNon-trainable: {}",
-            grouped(trained + untrained),
+            grouped(total),
             grouped(trained),
-            grouped(untrained)
+            grouped(total - trained)
         );
         text
     }

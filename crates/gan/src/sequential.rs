@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
 use crate::layer::Layer;
-use crate::model::Model;
+use crate::layers::described;
+use crate::model::{Blueprint, Model};
 
 /// Layers in a row, as Keras' `Sequential`. [`build`](Sequential::build) checks that they fit and gives a
 /// [`Model`].
@@ -33,6 +34,7 @@ pub struct Sequential {
     pub(crate) input: Vec<usize>,
     pub(crate) layers: Vec<Arc<dyn Layer>>,
     pub(crate) initialiser: Initialiser,
+    pub(crate) frozen: Vec<String>,
 }
 
 impl Sequential {
@@ -43,6 +45,7 @@ impl Sequential {
             input: input.into(),
             layers: Vec::new(),
             initialiser: Initialiser::GlorotUniform,
+            frozen: Vec::new(),
         }
     }
 
@@ -61,6 +64,16 @@ impl Sequential {
         self
     }
 
+    /// Freezes the layer of that name, `0.conv2d`: training leaves its parameters, and what an optimiser keeps of them,
+    /// as they are. A layer within a block is named `3.residual/0.conv2d`, a single parameter `0.conv2d/kernel`. Running
+    /// statistics are not parameters: they follow the batches as ever. A name that no parameter belongs to is an error
+    /// of [`build`](Sequential::build).
+    #[must_use]
+    pub fn freeze(mut self, layer: impl Into<String>) -> Sequential {
+        self.frozen.push(layer.into());
+        self
+    }
+
     /// The name of the model.
     pub fn name(&self) -> &str {
         &self.name
@@ -73,6 +86,25 @@ impl Sequential {
 
     /// Finds every shape. Errors, naming the layer and both shapes, when two do not fit.
     pub fn build(&self) -> Result<Model> {
-        Model::new(self)
+        Model::new(Blueprint {
+            name: &self.name,
+            input: &self.input,
+            layers: &self.layers,
+            initialiser: self.initialiser,
+            frozen: &self.frozen,
+        })
+    }
+
+    /// Errors, naming the layer, when one could not be read from a file again.
+    pub(crate) fn check_described(&self) -> Result<()> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            described(layer.as_ref()).map_err(|e| Error::Layer {
+                model: self.name.clone(),
+                index,
+                kind: layer.kind().into(),
+                message: e.to_string(),
+            })?;
+        }
+        Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! The graph of a training step, and that of sampling.
 
-use gannet_tensor::{Graph, Plan, PlanBuilder, Shape, Var, grad};
+use gannet_tensor::{Graph, Plan, PlanBuilder, Shape, Var};
 
 use crate::config::GanConfig;
 use crate::error::Result;
-use crate::layer::{Mode, Pass};
+use crate::layer::{Mode, Pass, States};
 use crate::losses::Loss;
-use crate::model::{ALIGNMENT, Model, Parameters, States};
+use crate::model::{ALIGNMENT, Model};
 use crate::optimisers::Optimiser;
+use crate::parameters::Parameters;
 use crate::penalties::{Penalty, wgan_gp, zero_centred};
 
 /// Names of inputs and outputs of the programs.
@@ -89,21 +90,20 @@ impl<'g> Traced<'g> {
         scalars: &str,
     ) -> Result<()> {
         let graph = loss.graph();
-        let ordered: Vec<Var<'g>> =
-            model.parameters().iter().map(|slot| self.parameters[&slot.name]).collect();
-        if ordered.is_empty() {
+        if model.trained_count() == 0 {
             return Ok(());
         }
-        let gradients = grad(loss, &ordered)?;
+        let gradients = model.gradients(loss, &self.parameters)?;
         let scalars = graph.input(scalars, [training.optimiser.scalar_count()]);
-        self.state = graph.scoped(&format!("{}/optimiser", model.name()), || {
-            let mut gradient = model.pack(&gradients);
+        self.state = graph.scoped(&format!("{}/optimiser", model.name()), || -> Result<Var<'g>> {
+            let mut gradient = model.pack(&gradients)?;
             if let Some(limit) = training.clip_norm {
                 gradient = clipped(gradient, limit);
             }
             let state = training.optimiser.update(self.state, gradient, scalars);
-            training.clip_weights.map_or(state, |limit| clamped_weights(state, limit))
-        });
+            let state = training.clip_weights.map_or(state, |limit| clamped_weights(state, limit));
+            Ok(model.keep_frozen(self.state, state))
+        })?;
         // To what comes next the new parameters are constants: nothing is differentiated through an update.
         self.parameters = model.views(first_row(self.state.stop_gradient()));
         Ok(())

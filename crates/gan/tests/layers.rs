@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use gannet::layers::*;
 use gannet::{
-    Activation, Gan, GanConfig, Initialiser, Layer, Mode, Model, Padding, Pass, Reference, Sequential,
+    Activation, Gan, GanConfig, Initialiser, Layer, Mode, Model, Padding, Parameters, Pass, Reference,
+    Sequential,
 };
 use gannet_tensor::{Graph, Program, Shape, Variables, grad};
 
@@ -343,7 +344,7 @@ fn spectral_norm_has_the_gradient_of_a_quotient() {
     let x = graph.constant([2, 3], &values(6));
     let kernel = graph.input("kernel", [3, 2]);
     let u = graph.constant([1, 2], &[0.6, -0.8]);
-    let parameters = BTreeMap::from([("0.spectral_norm/kernel".to_owned(), kernel)]);
+    let parameters = Parameters::from_iter([("0.spectral_norm/kernel", kernel)]);
     let mut states = BTreeMap::from([("0.spectral_norm/kernel_spectral".to_owned(), u)]);
     let y = model.trace(x, &parameters, &mut states, Pass::training()).unwrap();
     let loss = y.square().sum_all();
@@ -460,4 +461,58 @@ fn a_layer_of_ones_own_trains_but_cannot_be_saved_as_a_model_file() {
     let folder = tempfile::tempdir().unwrap();
     let message = gan.save(folder.path().join("m.safetensors")).unwrap_err().to_string();
     assert!(message.contains("'double'"), "{message}");
+}
+
+/// The gradients of a batch normalisation by name, and where they lie in the packed vector. Its parameters are declared
+/// gamma first, and sorted by name beta first: one must not be taken for the other.
+#[test]
+fn gradients_lie_with_their_parameters() {
+    let model = Sequential::new("m", [3]).add(BatchNorm::new()).build().unwrap();
+    let graph = Graph::new();
+    let x = graph.input("x", [4, 3]);
+    let weights: Vec<f64> = values(12);
+    let parameters = model.views(graph.constant([model.vector_len()], &model.initial_vector(1)));
+    let mut states = model.state_inputs(&graph);
+    let y = model.trace(x, &parameters, &mut states, Pass::training()).unwrap();
+    let loss = (y * graph.constant([4, 3], &weights)).sum_all();
+    let names: Vec<&str> = parameters.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["0.batch_norm/gamma", "0.batch_norm/beta"]);
+    let gradients = parameters.gradients(loss).unwrap();
+    // However they are put together: a name takes its gradient along.
+    let reversed: Vec<_> = gradients.iter().collect();
+    let reversed: Parameters<'_> = reversed.into_iter().rev().collect();
+    // The order of the tensors is that of the slots, for `grad` itself.
+    let by_hand = grad(loss, &parameters.tensors()).unwrap();
+    let slots = model.parameters().iter().map(|slot| slot.name.clone());
+    let by_hand: Parameters<'_> = slots.zip(by_hand).collect();
+    let mut plan = graph.plan().output("y", y);
+    for (name, gradients) in [("a", &gradients), ("b", &reversed), ("c", &by_hand)] {
+        plan = plan.output(name, model.pack(gradients).unwrap());
+    }
+    let mut program =
+        Program::new(&Reference::<f64>::new(), plan.build().unwrap(), &Variables::new()).unwrap();
+    program.write("x", &values(12)).unwrap();
+    program.run().unwrap();
+    let y = program.read("y").unwrap();
+    for name in ["a", "b", "c"] {
+        let packed = program.read(name).unwrap();
+        for slot in model.parameters() {
+            let expected: Vec<f64> = (0..3)
+                .map(|channel| {
+                    // gamma is 1 and beta 0: y is what gamma multiplies.
+                    let factor = |i: usize| if slot.name.ends_with("gamma") { y[i] } else { 1.0 };
+                    (0..4).map(|row| 3 * row + channel).map(|i| weights[i] * factor(i)).sum()
+                })
+                .collect();
+            close(&packed[slot.offset..slot.offset + 3], &expected);
+        }
+    }
+
+    let mut wrong = gradients.clone();
+    wrong.set("0.batch_norm/beta", graph.fill([4], 0.0));
+    let message = model.pack(&wrong).unwrap_err().to_string();
+    assert!(message.contains("'0.batch_norm/beta' has the shape [3]"), "{message}");
+    let missing: Parameters<'_> = gradients.iter().take(1).collect();
+    let message = model.pack(&missing).unwrap_err().to_string();
+    assert!(message.contains("'0.batch_norm/beta' is missing"), "{message}");
 }

@@ -263,13 +263,7 @@ impl Lowering<'_> {
 
 /// The options of a layer of this crate.
 fn options<T: DeserializeOwned>(layer: &dyn Layer) -> Result<T> {
-    let table = layer.options().ok_or_else(|| {
-        Error::invalid(format!(
-            "the layer '{}' is not one of this crate's: it cannot be written down for other frameworks",
-            layer.kind()
-        ))
-    })?;
-    table.try_into().map_err(|e| Error::invalid(format!("the options of this layer cannot be read: {e}")))
+    layer.options()?.to().map_err(|e| e.context("the options of this layer cannot be read"))
 }
 
 /// What follows the step's name in PyTorch, the name here, and the shape here of each tensor of a layer.

@@ -100,6 +100,10 @@ impl Layer for Residual {
         self.layers.iter().chain(&self.shortcut).find_map(|entry| entry.0.classes())
     }
 
+    fn inputs(&self) -> Vec<(String, Shape)> {
+        self.layers.iter().chain(&self.shortcut).flat_map(|entry| entry.0.inputs()).collect()
+    }
+
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
         let mut branch = |(prefix, entries): (&str, &[Entry])| {
             entries.iter().enumerate().try_fold(x, |x, (index, entry)| {

@@ -65,6 +65,10 @@ impl Layer for SpectralNorm {
         self.layer.0.classes()
     }
 
+    fn inputs(&self) -> Vec<(String, Shape)> {
+        self.layer.0.inputs()
+    }
+
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
         let input = Shape::new(&x.shape().dims()[1..])?;
         let mut parameters = cx.parameters.clone();
@@ -82,16 +86,10 @@ impl Layer for SpectralNorm {
                 cx.set_state(&state, u.reshape([1, columns]));
             }
             let norm = (matrix.matmul(u) * v).sum_all();
-            parameters.insert(format!("{}/{}", cx.path, parameter.name), weight * norm.reciprocal());
+            parameters.set(format!("{}/{}", cx.path, parameter.name), weight * norm.reciprocal());
         }
-        let mut inner = Context {
-            graph: cx.graph,
-            pass: cx.pass,
-            path: cx.path.clone(),
-            parameters: &parameters,
-            states: &mut *cx.states,
-        };
-        self.layer.0.trace(x, &mut inner)
+        let path = cx.path.clone();
+        self.layer.0.trace(x, &mut cx.at(path, &parameters))
     }
 }
 

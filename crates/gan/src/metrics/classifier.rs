@@ -1,6 +1,6 @@
 //! The classifier whose features the metrics compare.
 
-use gannet_tensor::{Backend, Element, Graph, Program, Shape, Var, Variables, grad};
+use gannet_tensor::{Backend, Element, Graph, Program, Shape, Var, Variables};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -339,9 +339,7 @@ impl<B: Backend> Classifier<B> {
         let loss = traced.logits.softmax_cross_entropy(labels).mean_all();
         let mut plan = graph.plan().output("loss", loss);
         for (part, model) in self.parts.iter().enumerate() {
-            let parameters: Vec<Var<'_>> =
-                model.parameters().iter().map(|slot| traced.views[part][&slot.name]).collect();
-            let gradient = model.pack(&grad(loss, &parameters)?);
+            let gradient = model.pack(&traced.views[part].gradients(loss)?)?;
             plan = plan.assign(traced.states[part], optimiser.update(traced.states[part], gradient, scalars));
         }
         Ok(Program::new(&self.backend, plan.build()?, &self.variables)?)
