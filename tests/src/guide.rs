@@ -12,4 +12,10 @@ pages! {
     Tensor "crates/tensor/README.md"
     Cpu "crates/cpu/README.md"
     Gpu "crates/gpu/README.md"
+    Pictures "docs/guide/pictures.md"
+    Numbers "docs/guide/numbers.md"
+    Deploy "docs/guide/deploy.md"
+    WriteALayer "docs/guide/layer.md"
+    WriteAnOperation "docs/guide/operation.md"
+    Engine "docs/guide/engine.md"
 }

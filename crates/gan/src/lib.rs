@@ -23,6 +23,7 @@
 //! - [`metrics`]: how good generated images are, beside real ones.
 //! - [`presets`]: recipes that work, as model files to copy and change.
 //! - [`export`]: trained models for PyTorch, ONNX and NumPy.
+//! - [`tensor`]: the engine below, for graphs, operations and programs of one's own.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 
 #![forbid(unsafe_code)]
@@ -67,6 +68,7 @@ pub use ema::Ema;
 pub use error::{Error, Result};
 pub use gan::Gan;
 pub use gannet_cpu::Cpu;
+pub use gannet_tensor as tensor;
 pub use gannet_tensor::{
     Backend, Conv2dGeometry, Element, Fault, Gradients, Graph, MAX_RANK, Operation, Padding, Plan,
     PlanBuilder, Pool2dGeometry, Probe, Program, Reference, Shape, TensorMut, TensorRef, Var, Variables, Vjp,
