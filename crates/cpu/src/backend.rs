@@ -108,6 +108,7 @@ unsafe impl Send for Step {}
 
 /// The time that one instruction of a program took.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Timing {
     /// Position in [`Plan::instructions`].
     pub instruction: usize,

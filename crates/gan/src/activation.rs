@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// An element-wise function behind a layer, as Keras' `activation` argument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Activation {
     /// x.
     #[default]

@@ -11,6 +11,7 @@ use crate::random::Stream;
 /// of the dimensions in front (the window of a convolution). Of a vector both are its length.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Initialiser {
     /// All 0.
     Zeros,

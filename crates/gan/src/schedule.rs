@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 /// How learning rates change over a run of a known number of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Schedule {
     /// The same from start to end.
     #[default]

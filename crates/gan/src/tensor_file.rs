@@ -164,7 +164,7 @@ pub fn read_whole(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Writes `bytes` beside `path` and renames the file: at `path` there is the old file or the whole new one.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |source| Error::Io { path: path.into(), source };
     let name = path.file_name().ok_or_else(|| Error::file(path, "expected the path of a file"))?;
     let mut beside = std::ffi::OsString::from(".");

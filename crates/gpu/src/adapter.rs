@@ -5,6 +5,7 @@ use wgpu::{DeviceType, Features};
 
 /// An adapter as `gan-mnist devices` lists it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AdapterDescription {
     /// Position in the list; choosing by number takes this.
     pub index: usize,

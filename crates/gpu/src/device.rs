@@ -38,6 +38,7 @@ pub struct Options {
 
 /// What a device holds and has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Buffers that exist now.
     pub buffers: u64,
@@ -249,6 +250,7 @@ impl Wgpu {
 
     /// Fault injection for tests: the device is asked for something invalid, as a defect of a driver or of this
     /// engine would do. The next call errors.
+    #[doc(hidden)]
     pub fn misuse_device(&self) {
         let descriptor = wgpu::BufferDescriptor {
             label: Some("invalid"),
@@ -260,6 +262,7 @@ impl Wgpu {
     }
 
     /// Fault injection for tests: the device is lost from here on, as when a driver resets it.
+    #[doc(hidden)]
     pub fn lose_device(&self) {
         self.gpu.device.destroy();
         let mut trouble = self.gpu.trouble.lock().unwrap_or_else(|e| e.into_inner());

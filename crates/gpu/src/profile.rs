@@ -12,6 +12,7 @@ const PER_QUERY_SET: usize = 2048;
 
 /// What one dispatch took.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DispatchTime {
     /// The shader.
     pub shader: &'static str,

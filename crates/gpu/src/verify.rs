@@ -15,6 +15,7 @@ const FACTOR: f64 = 8.0;
 
 /// What one operation's results were compared with, at its worst.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Verdict {
     /// Times it was checked.
     pub checks: u64,
@@ -26,6 +27,7 @@ pub struct Verdict {
 
 /// What a [`Verifier`] has found so far.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// By the name of the operation.
     pub operations: BTreeMap<&'static str, Verdict>,

@@ -10,10 +10,13 @@
 //! - A weight under spectral normalisation is exported divided by its norm.
 //! - A layer that is not one of this crate's has a meaning that only its trace knows: an error names it.
 
+// Not part of the interface: what the event files of the program are made of too.
+#[doc(hidden)]
 pub mod crc32;
 mod network;
 pub mod npz;
 pub mod onnx;
+#[doc(hidden)]
 pub mod protobuf;
 mod test_vectors;
 pub mod torch;

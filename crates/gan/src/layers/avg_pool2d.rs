@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// The mean of each window. Input [H, W, C], output [h, w, C].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AvgPool2d {
     /// Height and width of the window.
     #[serde(default = "pool_size")]

@@ -9,6 +9,7 @@ use crate::layers::prelude::*;
 /// is updated with the biased variance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BatchNorm {
     /// The share of the running statistics that a training pass keeps.
     #[serde(default = "momentum")]

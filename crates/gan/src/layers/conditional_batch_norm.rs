@@ -8,6 +8,7 @@ use crate::layers::prelude::*;
 /// and Koyama 2018): `gamma` and `beta` are tables [classes, C].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ConditionalBatchNorm {
     /// How many classes there are.
     pub classes: usize,

@@ -7,6 +7,7 @@ use crate::layers::prelude::*;
 /// kernel [Kh, Kw, C_in, filters]. Padding and sizes are TensorFlow's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Conv2d {
     /// Channels of the output.
     pub filters: usize,

@@ -9,6 +9,7 @@ use crate::layers::prelude::*;
 /// As in Keras, `same` padding gives size * stride, `valid` (size - 1) * stride + max(kernel, stride).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ConvTranspose2d {
     /// Channels of the output.
     pub filters: usize,

@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// A fully connected layer: y = activation(x `kernel` + `bias`). Input `[in]`, output `[units]`; kernel [in, units].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Dense {
     /// Numbers in the output.
     pub units: usize,

@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// al. 2014); in inference nothing happens. Each step, layer and pass has a mask of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Dropout {
     /// The probability of zero, in [0, 1).
     pub rate: f64,

@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// any shape (the numbers, as floats), output [.., dim]; table `embeddings` [vocabulary, dim].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Embedding {
     /// How many numbers there are.
     pub vocabulary: usize,

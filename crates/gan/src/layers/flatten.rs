@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// All numbers of a sample in one row, in row-major order: input of any shape, output `[n]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Flatten {}
 
 impl Flatten {

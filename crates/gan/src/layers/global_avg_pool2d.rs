@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// The mean of each channel over all pixels: Keras' GlobalAveragePooling2D. Input [H, W, C], output `[C]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct GlobalAvgPool2d {}
 
 impl GlobalAvgPool2d {

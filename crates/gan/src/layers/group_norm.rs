@@ -7,6 +7,7 @@ use crate::layers::prelude::*;
 /// over its channels and all pixels; then a scale and a shift for each channel. Input [.., C].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct GroupNorm {
     /// Groups of channels; their number divides that of the channels.
     pub groups: usize,

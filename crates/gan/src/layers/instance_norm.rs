@@ -8,6 +8,7 @@ use crate::layers::prelude::*;
 /// and a shift for each channel. Input [H, W, C].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct InstanceNorm {
     /// Added to the variance under the root.
     #[serde(default = "eps")]

@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// class it is asked for (Mirza and Osindero 2014). Input `[n]`, output [n + classes].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Label {
     /// How many classes there are.
     pub classes: usize,

@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// Layer normalisation (Ba et al. 2016) over the last axis, as in Keras, then a scale and a shift for each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LayerNorm {
     /// Added to the variance under the root.
     #[serde(default = "eps")]

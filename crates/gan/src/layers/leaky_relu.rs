@@ -6,6 +6,7 @@ use crate::layers::prelude::*;
 /// x for x > 0, `negative_slope` x otherwise (Maas et al. 2013), element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LeakyRelu {
     /// The slope for negative x.
     #[serde(default = "slope")]

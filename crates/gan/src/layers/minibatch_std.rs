@@ -11,6 +11,7 @@ const EPS: f64 = 1e-8;
 /// Real and generated images are told apart. Input [.., C], output [.., C + 1].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MinibatchStd {}
 
 impl MinibatchStd {

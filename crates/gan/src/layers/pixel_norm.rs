@@ -8,6 +8,7 @@ const EPS: f64 = 1e-8;
 /// Every pixel's vector of channels divided by its root mean square (Karras et al. 2018). Input [.., C].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PixelNorm {}
 
 impl PixelNorm {

@@ -8,6 +8,7 @@ use crate::layers::prelude::*;
 /// <`embeddings[label]`, h>. Input h `[n]`, output `[1]`; kernel [n, 1], embeddings [classes, n].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Projection {
     /// How many classes there are.
     pub classes: usize,

@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// max(x, 0). Element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Relu {}
 
 impl Relu {

@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// The same numbers, in row-major order, under another shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Reshape {
     /// The shape of a sample.
     pub shape: Vec<usize>,

@@ -8,6 +8,7 @@ use crate::layers::prelude::*;
 /// empty shortcut hands the input on. Both must give the same shape.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Residual {
     layers: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

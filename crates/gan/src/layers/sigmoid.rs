@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// Logistic sigmoid, 1 / (1 + e^-x). Element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Sigmoid {}
 
 impl Sigmoid {

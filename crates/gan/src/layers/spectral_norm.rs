@@ -15,6 +15,7 @@ const EPS: f64 = 1e-12;
 /// iteration is kept from step to step; no gradient flows through it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SpectralNorm {
     layer: Entry,
 }

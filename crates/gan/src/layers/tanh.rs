@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// Hyperbolic tangent. Element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tanh {}
 
 impl Tanh {

@@ -5,6 +5,7 @@ use crate::layers::prelude::*;
 /// Every pixel repeated `factor[0]` times down and `factor[1]` times across: Keras' UpSampling2D. Input [H, W, C].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct UpsampleNearest {
     /// How often a pixel is repeated, down and across.
     #[serde(default = "super::padding::pool_size")]

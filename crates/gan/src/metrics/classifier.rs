@@ -84,6 +84,7 @@ impl Default for ClassifierTraining {
 
 /// A step of the training of a classifier.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ClassifierStep {
     /// The steps done.
     pub step: u64,
@@ -95,6 +96,7 @@ pub struct ClassifierStep {
 
 /// What a classifier sees in images.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Classified {
     /// [N, 128].
     pub features: Features,

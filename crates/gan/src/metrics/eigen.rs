@@ -2,11 +2,11 @@
 
 /// A = V diag(values) V^T of a symmetric matrix A [n, n].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Eigen {
+pub(crate) struct Eigen {
     /// The eigenvalues, in no particular order.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
     /// [n, n]: row i is the unit eigenvector of `values[i]`.
-    pub vectors: Vec<f64>,
+    pub(crate) vectors: Vec<f64>,
 }
 
 /// More than any matrix takes: convergence is quadratic once the matrix is nearly diagonal, after some 5 to 10.
@@ -18,7 +18,7 @@ const MAX_SWEEPS: usize = 60;
 ///
 /// # Panics
 /// When `a` does not have n^2 elements.
-pub fn symmetric_eigen(a: &[f64], n: usize) -> Eigen {
+pub(crate) fn symmetric_eigen(a: &[f64], n: usize) -> Eigen {
     assert_eq!(a.len(), n * n, "a matrix [{n}, {n}]");
     let mut a = a.to_vec();
     let mut vectors = vec![0.0; n * n];

@@ -27,6 +27,7 @@ impl Default for KidOptions {
 /// An estimate of the kernel distance. It is unbiased, so of two sets from the same distribution it is about zero,
 /// and as often below zero as above.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Kid {
     /// The mean over the subsets.
     pub mean: f64,

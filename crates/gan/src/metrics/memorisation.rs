@@ -28,6 +28,7 @@ const STANDARD_ERRORS: f64 = 3.0;
 
 /// The two training images nearest to an image. Distances are sums of squared differences of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Neighbour {
     /// The number of the nearest training image; the first of several that are equally near.
     pub index: usize,
@@ -173,6 +174,7 @@ fn squared<T: Into<i16>>(a: T, b: T) -> i32 {
 
 /// How near the images of a set come to the training images.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Closeness {
     /// How many images were looked up.
     pub images: usize,
@@ -206,6 +208,7 @@ impl Closeness {
 
 /// The nearest training images of generated images, beside those of test images, which cannot be copies.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Memorisation {
     /// Of the generated images.
     pub generated: Closeness,

@@ -31,7 +31,6 @@ mod prdc;
 mod quantise;
 
 pub use classifier::{Classified, Classifier, ClassifierRecord, ClassifierStep, ClassifierTraining};
-pub use eigen::{Eigen, symmetric_eigen};
 pub use features::Features;
 pub use frechet::FrechetStatistics;
 pub use histogram::ClassHistogram;

@@ -52,6 +52,7 @@ impl Manifold {
 
 /// How a generated set lies among real images and the other way round.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Prdc {
     /// The share of generated images that lie in a ball of a real one (Kynkäänniemi et al. 2019).
     pub precision: f64,
