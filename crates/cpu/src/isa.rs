@@ -1,7 +1,13 @@
 //! The instruction set, chosen once when the backend is made.
 
-use crate::simd::Job;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::neon::Neon;
 use crate::simd::portable::Portable;
+use crate::simd::{Job, Simd};
 use std::fmt;
 
 /// An instruction set that the kernels are compiled for. A value exists only for a set that this CPU has:
@@ -94,15 +100,13 @@ impl Isa {
     #[inline]
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         match self.0 {
-            // SAFETY: `available` checked the features of the set.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { run_avx512(job) },
-            // SAFETY: `available` checked the features of the set.
+            Set::Avx512 => Avx512::apart(job),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { run_avx2(job) },
+            Set::Avx2 => Avx2::apart(job),
             #[cfg(target_arch = "aarch64")]
-            Set::Neon => job.run::<crate::simd::neon::Neon>(),
-            Set::Portable => job.run::<Portable>(),
+            Set::Neon => Neon::apart(job),
+            Set::Portable => Portable::apart(job),
         }
     }
 }
@@ -116,22 +120,6 @@ impl fmt::Display for Isa {
 #[cfg(target_arch = "x86_64")]
 fn avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}
-
-/// # Safety
-/// The CPU must have AVX-512F, AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn run_avx512<J: Job>(job: J) -> J::Output {
-    job.run::<crate::simd::avx512::Avx512>()
-}
-
-/// # Safety
-/// The CPU must have AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<J: Job>(job: J) -> J::Output {
-    job.run::<crate::simd::avx2::Avx2>()
 }
 
 #[cfg(test)]

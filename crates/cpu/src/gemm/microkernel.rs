@@ -272,7 +272,7 @@ impl Job for Block<'_> {
             }
             let place = Place { rows: &self.rows[tile], column, width };
             if !self.tile::<V>(a, b, place, sums) {
-                self.finish_slowly::<V>(sums, place);
+                V::apart(Finish { block: &self, sums, place });
             }
         }
     }
@@ -293,12 +293,13 @@ const LARGEST_TILE: usize = 14 * 32;
 /// lower than the others, and half the heights are half the code. Heights that an instruction set does not
 /// use are not compiled.
 macro_rules! by_height {
-    ($self:ident, $V:ident, $vectors:literal, $a:ident, $b:ident, $place:ident, $sums:ident:
+    ($V:ident, $vectors:literal, $block:expr, $a:ident, $b:ident, $place:ident, $sums:ident:
      $($height:literal)*) => {
         match $place.rows.len().next_multiple_of(2) {
             $($height => {
                 if const { $height <= $V::MR && $vectors <= $V::NV } {
-                    $self.finish::<$V, $height, $vectors>($a, $b, $place, $sums)
+                    let (block, a, b, place, sums) = ($block, $a, $b, $place, $sums);
+                    $V::apart(Tile::<$height, $vectors> { block, a, b, place, sums })
                 } else {
                     true
                 }
@@ -315,94 +316,89 @@ impl Block<'_> {
     #[inline(always)]
     fn tile<V: Simd>(&self, a: *const f32, b: *const f32, place: Place<'_>, sums: *mut f32) -> bool {
         match place.width.div_ceil(V::LANES) {
-            1 => by_height!(self, V, 1, a, b, place, sums: 2 4 6 8 10 12 14),
-            2 => by_height!(self, V, 2, a, b, place, sums: 2 4 6 8 10 12 14),
-            _ => by_height!(self, V, 3, a, b, place, sums: 2 4 6 8 10 12 14),
+            1 => by_height!(V, 1, self, a, b, place, sums: 2 4 6 8 10 12 14),
+            2 => by_height!(V, 2, self, a, b, place, sums: 2 4 6 8 10 12 14),
+            _ => by_height!(V, 3, self, a, b, place, sums: 2 4 6 8 10 12 14),
         }
     }
+}
+
+/// One tile of a block: H rows of N vectors, the rows of A at `a` and those of B at `b`. Returns whether it was
+/// stored: sums without an epilogue go straight from the registers to the result, where no vector is partial;
+/// all others are left in `sums`, rows of NR, to be finished in one place for all shapes of tiles. To write that
+/// for each shape would multiply the code by the number of shapes.
+struct Tile<'a, const H: usize, const N: usize> {
+    block: &'a Block<'a>,
+    a: *const f32,
+    b: *const f32,
+    place: Place<'a>,
+    sums: *mut f32,
+}
+
+impl<const H: usize, const N: usize> Job for Tile<'_, H, N> {
+    type Output = bool;
 
     #[inline(always)]
-    fn finish<V: Simd, const H: usize, const N: usize>(
-        &self,
-        a: *const f32,
-        b: *const f32,
-        place: Place<'_>,
-        out: *mut f32,
-    ) -> bool {
+    fn run<V: Simd>(self) -> bool {
+        let Tile { block, a, b, place, sums: out } = self;
+        let (kc, b_row) = (block.kc, block.b.row);
         // SAFETY: the block's owner packed tiles of H rows and kc columns at `a`; at `b` lie kc rows of N vectors.
         let sums = unsafe {
-            match self.layout {
-                // The step is known for packed panels: an addition less in each round is 1.5 % of a training step.
-                TileLayout::RowMajor if self.b.row == V::NR => {
-                    microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b, V::NR)
+            match block.layout {
+                // The steps are known for packed panels: an addition less in each round is 1.5 % of a training step.
+                TileLayout::RowMajor if b_row == V::NR => {
+                    microkernel::<V, H, N, ROW_STRIDE>(kc, a, 1, b, V::NR)
                 }
-                TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(self.kc, a, 1, b, self.b.row),
-                TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(self.kc, a, V::MR, b, V::NR),
-                TileLayout::Whole { stride } => microkernel::<V, H, N, 1>(self.kc, a, stride, b, V::NR),
+                TileLayout::RowMajor => microkernel::<V, H, N, ROW_STRIDE>(kc, a, 1, b, b_row),
+                TileLayout::ColumnMajor => microkernel::<V, H, N, 1>(kc, a, V::MR, b, V::NR),
+                TileLayout::Whole { stride } => microkernel::<V, H, N, 1>(kc, a, stride, b, V::NR),
                 TileLayout::Windows { step, line, run } => {
-                    let mut sums = [[V::splat(0.0); N]; H];
-                    let (mut a, mut b) = (a, b);
-                    for _ in 0..self.kc / run {
-                        for k in 0..run {
-                            rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(k), step, b);
-                            b = b.wrapping_add(V::NR);
-                        }
-                        a = a.wrapping_add(line);
-                    }
-                    sums
+                    runs::<V, H, N>([kc / run, run], a, [step, line], b, V::NR)
                 }
             }
         };
         if place.width == N * V::LANES {
-            // What training spends its time on stays in registers.
-            // SAFETY: the rows of the result have `width` elements from the column on, and so have the bias
-            // and the activation's output.
-            unsafe {
-                match self.epilogue.unwrap_or(Epilogue::NONE) {
-                    Epilogue { bias, activation: Activation::Identity, grad: None } if bias.is_null() => {
-                        self.store::<V, H, N>(
-                            sums,
-                            place,
-                            #[inline(always)]
-                            |sum, _, _| sum,
-                        );
-                        return true;
-                    }
-                    Epilogue { bias, activation: Activation::LeakyRelu { slope }, grad: None }
-                        if N == V::NV && !bias.is_null() =>
-                    {
-                        let (zero, slope) = (V::splat(0.0), V::splat(slope));
-                        self.store::<V, H, N>(
-                            sums,
-                            place,
-                            #[inline(always)]
-                            |sum, _, column| {
-                                let sum = sum.add(V::load(bias.wrapping_add(column)));
-                                sum.select_gt(zero, sum, sum.mul(slope))
-                            },
-                        );
-                        return true;
-                    }
-                    Epilogue { grad: Some((distance, Activation::LeakyRelu { slope })), .. }
-                        if N == V::NV =>
-                    {
-                        let (zero, slope) = (V::splat(0.0), V::splat(slope));
-                        self.store::<V, H, N>(
-                            sums,
-                            place,
-                            #[inline(always)]
-                            |sum, p, _| {
-                                V::load(p.wrapping_offset(distance)).select_gt(zero, sum, sum.mul(slope))
-                            },
-                        );
-                        return true;
-                    }
-                    _ => {}
+            let zero = V::splat(0.0);
+            match block.epilogue.unwrap_or(Epilogue::NONE) {
+                Epilogue { bias, activation: Activation::Identity, grad: None } if bias.is_null() => {
+                    self.store::<V>(
+                        sums,
+                        #[inline(always)]
+                        |sum, _, _| sum,
+                    );
+                    return true;
                 }
+                Epilogue { bias, activation: Activation::LeakyRelu { slope }, grad: None }
+                    if N == V::NV && !bias.is_null() =>
+                {
+                    let slope = V::splat(slope);
+                    self.store::<V>(
+                        sums,
+                        #[inline(always)]
+                        |sum, _, column| {
+                            // SAFETY: the bias has the columns of the place.
+                            let sum = sum.add(unsafe { V::load(bias.wrapping_add(column)) });
+                            sum.select_gt(zero, sum, sum.mul(slope))
+                        },
+                    );
+                    return true;
+                }
+                Epilogue { grad: Some((distance, Activation::LeakyRelu { slope })), .. } if N == V::NV => {
+                    let slope = V::splat(slope);
+                    self.store::<V>(
+                        sums,
+                        #[inline(always)]
+                        |sum, p, _| {
+                            // SAFETY: the output of the activation lies like the result.
+                            let y = unsafe { V::load(p.wrapping_offset(distance)) };
+                            y.select_gt(zero, sum, sum.mul(slope))
+                        },
+                    );
+                    return true;
+                }
+                _ => {}
             }
         }
-        // Everything else is done in one place for all shapes of tiles: to write it for each would multiply
-        // the code by the number of shapes.
         for (i, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
                 // SAFETY: there is room for the largest tile, and N <= NV.
@@ -411,49 +407,92 @@ impl Block<'_> {
         }
         false
     }
+}
 
+impl<const H: usize, const N: usize> Tile<'_, H, N> {
     /// Stores a full tile, each vector through `f(sum, its place, its column)`.
-    ///
-    /// # Safety
-    /// The rows of the result must be writable for N vectors from the place's column on.
     #[inline(always)]
-    unsafe fn store<V: Simd, const H: usize, const N: usize>(
-        &self,
-        sums: [[V; N]; H],
-        place: Place<'_>,
-        f: impl Fn(V, *mut f32, usize) -> V,
-    ) {
-        for (row, sums) in place.rows.iter().zip(sums) {
+    fn store<V: Simd>(&self, sums: [[V; N]; H], f: impl Fn(V, *const f32, usize) -> V) {
+        for (row, sums) in self.place.rows.iter().zip(sums) {
             for (v, sum) in sums.into_iter().enumerate() {
-                let column = place.column + v * V::LANES;
+                let column = self.place.column + v * V::LANES;
                 let p = row.wrapping_add(column);
-                // SAFETY: the caller vouches for the row.
+                // SAFETY: the rows of the result have `width` elements from the column on.
                 unsafe {
-                    let sum = if self.accumulate { sum.add(V::load(p)) } else { sum };
+                    let sum = if self.block.accumulate { sum.add(V::load(p)) } else { sum };
                     f(sum, p, column).store(p);
                 }
             }
         }
     }
+}
 
-    /// Stores a tile of rows of NR sums with its epilogue, or one that is narrower than its vectors.
+/// Stores a tile of rows of NR sums with its epilogue, or one that is narrower than its vectors.
+struct Finish<'a> {
+    block: &'a Block<'a>,
+    sums: *const f32,
+    place: Place<'a>,
+}
+
+impl Job for Finish<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn finish_slowly<V: Simd>(&self, sums: *const f32, place: Place<'_>) {
+    fn run<V: Simd>(self) {
         const { assert!(V::MR * V::NR <= LARGEST_TILE) };
-        let epilogue = self.epilogue.unwrap_or(Epilogue::NONE);
+        let epilogue = self.block.epilogue.unwrap_or(Epilogue::NONE);
+        let zero = V::splat(0.0);
+        // SAFETY, for all: the bias and what the gradient reads have the columns of the place.
+        match epilogue {
+            // What training spends its time on, without a choice for each vector.
+            Epilogue { bias, activation: Activation::LeakyRelu { slope }, grad: None } if !bias.is_null() => {
+                let slope = V::splat(slope);
+                self.rows::<V>(
+                    #[inline(always)]
+                    |sum, _, column, lanes| {
+                        // SAFETY: see above.
+                        let sum = unsafe { sum.add(V::load_first(bias.wrapping_add(column), lanes)) };
+                        sum.select_gt(zero, sum, sum.mul(slope))
+                    },
+                );
+            }
+            Epilogue { grad: Some((distance, Activation::LeakyRelu { slope })), .. } => {
+                let slope = V::splat(slope);
+                self.rows::<V>(
+                    #[inline(always)]
+                    |sum, p, _, lanes| {
+                        // SAFETY: see above.
+                        let y = unsafe { V::load_first(p.wrapping_offset(distance), lanes) };
+                        y.select_gt(zero, sum, sum.mul(slope))
+                    },
+                );
+            }
+            _ => self.rows::<V>(
+                #[inline(always)]
+                // SAFETY: see above.
+                |sum, p, column, lanes| unsafe { epilogue.apply(sum, column, p, lanes) },
+            ),
+        }
+    }
+}
+
+impl Finish<'_> {
+    /// Stores each vector through `f(sum, its place, its column, its lanes)`.
+    #[inline(always)]
+    fn rows<V: Simd>(&self, f: impl Fn(V, *const f32, usize, usize) -> V) {
+        let Finish { block, sums, place } = self;
         for (i, row) in place.rows.iter().enumerate() {
             for start in (0..place.width).step_by(V::LANES) {
                 let lanes = (place.width - start).min(V::LANES);
                 let column = place.column + start;
                 let p = row.wrapping_add(column);
-                // SAFETY: the sums were written for these columns; the row of the result, the bias and the
-                // activation's output have them.
+                // SAFETY: the sums were written for these columns, and the row of the result has them.
                 unsafe {
                     let mut sum = V::load(sums.add(i * V::NR + start));
-                    if self.accumulate {
+                    if block.accumulate {
                         sum = sum.add(V::load_first(p, lanes));
                     }
-                    epilogue.apply(sum, column, p, lanes).store_first(p, lanes);
+                    f(sum, p, column, lanes).store_first(p, lanes);
                 }
             }
         }
@@ -487,6 +526,32 @@ unsafe fn microkernel<V: Simd, const H: usize, const N: usize, const ROW: usize>
     if kc % 2 == 1 {
         // SAFETY: the last k.
         unsafe { rank_one_update::<V, H, N>(&mut sums, a, ROW, b) };
+    }
+    sums
+}
+
+/// The same for A in `count` runs of k, each `line` from the one before, with rows `step` apart: what is read where
+/// it lies.
+///
+/// # Safety
+/// `a + row * step + i * line + k` must be readable for row < H, i < count and k < run, and N vectors at each of the
+/// rows of B, `b_row` apart.
+#[inline(always)]
+unsafe fn runs<V: Simd, const H: usize, const N: usize>(
+    [count, run]: [usize; 2],
+    mut a: *const f32,
+    [step, line]: [usize; 2],
+    mut b: *const f32,
+    b_row: usize,
+) -> [[V; N]; H] {
+    let mut sums = [[V::splat(0.0); N]; H];
+    for _ in 0..count {
+        for k in 0..run {
+            // SAFETY: the caller vouches for this k.
+            unsafe { rank_one_update::<V, H, N>(&mut sums, a.wrapping_add(k), step, b) };
+            b = b.wrapping_add(b_row);
+        }
+        a = a.wrapping_add(line);
     }
     sums
 }

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 16 registers of 8 f32.
 
-use super::Simd;
+use super::{Job, Simd};
 use std::arch::x86_64::*;
 
 /// Eight f32.
@@ -17,10 +17,24 @@ fn lanes_below(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - n).cast()) }
 }
 
+/// # Safety
+/// The CPU must have AVX2 and FMA.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run<J: Job>(job: J) -> J::Output {
+    job.run::<Avx2>()
+}
+
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const MR: usize = 6;
     const NV: usize = 2;
+
+    #[inline(always)]
+    fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: `Isa::available` checked the features.
+        unsafe { run(job) }
+    }
 
     #[inline(always)]
     fn prefetch(p: *const f32) {

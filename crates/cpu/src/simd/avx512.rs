@@ -1,6 +1,6 @@
 //! AVX-512F: 32 registers of 16 f32, masked loads and stores.
 
-use super::Simd;
+use super::{Job, Simd};
 use std::arch::x86_64::*;
 
 /// Sixteen f32.
@@ -12,10 +12,24 @@ fn lanes_below(n: usize) -> u16 {
     ((1_u32 << n) - 1) as u16
 }
 
+/// # Safety
+/// The CPU must have AVX-512F, AVX2 and FMA.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn run<J: Job>(job: J) -> J::Output {
+    job.run::<Avx512>()
+}
+
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const MR: usize = 14;
     const NV: usize = 2;
+
+    #[inline(always)]
+    fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: `Isa::available` checked the features.
+        unsafe { run(job) }
+    }
 
     #[inline(always)]
     fn prefetch(p: *const f32) {

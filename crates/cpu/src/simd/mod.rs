@@ -1,9 +1,11 @@
 //! A thin vector type per instruction set. Kernels are written once, generic over [`Simd`], as a [`Job`];
 //! [`Isa::run`](crate::isa::Isa::run) instantiates the job for the instruction set in use.
 //!
-//! Everything here is `#[inline(always)]`: the intrinsics must end up inside the function of `Isa::run`
-//! that enables their target features, or each would be a call. That includes closures that compute: they
-//! are marked where they are passed, or are functions instead.
+//! Everything here is `#[inline(always)]`: the intrinsics must end up inside a function that enables their
+//! target features, [`Simd::apart`], or each would be a call. That includes closures that compute: they are
+//! marked where they are passed, or are functions instead. What several places of a job do, and what has many
+//! forms, is a job of its own that they call through `apart`: inlined everywhere, it would be most of the time
+//! that this crate takes to compile.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -36,6 +38,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const NV: usize;
     /// Columns of the GEMM microkernel.
     const NR: usize = Self::NV * Self::LANES;
+
+    /// Runs a job as a function of its own, compiled with the features of this instruction set.
+    fn apart<J: Job>(job: J) -> J::Output;
 
     fn splat(x: f32) -> Self;
 

@@ -1,16 +1,26 @@
 //! NEON (part of every AArch64 CPU): 32 registers of 4 f32.
 
-use super::Simd;
+use super::{Job, Simd};
 use std::arch::aarch64::*;
 
 /// Four f32.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(float32x4_t);
 
+#[inline(never)]
+fn run<J: Job>(job: J) -> J::Output {
+    job.run::<Neon>()
+}
+
 impl Simd for Neon {
     const LANES: usize = 4;
     const MR: usize = 8;
     const NV: usize = 3;
+
+    #[inline(always)]
+    fn apart<J: Job>(job: J) -> J::Output {
+        run(job)
+    }
 
     #[inline(always)]
     fn splat(x: f32) -> Self {

@@ -1,6 +1,6 @@
 //! Arrays whose loops the compiler vectorises for whatever the target's baseline is.
 
-use super::Simd;
+use super::{Job, Simd};
 
 const LANES: usize = 4;
 
@@ -24,10 +24,20 @@ impl Portable {
     }
 }
 
+#[inline(never)]
+fn run<J: Job>(job: J) -> J::Output {
+    job.run::<Portable>()
+}
+
 impl Simd for Portable {
     const LANES: usize = LANES;
     const MR: usize = 6;
     const NV: usize = 2;
+
+    #[inline(always)]
+    fn apart<J: Job>(job: J) -> J::Output {
+        run(job)
+    }
 
     #[inline(always)]
     fn splat(x: f32) -> Self {

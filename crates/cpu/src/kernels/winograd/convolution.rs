@@ -610,12 +610,24 @@ impl TransformOutputs<'_> {
                 match direction {
                     Direction::Forward => {
                         let mut outputs = ToOutputs::square::<V, H, W>(products);
-                        self.store(outputs.as_flattened_mut(), &inside, c, first);
+                        V::apart(StoreResults {
+                            transform: self,
+                            results: outputs.as_flattened_mut(),
+                            inside: &inside,
+                            c,
+                            first,
+                        });
                     }
                     Direction::Transposed => {
                         let window = ToWindow::square::<V, H, W>(products);
                         let mut window = self.with_neighbours::<V, H, W>(tile, window, start + c);
-                        self.store(window.as_flattened_mut(), &inside, c, first);
+                        V::apart(StoreResults {
+                            transform: self,
+                            results: window.as_flattened_mut(),
+                            inside: &inside,
+                            c,
+                            first,
+                        });
                     }
                 }
             }
@@ -685,39 +697,54 @@ impl TransformOutputs<'_> {
         }
         window
     }
+}
 
-    /// Stores a vector of channels of the pixels inside the image, and adds to the moments.
+/// Stores a vector of channels of the pixels inside the image, and adds to the moments.
+struct StoreResults<'a, V> {
+    transform: &'a TransformOutputs<'a>,
+    results: &'a mut [V],
+    inside: &'a Inside,
+    c: usize,
+    /// Whether these are the first pixels of the task.
+    first: bool,
+}
+
+impl<R: Simd> Job for StoreResults<'_, R> {
+    type Output = ();
+
+    // V is R: the results belong to the instruction set that stores them.
     #[inline(always)]
-    fn store<V: Simd>(&self, results: &mut [V], inside: &Inside, c: usize, first: bool) {
+    fn run<V: Simd>(self) {
+        let StoreResults { transform, results, inside, c, first } = self;
         let inside = &inside.pixels[..inside.len];
         for &(i, pixel) in inside {
-            let p = self.y.wrapping_add(pixel + c);
+            let p = transform.y.wrapping_add(pixel + c);
             // SAFETY: the pixel has channels from c on, a multiple of vectors, and so have what the epilogue reads.
             unsafe {
-                results[i] = self.epilogue.apply(results[i], c, p, V::LANES);
+                results[i] = transform.epilogue.apply(results[i], c, p, R::LANES);
                 results[i].store(p);
             }
         }
-        let (Some(sums), false) = (self.sums, inside.is_empty()) else { return };
-        let channels = self.convolution.channels();
+        let (Some(sums), false) = (transform.sums, inside.is_empty()) else { return };
+        let channels = transform.convolution.channels();
         let [shift, sum, squares] = [0, 1, 2].map(|row| sums.wrapping_add(row * channels + c));
         // SAFETY: the sums have three rows of channels.
         unsafe {
-            let zero = V::splat(0.0);
+            let zero = R::splat(0.0);
             if first {
                 results[inside[0].0].store(shift);
                 zero.store(sum);
                 zero.store(squares);
             }
             // Tile by tile: fewer roundings than one after the other.
-            let (by, mut of_tile, mut of_squares) = (V::load(shift), zero, zero);
+            let (by, mut of_tile, mut of_squares) = (R::load(shift), zero, zero);
             for &(i, _) in inside {
                 let x = results[i].sub(by);
                 of_tile = of_tile.add(x);
                 of_squares = x.mul_add(x, of_squares);
             }
-            V::load(sum).add(of_tile).store(sum);
-            V::load(squares).add(of_squares).store(squares);
+            R::load(sum).add(of_tile).store(sum);
+            R::load(squares).add(of_squares).store(squares);
         }
     }
 }
