@@ -225,7 +225,7 @@ fn moved_by<B: Backend>(backend: &B, penalty: Penalty) -> Vec<f64> {
         .add(Flatten::new())
         .add(Dense::new(1));
     let mut config =
-        GanConfig::new(generator, critic).loss(gannet::Loss::Wasserstein).penalty(penalty).batch_size(3);
+        GanConfig::new(generator, critic).loss(gannet::losses::Wasserstein).penalty(penalty).batch_size(3);
     config.discriminator_optimiser = Sgd::new(1.0).into();
     config.generator_optimiser = Sgd::new(1e-20).into();
     let mut gan = Gan::new(backend, config).unwrap();

@@ -13,6 +13,7 @@ use crate::random::Stream;
 /// The random numbers are drawn on the host, so every device sees the same ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Augment {
     /// A number is added to each image, drawn evenly from plus and minus half of this. 1 in the paper.
     pub brightness: f64,
@@ -37,6 +38,27 @@ impl Augment {
     /// What the paper uses.
     pub fn paper() -> Augment {
         Augment { brightness: 1.0, translation: 0.125, cutout: 0.5 }
+    }
+
+    /// A number is added to each image, drawn evenly from plus and minus half of this.
+    #[must_use]
+    pub fn brightness(mut self, brightness: f64) -> Augment {
+        self.brightness = brightness;
+        self
+    }
+
+    /// Images are shifted by up to this share of their size.
+    #[must_use]
+    pub fn translation(mut self, translation: f64) -> Augment {
+        self.translation = translation;
+        self
+    }
+
+    /// A rectangle of this share of the height and width is set to zero.
+    #[must_use]
+    pub fn cutout(mut self, cutout: f64) -> Augment {
+        self.cutout = cutout;
+        self
     }
 
     pub(crate) fn check(&self, image: Shape, batch: usize) -> Result<()> {

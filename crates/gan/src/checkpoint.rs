@@ -1,79 +1,19 @@
 //! Saving and loading.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
-use gannet_tensor::{Backend, Element, Shape};
+use gannet_tensor::{Backend, Element};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Form, GanConfig};
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::model::Model;
-use crate::step::names;
+use crate::slots::{Slot, slots};
 use crate::tensor_file::{FileTensor, TensorFile, Values};
 
 /// The version of what a file says about itself.
 const VERSION: u32 = 1;
-
-/// A tensor of a GAN by the name it has in files, and where it lies on the device.
-#[derive(Clone, Debug)]
-pub(crate) struct Slot {
-    pub(crate) name: String,
-    pub(crate) shape: Shape,
-    /// The variable that it is part of.
-    pub(crate) variable: String,
-    offset: usize,
-}
-
-impl Slot {
-    /// The elements of the variable that it takes.
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.offset..self.offset + self.shape.len()
-    }
-}
-
-/// Every tensor of a GAN.
-pub(crate) fn slots(config: &GanConfig, generator: &Model, discriminator: &Model) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    let models = [(generator, &config.generator_optimiser), (discriminator, &config.discriminator_optimiser)];
-    for (model, optimiser) in models {
-        let name = model.name();
-        let averaged = config.ema.is_some() && name == generator.name();
-        let variable = names::state(name);
-        for slot in model.parameters() {
-            let mut add = |name: String, variable: &str, row: usize| {
-                let offset = row * model.vector_len() + slot.offset;
-                slots.push(Slot { name, shape: slot.shape, variable: variable.into(), offset });
-            };
-            let own = format!("{name}/{}", slot.name);
-            for (row, moment) in optimiser.moments().iter().enumerate() {
-                add(format!("optimiser/{own}/{moment}"), &variable, row + 1);
-            }
-            if averaged {
-                add(names::average(&own), &names::average(&variable), 0);
-            }
-            add(own, &variable, 0);
-        }
-        for slot in model.states() {
-            let variable = names::kept(name, &slot.name);
-            for (row, (row_name, _)) in slot.rows.iter().enumerate() {
-                let mut add = |name: String, variable: &str| {
-                    let shape = Shape::from([slot.len]);
-                    slots.push(Slot { name, shape, variable: variable.into(), offset: row * slot.len });
-                };
-                let own = format!("{name}/{}/{row_name}", slot.layer);
-                if averaged {
-                    add(names::average(&own), &names::average(&variable));
-                }
-                add(own, &variable);
-            }
-        }
-    }
-    slots.sort_by(|a, b| a.name.cmp(&b.name));
-    slots
-}
 
 /// What a file says about itself: enough to build the GAN again.
 #[derive(Serialize, Deserialize)]
@@ -87,25 +27,74 @@ struct Description {
     model: Form,
 }
 
+/// What a file of a state alone says about itself.
+#[derive(Serialize)]
+struct StateDescription {
+    kind: &'static str,
+    version: u32,
+    step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generator_loss: Option<f64>,
+}
+
+/// The kind of a file with a state alone.
+const STATE: &str = "state of a GAN";
+
+/// What both kinds of files say of how far a run was.
+#[derive(Deserialize)]
+struct Progress {
+    version: u32,
+    step: u64,
+    generator_loss: Option<f64>,
+}
+
 impl<B: Backend> Gan<B> {
     /// Writes everything to a safetensors file: both models, the average, the optimisers' moments, running
     /// statistics, the number of the step, and the configuration. A run that goes on from it gives the same bits as
     /// one that was never interrupted.
     ///
-    /// Errors when the file cannot be written, or, naming the layer, when one could not be read again: one of your own has
-    /// to be [registered](crate::layers::register).
+    /// Errors when the file cannot be written, or when it could not be read again: a layer, a loss or an optimiser of your
+    /// own has to be registered ([layers](crate::layers::register), [losses](crate::losses::register),
+    /// [optimisers](crate::optimisers::register)).
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.to_file()?.write(path)
     }
 
-    /// What [`save`](Gan::save) writes. Errors when a layer could not be read again, or when a tensor holds a number
-    /// that is not finite, which could not be loaded.
+    /// What [`save`](Gan::save) writes. Errors as it does, or when a tensor holds a number that is not finite, which
+    /// could not be loaded again.
     pub fn to_file(&mut self) -> Result<TensorFile> {
         self.config().check_described()?;
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
         let description =
             Description { version: VERSION, step, generator_loss, model: Form::from(self.config()) };
-        let description = toml::to_string(&description).map_err(|e| Error::Config(e.to_string()))?;
+        self.with_tensors(&description)
+    }
+
+    /// Everything of [`to_file`](Gan::to_file) but the configuration: what [`restore`](Gan::restore) takes. For models
+    /// with layers, a loss or optimisers that a file cannot name: make the same GAN again, and restore its state.
+    ///
+    /// ```
+    /// # use gannet::{Gan, Reference, presets};
+    /// # let mut config = presets::get("seed-dense")?;
+    /// # config.batch_size = 2;
+    /// # let backend = Reference::<f32>::new();
+    /// let mut gan = Gan::new(&backend, config.clone())?;
+    /// gan.train_on_batch(&vec![0.5; 2 * gan.image_shape().len()], None)?;
+    /// let state = gan.state()?; // or to a file and back: state.write(path)?, TensorFile::read(path)?
+    ///
+    /// let mut again = Gan::new(&backend, config)?;
+    /// again.restore(&state)?;
+    /// assert_eq!(again.step(), 1);
+    /// # Ok::<(), gannet::Error>(())
+    /// ```
+    pub fn state(&mut self) -> Result<TensorFile> {
+        let (step, generator_loss) = (self.step(), self.generator_loss()?);
+        self.with_tensors(&StateDescription { kind: STATE, version: VERSION, step, generator_loss })
+    }
+
+    /// A file of all tensors, that says this of itself.
+    fn with_tensors(&self, description: &impl Serialize) -> Result<TensorFile> {
+        let description = toml::to_string(description).map_err(|e| Error::Config(e.to_string()))?;
         let mut variables: BTreeMap<&str, Vec<B::Element>> = BTreeMap::new();
         let mut tensors = Vec::new();
         for slot in self.slots() {
@@ -116,7 +105,8 @@ impl<B: Backend> Gan<B> {
             let values = &variables[slot.variable.as_str()][slot.range()];
             if let Some(x) = values.iter().map(|x| x.to_f64()).find(|x| !x.is_finite()) {
                 return Err(Error::Diverged(format!(
-                    "after step {step} the tensor '{}' holds {x}",
+                    "after step {} the tensor '{}' holds {x}",
+                    self.step(),
                     slot.name
                 )));
             }
@@ -137,32 +127,43 @@ impl<B: Backend> Gan<B> {
 
     /// [`load`](Gan::load) from a file in memory.
     pub fn from_file(backend: &B, file: &TensorFile) -> Result<Gan<B>> {
-        let description = describe(file)?;
+        let text = file.description.as_ref().ok_or_else(no_model)?;
+        match kind(text) {
+            Some(kind) if kind == STATE => {
+                return Err(Error::invalid(
+                    "this file holds the state of a GAN without its configuration: make the same GAN with Gan::new and \
+                     call restore",
+                ));
+            }
+            Some(kind) => return Err(other_kind(&kind)),
+            None => {}
+        }
+        let description: Description = read_description(text)?;
+        expect_version(description.version)?;
         let config = GanConfig::from(description.model);
         // The file is checked before anything as large as it says is allocated.
         let (generator, discriminator) = config.build()?;
         check(&slots(&config, &generator, &discriminator), file)?;
         let mut gan = Gan::new(backend, config)?;
         gan.restore(file)?;
-        gan.go_on(description.step, description.generator_loss);
         Ok(gan)
     }
 
-    /// Goes back, or forward, to what `file` holds of the same model: its tensors and the number of its step. What the
-    /// configuration says of learning rates and the length of the run stays. Errors, and changes nothing, as
-    /// [`restore`](Gan::restore) does.
+    /// Goes back, or forward, to what `file` holds of the same model: [`restore`](Gan::restore), but a file that does not
+    /// say how far its run was is an error.
     pub fn rewind(&mut self, file: &TensorFile) -> Result<()> {
-        let description = describe(file)?;
-        self.forget_losses()?;
-        self.restore(file)?;
-        self.go_on(description.step, description.generator_loss);
-        Ok(())
+        progress(file)?.ok_or_else(no_model)?;
+        self.restore(file)
     }
 
-    /// Overwrites every tensor by that of the same name in `file`. Errors, and changes nothing, when one is missing or
-    /// has another shape. For models with layers that a file cannot describe.
+    /// Overwrites every tensor by that of the same name in `file`, and goes on from the step that the file says it is of,
+    /// where it does ([`state`](Gan::state) and [`to_file`](Gan::to_file) write it; for tensors that were put together
+    /// otherwise, see [`set_step`](Gan::set_step)). What the configuration says of learning rates and the length of the
+    /// run stays. Errors, and changes nothing, when a tensor is missing or has another shape.
     pub fn restore(&mut self, file: &TensorFile) -> Result<()> {
+        let progress = progress(file)?;
         check(self.slots(), file)?;
+        self.forget_losses()?;
         let mut variables: BTreeMap<String, Vec<B::Element>> = BTreeMap::new();
         for slot in self.slots() {
             if !variables.contains_key(&slot.variable) {
@@ -178,34 +179,52 @@ impl<B: Backend> Gan<B> {
         for (name, values) in variables {
             self.variables().write(self.backend(), &name, &values)?;
         }
+        if let Some(Progress { step, generator_loss, .. }) = progress {
+            self.go_on(step, generator_loss);
+        }
         Ok(())
     }
 }
 
-/// What a file says about itself.
-fn describe(file: &TensorFile) -> Result<Description> {
-    let text = file.description.as_ref().ok_or_else(|| {
-            Error::invalid(
-                "this safetensors file holds no Gannet model: its metadata has no entry 'gannet'; expected a file \
-                 that Gan::save wrote",
-            )
-        })?;
-    if let Some(kind) =
-        text.parse::<toml::Table>().ok().and_then(|t| Some(t.get("kind")?.as_str()?.to_owned()))
-    {
-        return Err(Error::invalid(format!(
-            "this file holds a {kind}, not a GAN; expected a file that Gan::save wrote"
-        )));
+/// The error of a file that says nothing of itself.
+fn no_model() -> Error {
+    Error::invalid(
+        "this safetensors file holds no Gannet model: its metadata has no entry 'gannet'; expected a file that Gan::save \
+         wrote",
+    )
+}
+
+/// The error of a file with something else.
+fn other_kind(kind: &str) -> Error {
+    Error::invalid(format!("this file holds a {kind}, not a GAN; expected a file that Gan::save wrote"))
+}
+
+/// What kind of file this is, where it says so: that of a whole GAN does not.
+fn kind(text: &str) -> Option<String> {
+    Some(text.parse::<toml::Table>().ok()?.get("kind")?.as_str()?.to_owned())
+}
+
+fn read_description<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text)
+        .map_err(|e| Error::invalid(format!("the description of the model in this file is damaged: {e}")))
+}
+
+fn expect_version(version: u32) -> Result<()> {
+    match version {
+        VERSION => Ok(()),
+        _ => Err(Error::invalid(format!("this file has version {version}, expected version {VERSION}"))),
     }
-    let description: Description = toml::from_str(text)
-        .map_err(|e| Error::invalid(format!("the description of the model in this file is damaged: {e}")))?;
-    if description.version != VERSION {
-        return Err(Error::invalid(format!(
-            "this file has version {}, expected version {VERSION}",
-            description.version
-        )));
+}
+
+/// How far the run of a file was, if it says anything of itself.
+fn progress(file: &TensorFile) -> Result<Option<Progress>> {
+    let Some(text) = &file.description else { return Ok(None) };
+    if let Some(kind) = kind(text).filter(|kind| kind != STATE) {
+        return Err(other_kind(&kind));
     }
-    Ok(description)
+    let progress: Progress = read_description(text)?;
+    expect_version(progress.version)?;
+    Ok(Some(progress))
 }
 
 /// Errors unless `file` has every tensor, in its shape, as finite numbers.

@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 use crate::gan::{insert_model, write_if_read};
 use crate::layer::Pass;
 use crate::model::Model;
+use crate::names;
 use crate::objective::Objective;
 use crate::optimisers::Optimiser;
 use crate::seed::seed;
 use crate::sequential::Sequential;
-use crate::step::{Traced, Training, names};
+use crate::update::{Traced, Training};
 
 const X: &str = "x";
 const TARGETS: &str = "targets";

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// as a power of its age, as in Karras et al. 2024.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Ema {
     /// The horizon as a share of the steps so far.
     pub share: f64,
@@ -22,6 +23,11 @@ impl Default for Ema {
 }
 
 impl Ema {
+    /// An average with this horizon, a share of the steps so far.
+    pub fn new(share: f64) -> Ema {
+        Ema { share }
+    }
+
     /// How far the average moves towards the weights after step `step` (from 0).
     pub fn rate(&self, step: u64) -> f64 {
         1.0 / (1.0 + self.share * step as f64)

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 
 use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 
-use crate::checkpoint::{Slot, slots};
+use crate::clusters::Bounds;
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
-use crate::gauges::second_moments;
 use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
 use crate::model::Model;
+use crate::names;
 use crate::optimisers::Optimiser;
-use crate::parts::Bounds;
+use crate::passes::{Augmentation, StepKind};
 use crate::random::Stream;
-use crate::step::{self, LOSS_STRIDE, Parts, losses_len, names};
+use crate::slots::{Slot, slots};
+use crate::step::{self, LOSS_STRIDE, losses_len, second_moments};
 
 /// Images made at a time.
 const CHUNK: usize = 64;
@@ -39,10 +40,10 @@ pub struct Gan<B: Backend> {
     slots: Vec<Slot>,
     step: u64,
     /// A program for each kind of step: with and without lazy penalties, with and without the generator.
-    training: Vec<(Parts, Program<B>)>,
+    training: Vec<(StepKind, Program<B>)>,
     losses: LossQueue,
     sampling: Option<Program<B>>,
-    /// Where the last number of a latent passes from one part of the data to the next.
+    /// Where the last number of a latent passes from one cluster to the next.
     bounds: Bounds,
     gauges: Option<Program<B>>,
 }
@@ -58,6 +59,7 @@ impl<B: Backend> Gan<B> {
     /// the device has no room.
     pub fn new(backend: &B, config: GanConfig) -> Result<Gan<B>> {
         let (generator, discriminator) = config.build()?;
+        step::check(&config, &generator, &discriminator)?;
         let mut variables = Variables::new();
         for (model, training) in
             [(&generator, config.generator_training()), (&discriminator, config.discriminator_training())]
@@ -67,7 +69,7 @@ impl<B: Backend> Gan<B> {
         }
         let slots = slots(&config, &generator, &discriminator);
         Ok(Gan {
-            bounds: Bounds::new(config.parts),
+            bounds: Bounds::new(config.clusters),
             backend: backend.clone(),
             config,
             generator,
@@ -107,14 +109,14 @@ impl<B: Backend> Gan<B> {
         self.discriminator.input()
     }
 
-    /// The number of classes of a conditional model. Where they are cut into parts, the classes as a whole.
+    /// The number of classes of a conditional model. Where they are cut into clusters, the classes as a whole.
     pub fn classes(&self) -> Option<usize> {
         let told = self.config.conditional(&self.generator, &self.discriminator)?;
-        // Parts without classes are the model's own affair.
+        // Clusters without classes are the model's own affair.
         self.config.classes_among(told)
     }
 
-    /// The number of labels that training needs, one for each image: the classes times their parts. `None` for a model
+    /// The number of labels that training needs, one for each image: the classes times their clusters. `None` for a model
     /// that is told nothing.
     pub fn training_labels(&self) -> Option<usize> {
         self.config.conditional(&self.generator, &self.discriminator)
@@ -128,14 +130,14 @@ impl<B: Backend> Gan<B> {
     /// Prepares the next training step, which that step otherwise does, and gives its plan (to print, or to count
     /// its operations).
     pub fn prepare(&mut self) -> Result<&Plan> {
-        let parts = Parts::of(&self.config, self.step);
-        Ok(self.training_program(&parts)?.plan())
+        let kind = StepKind::of(&self.config, self.step);
+        Ok(self.training_program(&kind)?.plan())
     }
 
     /// The device's own form of the next training step, for what only that device can say of it (a profile).
     pub fn executable(&mut self) -> Result<&mut B::Executable> {
-        let parts = Parts::of(&self.config, self.step);
-        Ok(self.training_program(&parts)?.executable())
+        let kind = StepKind::of(&self.config, self.step);
+        Ok(self.training_program(&kind)?.executable())
     }
 
     /// Latents for `n` images, [n, z]: independent and standard normal, from a stream that `seed` fixes. The first
@@ -146,7 +148,7 @@ impl<B: Backend> Gan<B> {
 
     /// One training step on a batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a
     /// conditional model, their classes `[batch_size]`, which the generated images are asked for too; of a model with
-    /// parts, the labels that [`partition`](crate::partition) gives. Latents come from the configuration's seed and the
+    /// clusters, the labels that [`partition`](crate::partition) gives. Latents come from the configuration's seed and the
     /// number of the step.
     ///
     /// Errors when the batch does not fit, or when a loss is no longer a finite number.
@@ -193,8 +195,8 @@ impl<B: Backend> Gan<B> {
         self.train_step_with(real, &latents, labels)
     }
 
-    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's. Of a model with parts, the last
-    /// number of each is drawn anew: it says which part an image is of.
+    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's. Of a model with clusters, the
+    /// last number of each is drawn anew: it says which cluster an image is of.
     pub fn train_step_with(
         &mut self,
         real: &[B::Element],
@@ -202,14 +204,14 @@ impl<B: Backend> Gan<B> {
         labels: Option<&[u32]>,
     ) -> Result<()> {
         let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
-        let latents = self.latents_in_parts(latents, &labels);
+        let latents = self.latents_in_clusters(latents, &labels);
         let step = self.step;
-        let parts = Parts::of(&self.config, step);
+        let kind = StepKind::of(&self.config, step);
         let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
         let (batch, seed, image) = (self.config.batch_size, self.config.seed, self.image_shape());
         let generator_step = step / self.config.discriminator_steps;
         let (g, d) = (self.generator.name(), self.discriminator.name());
-        let rule = self.config.discriminator_optimiser;
+        let rule = &self.config.discriminator_optimiser;
         // Updates are counted from 1.
         let first = if self.config.separate_updates { 2 * step + 1 } else { step + 1 };
         let scalars = [
@@ -217,8 +219,15 @@ impl<B: Backend> Gan<B> {
             (names::scalars(d), rule.scalars(first, factor)),
             (names::second_scalars(d), rule.scalars(first + 1, factor)),
         ];
-        let (ema, augment) = (self.config.ema, self.config.augment);
-        let position = self.program_of(&parts)?;
+        let ema = self.config.ema;
+        let draws = self.config.augment.map(|augment| {
+            let draw = |of: Augmentation| {
+                let mut stream = Stream::new(seed, of.name(), step);
+                (of, augment.draw(image, of.images(&self.config), &mut stream))
+            };
+            Augmentation::of(&kind).map(draw).collect::<Vec<_>>()
+        });
+        let position = self.program_of(&kind)?;
         let program = &mut self.training[position].1;
         let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
         program.write(names::REAL, real)?;
@@ -236,16 +245,13 @@ impl<B: Backend> Gan<B> {
             let mut stream = Stream::new(seed, names::MIX, step);
             program.write(names::MIX, &of((0..batch).map(|_| stream.uniform(0.0, 1.0)).collect()))?;
         }
-        if let Some(augment) = augment {
-            for pass in [names::FIRST_PASS, names::SECOND_PASS] {
-                let mut stream = Stream::new(seed, pass, step);
-                augment.draw(image, 2 * batch, &mut stream).write(program, pass)?;
-            }
+        for (of, draws) in draws.into_iter().flatten() {
+            draws.write(program, of.name())?;
         }
         program.request(names::LOSSES)?;
         program.run()?;
         self.step += 1;
-        self.losses.expect(Expected { step: self.step, program: position, generator: parts.generator });
+        self.losses.expect(Expected { step: self.step, program: position, generator: kind.generator });
         self.receive(LATE_LOSSES)
     }
 
@@ -303,7 +309,7 @@ impl<B: Backend> Gan<B> {
     }
 
     /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
-    /// of each. Of a model with parts, the last number of a latent decides the part. Running statistics take the place of the batch's; weights and statistics are those of the average
+    /// of each. Of a model with clusters, the last number of a latent decides the cluster. Running statistics take the place of the batch's; weights and statistics are those of the average
     /// where there is one.
     pub fn generate(&mut self, latents: &[B::Element], labels: Option<&[u32]>) -> Result<Vec<B::Element>> {
         let (z, pixels) = (self.generator.input().len(), self.generator.output().len());
@@ -316,11 +322,12 @@ impl<B: Backend> Gan<B> {
         let n = latents.len() / z;
         let classes = self.generator.classes().and(self.classes());
         let mut labels = self.label_values(labels, classes, n)?;
-        if self.config.parts > 1 {
+        let clusters = self.config.clusters;
+        if clusters > 1 {
             labels.resize(n, B::Element::ZERO);
             for (label, latent) in labels.iter_mut().zip(latents.chunks_exact(z)) {
-                let part = self.bounds.part(latent[z - 1].to_f64());
-                *label = B::Element::of(label.to_f64() * self.config.parts as f64 + part as f64);
+                let cluster = self.bounds.cluster(latent[z - 1].to_f64());
+                *label = B::Element::of(label.to_f64() * clusters as f64 + cluster as f64);
             }
         }
         if self.sampling.is_none() {
@@ -409,6 +416,15 @@ impl<B: Backend> Gan<B> {
         self.receive(0)
     }
 
+    /// Says how many training steps are done: where tensors were written one by one
+    /// ([`write_tensor`](Gan::write_tensor)), what comes next goes on from there, in the noise of its steps, in schedules,
+    /// and in what optimisers correct by the number of their updates. Losses that were not taken are forgotten.
+    pub fn set_step(&mut self, step: u64) -> Result<()> {
+        self.forget_losses()?;
+        self.go_on(step, None);
+        Ok(())
+    }
+
     /// Goes on from step `step` of a run that was saved.
     pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;
@@ -425,8 +441,8 @@ impl<B: Backend> Gan<B> {
     /// What the discriminator said of the images of step `step` (from 0), if that was the last: [2 batch_size, 1], the
     /// real ones first.
     pub(crate) fn scores_of(&mut self, step: u64) -> Result<Vec<B::Element>> {
-        let parts = Parts::of(&self.config, step);
-        Ok(self.training_program(&parts)?.read(names::SCORES)?)
+        let kind = StepKind::of(&self.config, step);
+        Ok(self.training_program(&kind)?.read(names::SCORES)?)
     }
 
     /// The program that sums up the optimisers' second moments.
@@ -441,37 +457,38 @@ impl<B: Backend> Gan<B> {
         Ok(program)
     }
 
-    fn training_program(&mut self, parts: &Parts) -> Result<&mut Program<B>> {
-        let position = self.program_of(parts)?;
+    fn training_program(&mut self, kind: &StepKind) -> Result<&mut Program<B>> {
+        let position = self.program_of(kind)?;
         Ok(&mut self.training[position].1)
     }
 
-    /// The position of the program for steps of these parts, which is made if there is none yet.
-    fn program_of(&mut self, parts: &Parts) -> Result<usize> {
-        if let Some(position) = self.training.iter().position(|(known, _)| known == parts) {
+    /// The position of the program for steps of this kind, which is made if there is none yet.
+    fn program_of(&mut self, kind: &StepKind) -> Result<usize> {
+        if let Some(position) = self.training.iter().position(|(known, _)| known == kind) {
             return Ok(position);
         }
-        let plan = step::training(&self.config, &self.generator, &self.discriminator, parts)?;
-        self.training.push((parts.clone(), Program::new(&self.backend, plan, &self.variables)?));
+        let plan = step::training(&self.config, &self.generator, &self.discriminator, kind)?;
+        self.training.push((kind.clone(), Program::new(&self.backend, plan, &self.variables)?));
         Ok(self.training.len() - 1)
     }
 
-    /// Latents [n, z] whose last numbers name the parts of these labels `[n]`: what [`generate`](Gan::generate) will read
+    /// Latents [n, z] whose last numbers name the clusters of these labels `[n]`: what [`generate`](Gan::generate) will read
     /// from them.
-    fn latents_in_parts<'a>(
+    fn latents_in_clusters<'a>(
         &self,
         latents: &'a [B::Element],
         labels: &[B::Element],
     ) -> Cow<'a, [B::Element]> {
-        let (parts, z) = (self.config.parts, self.generator.input().len());
-        if parts == 1 || z == 0 {
+        let (clusters, z) = (self.config.clusters, self.generator.input().len());
+        if clusters == 1 || z == 0 {
             return Cow::Borrowed(latents);
         }
         let mut latents = latents.to_vec();
+        // The stream's name is that of the first runs.
         let mut stream = Stream::new(self.config.seed, "parts", self.step);
         for (latent, label) in latents.chunks_exact_mut(z).zip(labels) {
-            let part = label.to_f64() as usize % parts;
-            let x = self.bounds.draw(part, &mut stream, |x| B::Element::of(x).to_f64());
+            let cluster = label.to_f64() as usize % clusters;
+            let x = self.bounds.draw(cluster, &mut stream, |x| B::Element::of(x).to_f64());
             latent[z - 1] = B::Element::of(x);
         }
         Cow::Owned(latents)

@@ -1,17 +1,15 @@
 //! What tells how a training step went, beside its losses.
 
-use gannet_tensor::{Backend, Element, Graph, Plan, Program};
+use gannet_tensor::{Backend, Element, Program};
 
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::losses::Loss;
-use crate::model::Model;
-use crate::optimisers::Optimiser;
-use crate::step::names;
+use crate::losses::Terms;
 
 /// What the discriminator said of the images of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Verdicts {
     /// The mean score of the real images: of logits, or of what a critic says.
     pub real: f64,
@@ -24,13 +22,14 @@ pub struct Verdicts {
 
 /// What tells how the last training step went.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gauges {
     /// What the discriminator said, before its update.
     pub verdicts: Verdicts,
     /// The learning rates of generator and discriminator in that step, their schedule included.
     pub learning_rates: [f64; 2],
     /// For generator and discriminator the root mean square of the norm of the gradient, over about the last
-    /// 1 / (1 - beta2) updates: the root of the sum of Adam's second moments, their bias corrected. A step itself is not
+    /// 1 / (1 - beta2) updates: the root of the sum of the optimiser's second moments, their bias corrected (beta2: their decay). A step itself is not
     /// made slower by it. `None` with an optimiser that keeps no second moment.
     pub gradient_norms: [Option<f64>; 2],
 }
@@ -44,7 +43,8 @@ impl<B: Backend> Gan<B> {
         let scores: Vec<f64> = self.scores_of(before)?.into_iter().map(B::Element::to_f64).collect();
         let config = self.config();
         let factor = config.schedule.factor(before, config.steps.unwrap_or(0));
-        let optimisers = [config.generator_optimiser, config.discriminator_optimiser];
+        let optimisers = [&config.generator_optimiser, &config.discriminator_optimiser];
+        let second_moments = optimisers.map(|optimiser| optimiser.second_moment());
         let updates = [
             before / config.discriminator_steps + 1,
             if config.separate_updates { 2 * before + 2 } else { before + 1 },
@@ -54,8 +54,8 @@ impl<B: Backend> Gan<B> {
         let sums = self.second_moments()?;
         let mut gradient_norms = [None, None];
         for k in 0..2 {
-            if let (Optimiser::Adam(adam), Some(sum)) = (optimisers[k], sums[k]) {
-                let correction = 1.0 - adam.beta2.powf(updates[k] as f64);
+            if let (Some(moment), Some(sum)) = (second_moments[k], sums[k]) {
+                let correction = 1.0 - moment.decay.powf(updates[k] as f64);
                 gradient_norms[k] = Some((sum / correction).sqrt());
             }
         }
@@ -72,47 +72,30 @@ impl Verdicts {
         let apart = |threshold: f64| {
             let right =
                 |x: &[f64], is: fn(&f64, &f64) -> bool| share(x.iter().filter(|x| is(x, &threshold)).count());
-            Some([right(real, |x, t| x > t), right(fake, |x, t| x < t)])
+            [right(real, |x, t| x > t), right(fake, |x, t| x < t)]
         };
-        let accuracy = match config.loss {
-            Loss::NonSaturating | Loss::Minimax | Loss::Hinge => apart(0.0),
-            // Of probabilities that come from no sigmoid; those of one were replaced by their logits.
-            Loss::BceProbabilities if scores.iter().all(|x| (0.0..=1.0).contains(x)) => apart(0.5),
-            Loss::BceProbabilities => apart(0.0),
-            Loss::LeastSquares => apart(0.5 * config.real_target),
-            Loss::Relativistic => {
+        let accuracy = match config.loss.terms() {
+            Terms::Pointwise(loss) => loss.boundary(scores, config.real_target).map(apart),
+            Terms::Paired(_) => {
                 let pairs = share(real.iter().zip(fake).filter(|(real, fake)| real > fake).count());
                 Some([pairs, pairs])
             }
-            Loss::Wasserstein => None,
         };
         Verdicts { real: mean(real), fake: mean(fake), accuracy }
     }
 }
 
-/// The sum of each model's second moments, in the order of `models`; none where the optimiser keeps none.
-pub(crate) fn second_moments(models: [(&Model, &Optimiser); 2]) -> Result<Plan> {
-    let graph = &Graph::new();
-    let mut plan = graph.plan();
-    for (model, optimiser) in models {
-        if let Optimiser::Adam(_) = optimiser {
-            let state = graph.variable(&names::state(model.name()), [3, model.vector_len()]);
-            plan = plan.output(model.name(), state.slice(0, 2, 3).sum_all());
-        }
-    }
-    Ok(plan.build()?)
-}
-
 impl<B: Backend> Gan<B> {
     fn second_moments(&mut self) -> Result<[Option<f64>; 2]> {
         let config = self.config();
-        let optimisers = [config.generator_optimiser, config.discriminator_optimiser];
+        let kept = [&config.generator_optimiser, &config.discriminator_optimiser]
+            .map(|optimiser| optimiser.second_moment().is_some());
         let names = [self.generator().name().to_owned(), self.discriminator().name().to_owned()];
         let program: &mut Program<B> = self.gauge_program()?;
         program.run()?;
         let mut sums = [None, None];
         for k in 0..2 {
-            if let Optimiser::Adam(_) = optimisers[k] {
+            if kept[k] {
                 sums[k] = program.read(&names[k])?.first().map(|sum| sum.to_f64());
             }
         }
@@ -123,28 +106,32 @@ impl<B: Backend> Gan<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::losses::{
+        BceProbabilities, Hinge, LeastSquares, Loss, Minimax, NonSaturating, Relativistic, Wasserstein,
+    };
     use crate::presets;
     use gannet_tensor::Reference;
 
-    fn verdicts(loss: Loss, scores: &[f64]) -> Verdicts {
+    fn verdicts(loss: impl Into<Loss>, scores: &[f64]) -> Verdicts {
         let mut config = presets::get("dcgan").unwrap();
-        config.loss = loss;
+        config.loss = loss.into();
         Verdicts::of(&config, scores)
     }
 
     #[test]
     fn accuracy_is_what_each_loss_means_by_right() {
         let scores = [2.0, -1.0, 0.6, 0.4, -3.0, 0.2, 0.7, 0.1];
-        let found = |loss| verdicts(loss, &scores).accuracy;
-        for loss in [Loss::NonSaturating, Loss::Minimax, Loss::Hinge, Loss::BceProbabilities] {
-            assert_eq!(found(loss), Some([0.75, 0.25]), "{loss:?}");
+        let found = |loss: Loss| verdicts(loss, &scores).accuracy;
+        for loss in [NonSaturating.into(), Minimax.into(), Hinge.into(), BceProbabilities.into()] {
+            let name = format!("{loss:?}");
+            assert_eq!(found(loss), Some([0.75, 0.25]), "{name}");
         }
-        assert_eq!(found(Loss::LeastSquares), Some([0.5, 0.75]));
-        assert_eq!(found(Loss::Relativistic), Some([0.5, 0.5]));
-        assert_eq!(found(Loss::Wasserstein), None);
-        let found = verdicts(Loss::Wasserstein, &scores);
+        assert_eq!(found(LeastSquares.into()), Some([0.5, 0.75]));
+        assert_eq!(found(Relativistic.into()), Some([0.5, 0.5]));
+        assert_eq!(found(Wasserstein.into()), None);
+        let found = verdicts(Wasserstein, &scores);
         assert!((found.real - 0.5).abs() < 1e-12 && (found.fake + 0.5).abs() < 1e-12, "{found:?}");
-        let probabilities = verdicts(Loss::BceProbabilities, &[0.9, 0.4, 0.6, 0.1]);
+        let probabilities = verdicts(BceProbabilities, &[0.9, 0.4, 0.6, 0.1]);
         assert_eq!(probabilities.accuracy, Some([0.5, 0.5]));
     }
 

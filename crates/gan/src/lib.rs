@@ -24,6 +24,7 @@
 //! - [`presets`]: recipes that work, as model files to copy and change.
 //! - [`export`]: trained models for PyTorch, ONNX and NumPy.
 //! - [`tensor`]: the engine below, for graphs, operations and programs of one's own.
+//! - [`losses::AdversarialLoss`] and [`optimisers::UpdateRule`]: a loss and an optimiser of your own.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@
 mod activation;
 mod augment;
 mod checkpoint;
+mod clusters;
 mod compiled;
 mod config;
 mod ema;
@@ -39,29 +41,34 @@ pub mod export;
 mod gan;
 mod gauges;
 mod initialiser;
+mod kinds;
 mod layer;
 pub mod layers;
 mod loss_queue;
 pub mod losses;
 pub mod metrics;
 mod model;
+mod names;
 mod objective;
 pub mod optimisers;
 mod options;
 mod parameters;
-mod parts;
+mod passes;
 pub mod penalties;
 pub mod presets;
 pub mod random;
 mod schedule;
 mod seed;
 mod sequential;
+mod slots;
 mod stacked;
 mod step;
 pub mod tensor_file;
+mod update;
 
 pub use activation::Activation;
 pub use augment::Augment;
+pub use clusters::{MAX_CLUSTERS, partition};
 pub use compiled::Compiled;
 pub use config::GanConfig;
 pub use ema::Ema;
@@ -81,10 +88,9 @@ pub use loss_queue::{LATE_LOSSES, Losses, StepLosses};
 pub use losses::Loss;
 pub use model::{ALIGNMENT, LayerAt, Model, ParameterSlot, StateSlot};
 pub use objective::Objective;
-pub use optimisers::{Adam, EpsForm, Optimiser, Sgd};
+pub use optimisers::{Adam, AdamW, EpsForm, Optimiser, RmsProp, Sgd};
 pub use options::Options;
 pub use parameters::Parameters;
-pub use parts::{MAX_PARTS, partition};
 pub use penalties::Penalty;
 pub use random::Stream;
 pub use schedule::Schedule;

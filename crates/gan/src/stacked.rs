@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::gan::write_if_read;
 use crate::layer::Pass;
 use crate::model::Model;
+use crate::names;
 use crate::objective::Objective;
 use crate::optimisers::Optimiser;
-use crate::step::{Traced, Training, names};
+use crate::update::{Traced, Training};
 
 const Z: &str = "z";
 const TARGETS: &str = "targets";
@@ -63,8 +64,8 @@ impl<B: Backend> Stacked<B> {
             generator: generator.model.clone(),
             discriminator: discriminator.model.clone(),
             objective: discriminator.objective,
-            optimiser: generator.optimiser,
-            frozen: discriminator.optimiser,
+            optimiser: generator.optimiser.clone(),
+            frozen: discriminator.optimiser.clone(),
             variables,
             updates: 0,
             programs: BTreeMap::new(),

@@ -37,8 +37,8 @@ fn tensors<B: Backend<Element = f32>>(
 
 fn check<B: Backend<Element = f32>>(backend: &B) {
     for optimiser in [Optimiser::from(Adam::new(0.1)), Sgd::new(0.1).momentum(0.9).into()] {
-        let before = tensors(backend, &FROZEN, optimiser, 0);
-        let after = tensors(backend, &FROZEN, optimiser, 3);
+        let before = tensors(backend, &FROZEN, optimiser.clone(), 0);
+        let after = tensors(backend, &FROZEN, optimiser.clone(), 3);
         let free = tensors(backend, &[], optimiser, 3);
         for (name, values) in &before {
             let stays = FROZEN.iter().any(|frozen| name.contains(&format!("discriminator/{frozen}")));

@@ -1,6 +1,9 @@
 //! Losses, penalties and the other options of training: each against numbers found another way.
 
 use gannet::layers::{BatchNorm, Dense, Flatten, Label, LeakyRelu, Reshape};
+use gannet::losses::{
+    BceProbabilities, Hinge, LeastSquares, Minimax, NonSaturating, Relativistic, Wasserstein,
+};
 use gannet::{
     Adam, Augment, Error, Gan, GanConfig, Loss, Losses, Penalty, Reference, Sequential, Sgd, Stream,
 };
@@ -48,29 +51,29 @@ fn losses_are_those_of_the_papers() {
     let relativistic = pair(&|r, f| softplus(f - r)) / 2.0;
     let expected = [
         (
-            Loss::NonSaturating,
+            Loss::from(NonSaturating),
             mean(real, |x| softplus(-x)),
             mean(fake, softplus),
             mean(fake, |x| softplus(-x)),
         ),
-        (Loss::Minimax, mean(real, |x| softplus(-x)), mean(fake, softplus), -mean(fake, softplus)),
+        (Loss::from(Minimax), mean(real, |x| softplus(-x)), mean(fake, softplus), -mean(fake, softplus)),
         (
-            Loss::LeastSquares,
+            Loss::from(LeastSquares),
             mean(real, |x| 0.5 * (x - 1.0).powi(2)),
             mean(fake, |x| 0.5 * x * x),
             mean(fake, |x| 0.5 * (x - 1.0).powi(2)),
         ),
         (
-            Loss::Hinge,
+            Loss::from(Hinge),
             mean(real, |x| (1.0 - x).max(0.0)),
             mean(fake, |x| (1.0 + x).max(0.0)),
             -mean(fake, |x| x),
         ),
-        (Loss::Wasserstein, -mean(real, |x| x), mean(fake, |x| x), -mean(fake, |x| x)),
-        (Loss::Relativistic, relativistic, relativistic, pair(&|r, f| softplus(r - f))),
+        (Loss::from(Wasserstein), -mean(real, |x| x), mean(fake, |x| x), -mean(fake, |x| x)),
+        (Loss::from(Relativistic), relativistic, relativistic, pair(&|r, f| softplus(r - f))),
     ];
-    for (loss, d_real, d_fake, g) in expected {
-        let got = first_losses(linear().loss(loss).optimiser(Sgd::new(1e-12)));
+    for (loss, d_real, d_fake, g) in expected.clone() {
+        let got = first_losses(linear().loss(loss.clone()).optimiser(Sgd::new(1e-12)));
         for (name, got, expected) in
             [("d_real", got.d_real, d_real), ("d_fake", got.d_fake, d_fake), ("g", got.g, g)]
         {
@@ -78,7 +81,7 @@ fn losses_are_those_of_the_papers() {
         }
     }
     // On probabilities the same numbers as on logits.
-    let mut config = linear().loss(Loss::BceProbabilities).optimiser(Sgd::new(1e-12));
+    let mut config = linear().loss(BceProbabilities).optimiser(Sgd::new(1e-12));
     config.discriminator = config.discriminator.add(gannet::layers::Sigmoid::new());
     let got = first_losses(config);
     assert!((got.d_real - expected[0].1).abs() < 1e-9 && (got.g - expected[0].3).abs() < 1e-9);
@@ -94,7 +97,7 @@ fn losses_are_those_of_the_papers() {
 #[test]
 fn penalties_move_the_gradient_norm_where_they_should() {
     let run = |penalty: Penalty, steps: usize| {
-        let mut gan = double(linear().loss(Loss::Wasserstein).penalty(penalty));
+        let mut gan = double(linear().loss(Wasserstein).penalty(penalty));
         gan.write_tensor("generator/0.dense/kernel", &[1.0, 0.0, 0.0, 1.0]).unwrap();
         gan.write_tensor("discriminator/0.dense/kernel", &[0.3, -0.4]).unwrap();
         let real = LATENTS;
@@ -133,7 +136,7 @@ fn a_penalty_moves_hidden_weights_along_its_true_gradient() {
             .add(Dense::new(3).use_bias(false).activation(gannet::Activation::Tanh))
             .add(Dense::new(1).use_bias(false));
         GanConfig::new(generator, critic)
-            .loss(Loss::Wasserstein)
+            .loss(Wasserstein)
             .penalty(Penalty::R1 { gamma: 2.0, every: 1 })
             .optimiser(Sgd::new(1e-3))
             .batch_size(1)
@@ -197,7 +200,7 @@ fn the_generator_waits_for_the_critic() {
 #[test]
 fn gradients_and_weights_are_clipped() {
     let step = |change: &dyn Fn(&mut GanConfig)| {
-        let mut config = linear().loss(Loss::Wasserstein);
+        let mut config = linear().loss(Wasserstein);
         change(&mut config);
         let mut gan = double(config);
         gan.write_tensor("discriminator/0.dense/kernel", &CRITIC).unwrap();
@@ -260,7 +263,7 @@ fn augmented_training_repeats_and_differs() {
         let critic = Sequential::new("discriminator", [6, 6, 1]).add(Flatten::new()).add(Dense::new(1));
         let mut config = GanConfig::new(generator, critic).batch_size(4);
         config.augment = augment;
-        config.penalty(Penalty::R1 { gamma: 1.0, every: 2 }).loss(Loss::Relativistic)
+        config.penalty(Penalty::R1 { gamma: 1.0, every: 2 }).loss(Relativistic)
     };
     let run = |augment| {
         let mut gan = double(config(augment));
@@ -289,7 +292,7 @@ fn impossible_recipes_are_errors_that_name_the_number() {
     assert!(message(&|c| c.schedule = gannet::Schedule::Cosine).contains("set steps"));
     assert!(
         message(&|c| {
-            c.loss = Loss::Hinge;
+            c.loss = Hinge.into();
             c.real_target = 0.9;
         })
         .contains("no labels")
@@ -301,29 +304,29 @@ fn impossible_recipes_are_errors_that_name_the_number() {
 }
 
 /// A generator that says which label it was told.
-fn telling(parts: usize) -> Gan<Reference<f64>> {
+fn telling(clusters: usize) -> Gan<Reference<f64>> {
     let generator = Sequential::new("generator", [2]).add(Label::new(4)).add(Dense::new(1).use_bias(false));
     let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1));
     let config =
-        GanConfig::new(generator, discriminator).optimiser(Sgd::new(1e-9)).batch_size(4).parts(parts);
+        GanConfig::new(generator, discriminator).optimiser(Sgd::new(1e-9)).batch_size(4).clusters(clusters);
     let mut gan = double(config);
     gan.write_tensor("generator/1.dense/kernel", &[0.0, 0.0, 0.0, 1.0, 2.0, 3.0]).unwrap();
     gan
 }
 
-/// The last number of a latent says which part of its class an image is of: below or above the median, for two.
+/// The last number of a latent says which cluster of its class an image is of: below or above the median, for two.
 #[test]
-fn parts_are_drawn_by_the_last_number_of_a_latent() {
+fn clusters_are_drawn_by_the_last_number_of_a_latent() {
     let rounded = |images: Vec<f64>| images.iter().map(|x| x.round() as i32).collect::<Vec<_>>();
     let mut gan = telling(2);
     assert_eq!((gan.classes(), gan.training_labels()), (Some(2), Some(4)));
     let latents = [5.0, -0.1, 5.0, 0.1, -5.0, -0.1, -5.0, 0.1];
     assert_eq!(rounded(gan.generate(&latents, Some(&[0, 0, 1, 1])).unwrap()), [0, 1, 2, 3]);
     assert!(gan.generate(&latents, Some(&[0, 0, 1, 2])).unwrap_err().to_string().contains("no class 2"));
-    // Training takes the labels of parts, and both kinds of label are checked.
+    // Training takes the labels of clusters, and both kinds of label are checked.
     gan.train_on_batch(&[0.0; 4], Some(&[0, 1, 2, 3])).unwrap();
     assert!(gan.train_on_batch(&[0.0; 4], Some(&[0, 1, 2, 4])).is_err());
-    // Parts of a whole data set: no classes to ask for, a quarter of the latents for each.
+    // Clusters of a whole data set: no classes to ask for, a quarter of the latents for each.
     let mut gan = telling(4);
     assert_eq!((gan.classes(), gan.training_labels()), (None, Some(4)));
     let latents = [0.0, -0.7, 0.0, -0.6, 0.0, 0.6, 0.0, 0.7];
@@ -333,13 +336,13 @@ fn parts_are_drawn_by_the_last_number_of_a_latent() {
     assert_eq!(rounded(gan.generate(&latents, Some(&[3, 2, 1, 0])).unwrap()), [3, 2, 1, 0]);
 }
 
-/// The generator learns what a part is from latents that name it, as they will when it makes images.
+/// The generator learns what a cluster is from latents that name it, as they will when it makes images.
 #[test]
-fn training_latents_name_the_part_of_their_label() {
+fn training_latents_name_the_cluster_of_their_label() {
     // The image is the last latent; the critic's gradient tells what it was: sum of (real - fake).
     let generator = Sequential::new("generator", [2]).add(Label::new(8)).add(Dense::new(1).use_bias(false));
     let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1).use_bias(false));
-    let mut config = GanConfig::new(generator, discriminator).loss(Loss::Wasserstein).batch_size(1).parts(4);
+    let mut config = GanConfig::new(generator, discriminator).loss(Wasserstein).batch_size(1).clusters(4);
     config.discriminator_optimiser = Sgd::new(1.0).into();
     config.generator_optimiser = Sgd::new(1e-12).into();
     let mut gan = double(config);
@@ -353,28 +356,28 @@ fn training_latents_name_the_part_of_their_label() {
         // The caller's number (0.1) lies in the third quarter; the label decides all the same.
         gan.train_on_batch_with(&[0.0], &[0.5, 0.1], Some(&[step % 8])).unwrap();
         let seen = -gan.read_tensor("discriminator/0.dense/kernel").unwrap()[0];
-        let part = step as usize % 4;
-        assert!(quartiles[part] <= seen && seen <= quartiles[part + 1], "{step}: {seen}");
+        let cluster = step as usize % 4;
+        assert!(quartiles[cluster] <= seen && seen <= quartiles[cluster + 1], "{step}: {seen}");
         assert_ne!(seen, last);
         last = seen;
     }
 }
 
 #[test]
-fn parts_that_do_not_fit_are_refused() {
+fn clusters_that_do_not_fit_are_refused() {
     let generator = |classes: usize| {
         let model = Sequential::new("generator", [2]);
         let model = if classes > 0 { model.add(Label::new(classes)) } else { model };
         model.add(Dense::new(1))
     };
     let discriminator = Sequential::new("discriminator", [1]).add(Dense::new(1));
-    for (classes, parts, expected) in [
-        (10, 0, "parts must lie in 1 to 256, got 0"),
-        (10, 257, "parts must lie in 1 to 256"),
+    for (classes, clusters, expected) in [
+        (10, 0, "clusters (parts) must lie in 1 to 256, got 0"),
+        (10, 257, "clusters (parts) must lie in 1 to 256"),
         (10, 3, "must be a multiple of them, but it has 10"),
         (0, 2, "must be a multiple of them, but it has 0"),
     ] {
-        let config = GanConfig::new(generator(classes), discriminator.clone()).parts(parts);
+        let config = GanConfig::new(generator(classes), discriminator.clone()).clusters(clusters);
         let message = config.build().unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }

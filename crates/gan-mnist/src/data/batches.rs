@@ -71,8 +71,8 @@ impl Batches {
     pub fn of<B: Backend>(gan: &Gan<B>, data: &DataSet, position: u64) -> Result<Self> {
         let config = gan.config();
         let mut batches = Batches::new(data, config.batch_size, config.seed, position);
-        if config.parts > 1 {
-            batches.recipe.parts = Some(parts(data, gan.classes(), config.parts)?.into());
+        if config.clusters > 1 {
+            batches.recipe.parts = Some(parts(data, gan.classes(), config.clusters)?.into());
         }
         Ok(batches)
     }

@@ -17,7 +17,7 @@ pub(crate) fn images_of(config: &GanConfig) -> Result<Option<ImageShape>> {
 
 /// The networks. A learning rate that decays does not need to know yet how long the run is.
 fn models(config: &GanConfig) -> gannet::Result<(gannet::Model, gannet::Model)> {
-    GanConfig { steps: config.steps.or(Some(1)), ..config.clone() }.build()
+    config.clone().steps(config.steps.or(Some(1))).build()
 }
 
 /// Errors unless the model is one for these images, and says what would be.
@@ -96,7 +96,7 @@ pub(crate) fn fit_classes(config: GanConfig, data: &DataSet) -> Result<GanConfig
     let Some(model) = told.and_then(|told| config.classes_among(told)) else { return Ok(config) };
     let Some(classes) = data.classes().filter(|&classes| classes != model) else { return Ok(config) };
     let mut table: toml::Table = config.to_toml()?.parse().map_err(Error::failure)?;
-    table.iter_mut().for_each(|(_, value)| set_classes(value, classes * config.parts));
+    table.iter_mut().for_each(|(_, value)| set_classes(value, classes * config.clusters));
     GanConfig::from_toml(&toml::to_string(&table).map_err(Error::failure)?).map_err(|e| {
         let name = data.name();
         Error::failure(format!("{} cannot be made for the {classes} classes of {name}: {e}", config.name))
@@ -140,14 +140,14 @@ mod tests {
     fn the_classes_of_a_preset_become_those_of_the_data_and_keep_their_parts() {
         let config = presets::get("cdcgan").unwrap();
         let told = |config: &GanConfig| models(config).unwrap().0.classes();
-        let parts = config.parts;
+        let parts = config.clusters;
         assert!(parts > 1 && told(&config) == Some(10 * parts), "{parts}");
         let same = fit_classes(config.clone(), &data(28, 1, Some(10))).unwrap();
         assert_eq!(same.to_toml().unwrap(), config.to_toml().unwrap());
         assert_eq!(told(&fit_classes(config, &data(28, 1, Some(7))).unwrap()), Some(7 * parts));
         // Parts of a whole set are no classes.
         let clustered = presets::get("clustered").unwrap();
-        let parts = clustered.parts;
+        let parts = clustered.clusters;
         assert_eq!(told(&fit_classes(clustered, &data(28, 1, Some(7))).unwrap()), Some(parts));
     }
 

@@ -468,7 +468,7 @@ fn a_run_can_go_back_with_smaller_steps() {
 fn a_run_that_diverges_can_go_back() {
     let mut config = config(12);
     let rate = config.generator_optimiser.with_learning_rate(1e38);
-    (config.generator_optimiser, config.discriminator_optimiser) = (rate, rate);
+    (config.generator_optimiser, config.discriminator_optimiser) = (rate.clone(), rate);
     let run = Run::new();
     let end = run.begin(&Os, config, "5", go_on()).unwrap();
     assert_eq!((end.step, end.outcome), (12, Outcome::Finished));

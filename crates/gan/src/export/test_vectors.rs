@@ -7,9 +7,11 @@ use crate::compiled::samples;
 use crate::error::{Error, Result};
 use crate::gan::{Gan, normal, write_if_read};
 use crate::layer::Pass;
+use crate::names;
 use crate::random::Stream;
-use crate::step::{self, Traced, names};
+use crate::step;
 use crate::tensor_file::{FileTensor, Values};
+use crate::update::Traced;
 
 /// `n` inputs of a part and its outputs for them, in the layouts of the exported models: `latents` [n, z] and `images`
 /// [n, C, H, W], or `images` and `scores` [n, 1]; `labels` `[n]` where there are classes, all in turn. Latents are standard

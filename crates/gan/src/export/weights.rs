@@ -5,7 +5,7 @@ use gannet_tensor::{Backend, Element};
 use super::Part;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::step::names;
+use crate::names;
 
 /// The tensors of a part: weights, running statistics, vectors of power iterations; the generator's averages where
 /// there are any.

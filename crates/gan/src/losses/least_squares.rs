@@ -1,15 +1,41 @@
 //! Least squares (Mao et al. 2017), with their 0-1 coding.
 
 use gannet_tensor::Var;
+use serde::{Deserialize, Serialize};
 
-/// 1/2 E (real - `real_target`)^2 and 1/2 E fake^2.
-pub(super) fn discriminator<'g>(real: Var<'g>, fake: Var<'g>, real_target: f64) -> [Var<'g>; 2] {
-    [half_square(real - real_target), half_square(fake)]
+use super::adversarial_loss::{AdversarialLoss, Pointwise, Terms};
+
+/// Squared distances from 1 for real and 0 for generated images (LSGAN, Mao et al. 2017): 1/2 E (real - target)^2 and
+/// 1/2 E fake^2, and for the generator 1/2 E (fake - 1)^2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeastSquares;
+
+impl AdversarialLoss for LeastSquares {
+    fn terms(&self) -> Terms<'_> {
+        Terms::Pointwise(self)
+    }
 }
 
-/// 1/2 E (fake - 1)^2.
-pub(super) fn generator(fake: Var<'_>) -> Var<'_> {
-    half_square(fake - 1.0)
+impl Pointwise for LeastSquares {
+    fn real<'g>(&self, scores: Var<'g>, target: f64) -> Var<'g> {
+        half_square(scores - target)
+    }
+
+    fn fake<'g>(&self, scores: Var<'g>) -> Var<'g> {
+        half_square(scores)
+    }
+
+    fn generator<'g>(&self, fake: Var<'g>) -> Var<'g> {
+        half_square(fake - 1.0)
+    }
+
+    fn has_target(&self) -> bool {
+        true
+    }
+
+    fn boundary(&self, _scores: &[f64], target: f64) -> Option<f64> {
+        Some(0.5 * target)
+    }
 }
 
 fn half_square(x: Var<'_>) -> Var<'_> {

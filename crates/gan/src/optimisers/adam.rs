@@ -1,10 +1,16 @@
 //! Adam (Kingma and Ba 2015).
 
+use gannet_tensor::Var;
 use serde::{Deserialize, Serialize};
+
+use super::eps_form::EpsForm;
+use super::update_rule::{Optimiser, SecondMoment, UpdateRule, positive, share};
+use crate::error::Result;
 
 /// Adam (Kingma and Ba 2015). The defaults are Keras': learning rate 1e-3, betas 0.9 and 0.999, eps 1e-7.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Adam {
     /// The size of a step.
     pub learning_rate: f64,
@@ -16,17 +22,6 @@ pub struct Adam {
     pub eps: f64,
     /// Where eps stands.
     pub form: EpsForm,
-}
-
-/// The two published forms of Adam, which differ in where eps stands. With the moments m and v after update t:
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EpsForm {
-    /// p -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps): the end of section 2 of the paper.
-    #[default]
-    Keras,
-    /// p -= lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps): algorithm 1 of the paper.
-    Pytorch,
 }
 
 impl Default for Adam {
@@ -59,7 +54,7 @@ impl Adam {
 
     /// The step size and the eps of update `t`, counted from 1, for the operation
     /// p -= step_size m / (sqrt(v) + eps), which is either form.
-    pub fn scalars(&self, t: u64, factor: f64) -> [f64; 2] {
+    pub fn step_size_and_eps(&self, t: u64, factor: f64) -> [f64; 2] {
         let t = t.max(1) as f64;
         let (beta1, beta2) = match self.form {
             // Keras turns the betas into single-precision tensors before it raises them to a power, in any precision;
@@ -74,6 +69,38 @@ impl Adam {
             EpsForm::Pytorch => self.eps * correction2,
         };
         [self.learning_rate * factor * correction2 / correction1, eps]
+    }
+}
+
+impl UpdateRule for Adam {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn with_learning_rate(&self, learning_rate: f64) -> Optimiser {
+        Adam { learning_rate, ..*self }.into()
+    }
+
+    fn moments(&self) -> &'static [&'static str] {
+        &["m", "v"]
+    }
+
+    fn scalars(&self, t: u64, factor: f64) -> Vec<f64> {
+        self.step_size_and_eps(t, factor).to_vec()
+    }
+
+    fn update<'g>(&self, state: Var<'g>, gradient: Var<'g>, scalars: Var<'g>) -> Var<'g> {
+        state.adam(gradient, scalars, self.beta1, self.beta2)
+    }
+
+    fn check(&self) -> Result<()> {
+        share("beta1", self.beta1)?;
+        share("beta2", self.beta2)?;
+        positive("eps", self.eps)
+    }
+
+    fn second_moment(&self) -> Option<SecondMoment> {
+        Some(SecondMoment { moment: 1, decay: self.beta2 })
     }
 }
 
@@ -96,7 +123,7 @@ mod tests {
                     EpsForm::Keras => 0.1 * c2.sqrt() / c1 * m / (v.sqrt() + 0.01),
                     EpsForm::Pytorch => 0.1 * (m / c1) / ((v / c2).sqrt() + 0.01),
                 };
-                let [step_size, eps] = adam.scalars(t as u64, 1.0);
+                let [step_size, eps] = adam.step_size_and_eps(t as u64, 1.0);
                 let got = step_size * m / (v.sqrt() + eps);
                 assert!((got - expected).abs() < 1e-15, "{form:?} {t}: {got} {expected}");
             }

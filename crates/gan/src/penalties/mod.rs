@@ -1,20 +1,21 @@
 //! Penalties on the discriminator's gradient with respect to images. The gradient is part of the graph, so the
 //! penalty is differentiated again with respect to the weights: second order, nothing approximated.
 
+mod squared_gradient_norms;
 mod wgan_gp;
 mod zero_centred;
 
-use gannet_tensor::{Var, grad};
+use gannet_tensor::Var;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-pub(crate) use wgan_gp::wgan_gp;
-pub(crate) use zero_centred::zero_centred;
+use wgan_gp::wgan_gp;
+use zero_centred::zero_centred;
 
 /// A penalty on the discriminator's gradient with respect to images, added to its loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Penalty {
     /// `weight` E (||grad D(x)|| - 1)^2 at random points between real and generated images (Gulrajani et al. 2017).
     WganGp {
@@ -59,6 +60,25 @@ impl Penalty {
         step.is_multiple_of(self.every().max(1))
     }
 
+    /// The images at which the gradient is taken.
+    pub(crate) fn points(&self) -> Points {
+        match self {
+            Penalty::WganGp { .. } => Points::Between,
+            Penalty::R1 { .. } => Points::Real,
+            Penalty::R2 { .. } => Points::Generated,
+        }
+    }
+
+    /// What is added to the discriminator's loss in a step that computes it, where `scores` [N, 1] are the
+    /// discriminator's of `images` [N, ..].
+    pub(crate) fn trace<'g>(&self, scores: Var<'g>, images: Var<'g>) -> Result<Var<'g>> {
+        let value = match *self {
+            Penalty::WganGp { weight, .. } => wgan_gp(scores, images)? * weight,
+            Penalty::R1 { gamma, .. } | Penalty::R2 { gamma, .. } => zero_centred(scores, images)? * gamma,
+        };
+        Ok(value * self.every() as f64)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let (Penalty::WganGp { weight: x, every }
         | Penalty::R1 { gamma: x, every }
@@ -75,10 +95,13 @@ impl Penalty {
     }
 }
 
-/// The squared norm `[N]` of the gradient of each image's score [N, 1] with respect to that image [N, ..].
-fn squared_gradient_norms<'g>(scores: Var<'g>, images: Var<'g>) -> Result<Var<'g>> {
-    let gradient = grad(scores.sum_all(), &[images])?[0];
-    let n = images.shape().dims()[0];
-    let rows = gradient.reshape([n, images.shape().len() / n]);
-    Ok(rows.square().sum(&[1]).reshape([n]))
+/// The images at which a penalty takes the gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Points {
+    /// Random points between real and generated images.
+    Between,
+    /// Real images.
+    Real,
+    /// Generated images.
+    Generated,
 }

@@ -1,4 +1,4 @@
-//! Parts of a data set: groups of similar images that a GAN is told beside the class, or in its place.
+//! Clusters of a data set: groups of similar images that a GAN is told beside the class, or in its place.
 //!
 //! A class-conditional GAN learns faster than one without classes, for each of its tasks is smaller. The same holds
 //! within a class, and where there are no classes at all: similar images can be grouped, and the group given in the
@@ -9,8 +9,8 @@
 use crate::error::{Error, Result};
 use crate::random::Stream;
 
-/// The most parts of a class.
-pub const MAX_PARTS: usize = 256;
+/// The most clusters of a class.
+pub const MAX_CLUSTERS: usize = 256;
 
 /// The longest side of an image as it is compared: larger ones are averaged over blocks.
 const SIDE: usize = 16;
@@ -19,9 +19,9 @@ const SUBSET: usize = 1000;
 /// Power iterations for the first direction, and then rounds of balanced 2-means along it.
 const ROUNDS: [usize; 2] = [8, 4];
 
-/// Cuts images [N, height, width, channels] of bytes into `parts` parts of equal size within each class, and returns
-/// for each image `class * parts + part` `[N]`: the label that a model with [`parts`](crate::GanConfig::parts) is
-/// trained with. `labels` are the classes of the images `[N]` and their number; without them all images are of one.
+/// Cuts images [N, height, width, channels] of bytes into `clusters` clusters of equal size within each class, and returns
+/// for each image `class * clusters + cluster` `[N]`: the label that a model with
+/// [`clusters`](crate::GanConfig::clusters) is trained with. `labels` are the classes of the images `[N]` and their number; without them all images are of one.
 ///
 /// A set is cut in two where the images lie along one direction, and each half again. The direction starts as the
 /// principal one, of the greatest variance, and becomes the one between the means of the two halves. All is
@@ -30,12 +30,12 @@ pub fn partition(
     images: &[u8],
     [height, width, channels]: [usize; 3],
     labels: Option<(&[u8], usize)>,
-    parts: usize,
+    clusters: usize,
 ) -> Result<Vec<u32>> {
     let size = height * width * channels;
-    if size == 0 || !images.len().is_multiple_of(size) || !(1..=MAX_PARTS).contains(&parts) {
+    if size == 0 || !images.len().is_multiple_of(size) || !(1..=MAX_CLUSTERS).contains(&clusters) {
         return Err(Error::invalid(format!(
-            "expected images of {size} bytes and 1 to {MAX_PARTS} parts, got {} bytes and {parts} parts",
+            "expected images of {size} bytes and 1 to {MAX_CLUSTERS} clusters, got {} bytes and {clusters} clusters",
             images.len()
         )));
     }
@@ -52,7 +52,7 @@ pub fn partition(
     for class in 0..classes {
         let of_class = |i: &usize| labels.get(*i).is_none_or(|label| usize::from(*label) == class);
         let mut indices: Vec<usize> = (0..n).filter(of_class).collect();
-        features.split(&mut indices, parts, (class * parts) as u32, &mut result);
+        features.split(&mut indices, clusters, (class * clusters) as u32, &mut result);
     }
     Ok(result)
 }
@@ -89,21 +89,21 @@ impl Features {
         &self.values[i * self.dim..][..self.dim]
     }
 
-    /// Writes the numbers from `first` on into `result` for the images `indices`, cut into `parts` parts.
-    fn split(&self, indices: &mut [usize], parts: usize, first: u32, result: &mut [u32]) {
-        if parts == 1 || indices.is_empty() {
+    /// Writes the numbers from `first` on into `result` for the images `indices`, cut into `clusters` clusters.
+    fn split(&self, indices: &mut [usize], clusters: usize, first: u32, result: &mut [u32]) {
+        if clusters == 1 || indices.is_empty() {
             indices.iter().for_each(|i| result[*i] = first);
             return;
         }
-        let left = parts / 2;
-        let share = |n: usize| n * left / parts;
+        let left = clusters / 2;
+        let share = |n: usize| n * left / clusters;
         let stride = indices.len().div_ceil(SUBSET);
         let subset: Vec<usize> = indices.iter().copied().step_by(stride).collect();
         let direction = self.direction(&subset, share(subset.len()));
         self.sort(indices, &direction);
         let (a, b) = indices.split_at_mut(share(indices.len()));
         self.split(a, left, first, result);
-        self.split(b, parts - left, first + left as u32, result);
+        self.split(b, clusters - left, first + left as u32, result);
     }
 
     /// Sorts images by where they lie along a direction; equal ones by their number.
@@ -173,13 +173,13 @@ fn normalise(x: &mut [f32]) {
     }
 }
 
-/// The bounds that cut the standard normal distribution into parts of equal probability: a latent's last number says
-/// which part is drawn.
+/// The bounds that cut the standard normal distribution into clusters of equal probability: a latent's last number says
+/// which cluster is drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds(Vec<f64>);
 
 impl Bounds {
-    pub(crate) fn new(parts: usize) -> Bounds {
+    pub(crate) fn new(clusters: usize) -> Bounds {
         let quantile = |p: f64| {
             let (mut low, mut high) = (-6.0, 6.0);
             for _ in 0..60 {
@@ -192,20 +192,20 @@ impl Bounds {
             }
             0.5 * (low + high)
         };
-        Bounds((1..parts).map(|i| quantile(i as f64 / parts as f64)).collect())
+        Bounds((1..clusters).map(|i| quantile(i as f64 / clusters as f64)).collect())
     }
 
-    /// The part that `x` lies in.
-    pub(crate) fn part(&self, x: f64) -> usize {
+    /// The cluster that `x` lies in.
+    pub(crate) fn cluster(&self, x: f64) -> usize {
         self.0.partition_point(|bound| *bound <= x)
     }
 
-    /// A standard normal number from the given part, such that `rounded` leaves it there.
-    pub(crate) fn draw(&self, part: usize, stream: &mut Stream, rounded: impl Fn(f64) -> f64) -> f64 {
-        // One in as many numbers as there are parts fits: cheap beside a training step.
+    /// A standard normal number from the given cluster, such that `rounded` leaves it there.
+    pub(crate) fn draw(&self, cluster: usize, stream: &mut Stream, rounded: impl Fn(f64) -> f64) -> f64 {
+        // One in as many numbers as there are clusters fits: cheap beside a training step.
         loop {
             let x = rounded(stream.normal());
-            if self.part(x) == part {
+            if self.cluster(x) == cluster {
                 return x;
             }
         }
@@ -236,14 +236,14 @@ mod tests {
         let mut stream = Stream::new(1, "test", 0);
         for part in 0..4 {
             let x = bounds.draw(part, &mut stream, |x| f64::from(x as f32));
-            assert_eq!(bounds.part(x), part);
+            assert_eq!(bounds.cluster(x), part);
         }
-        assert_eq!([-9.0, -0.1, 0.1, 9.0].map(|x| bounds.part(x)), [0, 1, 2, 3]);
+        assert_eq!([-9.0, -0.1, 0.1, 9.0].map(|x| bounds.cluster(x)), [0, 1, 2, 3]);
     }
 
-    /// Two classes of two blots each: the parts are the blots.
+    /// Two classes of two blots each: the clusters are the blots.
     #[test]
-    fn parts_are_of_equal_size_and_hold_similar_images() {
+    fn clusters_are_of_equal_size_and_hold_similar_images() {
         let mut stream = Stream::new(5, "test", 0);
         let kinds: Vec<u8> = (0..400).map(|i| (i * 7 % 4) as u8).collect();
         let mut images = Vec::new();
@@ -256,7 +256,7 @@ mod tests {
         let classes: Vec<u8> = kinds.iter().map(|kind| kind % 2).collect();
         let labels = partition(&images, [6, 6, 1], Some((&classes, 2)), 2).unwrap();
         for (a, kind_a) in labels.iter().zip(&kinds) {
-            assert_eq!(a / 2, u32::from(kind_a % 2), "a part belongs to one class");
+            assert_eq!(a / 2, u32::from(kind_a % 2), "a cluster belongs to one class");
             for (b, kind_b) in labels.iter().zip(&kinds) {
                 assert_eq!(a == b, kind_a == kind_b);
             }
@@ -271,9 +271,9 @@ mod tests {
         }
         assert!(partition(&images[1..], [6, 6, 1], None, 2).is_err());
         assert!(partition(&images, [6, 6, 1], Some((&classes, 1)), 2).is_err());
-        assert!(partition(&images, [6, 6, 1], None, MAX_PARTS + 1).is_err());
+        assert!(partition(&images, [6, 6, 1], None, MAX_CLUSTERS + 1).is_err());
         assert!(partition(&[], [6, 6, 1], None, 2).unwrap().is_empty());
-        // Fewer images than parts, and images that are all the same.
+        // Fewer images than clusters, and images that are all the same.
         assert_eq!(partition(&[7; 72], [6, 6, 1], None, 3).unwrap().len(), 2);
     }
 }

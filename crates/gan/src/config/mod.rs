@@ -1,0 +1,9 @@
+//! Everything that makes a GAN: two models, a loss, optimisers, a schedule. It is data: it can be written as a
+//! model file (TOML) and read again.
+
+mod check;
+mod gan_config;
+mod model_file;
+
+pub use gan_config::GanConfig;
+pub(crate) use model_file::Form;

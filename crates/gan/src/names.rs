@@ -1,0 +1,37 @@
+//! Names of the programs' inputs and outputs, and of variables.
+
+pub(crate) const REAL: &str = "real";
+pub(crate) const LATENTS: &str = "latents";
+pub(crate) const LABELS: &str = "labels";
+pub(crate) const COUNTER: &str = "counter";
+/// How far between a generated image (0) and a real one (1) the gradient penalty looks.
+pub(crate) const MIX: &str = "mix";
+pub(crate) const EMA_RATE: &str = "ema_rate";
+pub(crate) const LOSSES: &str = "losses";
+pub(crate) const SCORES: &str = "scores";
+pub(crate) const IMAGES: &str = "images";
+
+/// The numbers of an optimiser's update.
+pub(crate) fn scalars(model: &str) -> String {
+    format!("{model}/scalars")
+}
+
+/// The numbers of the second update of a model in a step.
+pub(crate) fn second_scalars(model: &str) -> String {
+    format!("{model}/second_scalars")
+}
+
+/// The variable with a model's parameters and moments.
+pub(crate) fn state(model: &str) -> String {
+    format!("{model}/state")
+}
+
+/// The variable of a layer's state.
+pub(crate) fn kept(model: &str, slot: &str) -> String {
+    format!("{model}/{slot}")
+}
+
+/// The variable of the average of another.
+pub(crate) fn average(name: &str) -> String {
+    format!("ema/{name}")
+}

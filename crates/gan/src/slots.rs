@@ -1,0 +1,67 @@
+//! The tensors of a GAN by their names in files, and where they lie on a device.
+
+use std::ops::Range;
+
+use gannet_tensor::Shape;
+
+use crate::config::GanConfig;
+use crate::model::Model;
+use crate::names;
+
+/// A tensor of a GAN by the name it has in files, and where it lies on the device.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    /// The variable that it is part of.
+    pub(crate) variable: String,
+    offset: usize,
+}
+
+impl Slot {
+    /// The elements of the variable that it takes.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.shape.len()
+    }
+}
+
+/// Every tensor of a GAN.
+pub(crate) fn slots(config: &GanConfig, generator: &Model, discriminator: &Model) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    let models = [(generator, &config.generator_optimiser), (discriminator, &config.discriminator_optimiser)];
+    for (model, optimiser) in models {
+        let name = model.name();
+        let averaged = config.ema.is_some() && name == generator.name();
+        let variable = names::state(name);
+        for slot in model.parameters() {
+            let mut add = |name: String, variable: &str, row: usize| {
+                let offset = row * model.vector_len() + slot.offset;
+                slots.push(Slot { name, shape: slot.shape, variable: variable.into(), offset });
+            };
+            let own = format!("{name}/{}", slot.name);
+            for (row, moment) in optimiser.moments().iter().enumerate() {
+                add(format!("optimiser/{own}/{moment}"), &variable, row + 1);
+            }
+            if averaged {
+                add(names::average(&own), &names::average(&variable), 0);
+            }
+            add(own, &variable, 0);
+        }
+        for slot in model.states() {
+            let variable = names::kept(name, &slot.name);
+            for (row, (row_name, _)) in slot.rows.iter().enumerate() {
+                let mut add = |name: String, variable: &str| {
+                    let shape = Shape::from([slot.len]);
+                    slots.push(Slot { name, shape, variable: variable.into(), offset: row * slot.len });
+                };
+                let own = format!("{name}/{}/{row_name}", slot.layer);
+                if averaged {
+                    add(names::average(&own), &names::average(&variable));
+                }
+                add(own, &variable);
+            }
+        }
+    }
+    slots.sort_by(|a, b| a.name.cmp(&b.name));
+    slots
+}
