@@ -24,6 +24,7 @@
 //! - [`presets`]: recipes that work, as model files to copy and change.
 //! - [`export`]: trained models for PyTorch, ONNX and NumPy.
 //! - [`tensor`]: the engine below, for graphs, operations and programs of one's own.
+//! - [`Gan::fit`] with [`Callback`]s and [`Checkpoint`]s: training over data.
 //! - [`losses::AdversarialLoss`] and [`optimisers::UpdateRule`]: a loss and an optimiser of your own.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 
@@ -38,6 +39,7 @@ mod config;
 mod ema;
 mod error;
 pub mod export;
+mod fit;
 mod gan;
 mod gauges;
 mod initialiser;
@@ -73,6 +75,7 @@ pub use compiled::Compiled;
 pub use config::GanConfig;
 pub use ema::Ema;
 pub use error::{Error, Result};
+pub use fit::{Batch, Batches, Callback, Checkpoint};
 pub use gan::Gan;
 pub use gannet_cpu::Cpu;
 pub use gannet_tensor as tensor;

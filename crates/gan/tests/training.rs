@@ -1,8 +1,13 @@
 //! Training on toys: the parts work together, and do so again and again with the same bits.
 
+use std::ops::ControlFlow;
+
 use gannet::layers::{BatchNorm, Dense, Dropout, Label, LeakyRelu, Projection};
 use gannet::tensor_file::TensorFile;
-use gannet::{Adam, Ema, Gan, GanConfig, Initialiser, Losses, Reference, Schedule, Sequential, Stream};
+use gannet::{
+    Adam, Batch, Callback, Checkpoint, Ema, Gan, GanConfig, Initialiser, Losses, Reference, Schedule,
+    Sequential, StepLosses, Stream,
+};
 
 /// A conditional GAN for points in the plane, with everything that keeps state: BatchNorm, dropout, an average, a
 /// schedule.
@@ -230,4 +235,66 @@ fn a_file_says_what_it_holds() {
     ] {
         assert!(file.tensor(name).is_some(), "{name}");
     }
+}
+
+/// Losses come in order and all of them, due steps see the model of their step, and a run ends where it is told to.
+#[test]
+fn fit_tells_losses_saves_and_goes_on_from_a_checkpoint() {
+    struct Watch {
+        losses: Vec<StepLosses>,
+        reached: Vec<u64>,
+        end: u64,
+    }
+    impl Callback<Reference<f32>> for Watch {
+        fn losses(&mut self, of: StepLosses) -> gannet::Result<ControlFlow<()>> {
+            self.losses.push(of);
+            Ok(if of.step == self.end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        }
+
+        fn is_due(&self, step: u64) -> bool {
+            step.is_multiple_of(4)
+        }
+
+        fn reached(&mut self, gan: &mut Gan<Reference<f32>>) -> gannet::Result<()> {
+            assert_eq!(self.losses.last().map(|of| of.step), Some(gan.step()));
+            self.reached.push(gan.step());
+            Ok(())
+        }
+    }
+    let watch = |end| Watch { losses: Vec::new(), reached: Vec::new(), end };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("toy.safetensors");
+    let data = |step| Ok(Batch::from(points(step)));
+    let backend = Reference::<f32>::new();
+
+    let mut straight = Gan::new(&backend, toy(1)).unwrap();
+    let expected = train(&mut straight, 0..10);
+    let mut gan = Gan::new(&backend, toy(1)).unwrap();
+    let (mut all, mut checkpoint) = (watch(u64::MAX), Checkpoint::every(3, &path).unwrap());
+    gan.fit(8, data, &mut [&mut all, &mut checkpoint]).unwrap();
+    assert_eq!(all.losses.iter().map(|of| of.losses).collect::<Vec<_>>(), expected[..8]);
+    assert_eq!((gan.step(), &all.reached[..]), (8, &[4, 8][..]));
+
+    let mut again = Gan::load(&backend, &path).unwrap();
+    assert_eq!(again.step(), 6);
+    let mut rest = Vec::new();
+    let mut closure = |of: StepLosses| {
+        rest.push(of.losses);
+        ControlFlow::Continue(())
+    };
+    again.fit(10, data, &mut [&mut closure]).unwrap();
+    assert_eq!(rest, expected[6..10]);
+
+    let mut short = watch(2);
+    let mut gan = Gan::new(&backend, toy(1)).unwrap();
+    gan.fit(10, data, &mut [&mut short]).unwrap();
+    assert!((2..=2 + gannet::LATE_LOSSES as u64).contains(&gan.step()), "{}", gan.step());
+    assert_eq!(short.losses.last().map(|of| of.step), Some(gan.step()));
+    let failing = |step| match step {
+        12 => Err(gannet::Error::Invalid("the disk is gone".into())),
+        _ => data(step),
+    };
+    let error = again.fit(20, failing, &mut []).unwrap_err().to_string();
+    assert!(error.contains("the disk is gone") && again.step() == 12, "{error}");
+    assert!(Checkpoint::every(0, &path).is_err());
 }

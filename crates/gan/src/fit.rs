@@ -1,0 +1,188 @@
+//! Training over data.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use gannet_tensor::Backend;
+
+use crate::error::{Error, Result};
+use crate::gan::Gan;
+use crate::loss_queue::StepLosses;
+
+/// A batch of real images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch<E> {
+    /// The images [batch_size, H, W, C] in [-1, 1], row-major.
+    pub real: Vec<E>,
+    /// The class of each `[batch_size]`, for a conditional model.
+    pub labels: Option<Vec<u32>>,
+}
+
+impl<E> From<Vec<E>> for Batch<E> {
+    fn from(real: Vec<E>) -> Batch<E> {
+        Batch { real, labels: None }
+    }
+}
+
+impl<E> From<(Vec<E>, Vec<u32>)> for Batch<E> {
+    fn from((real, labels): (Vec<E>, Vec<u32>)) -> Batch<E> {
+        Batch { real, labels: Some(labels) }
+    }
+}
+
+/// Where batches come from. A function of the number of a step, so that a run which was saved goes on with the batches
+/// that it would have had: any closure `|step| Ok(batch)` is one.
+pub trait Batches<E> {
+    /// The batch of step `step`, counted from 0. An error ends the training.
+    fn batch(&mut self, step: u64) -> Result<Batch<E>>;
+}
+
+impl<E, F: FnMut(u64) -> Result<Batch<E>>> Batches<E> for F {
+    fn batch(&mut self, step: u64) -> Result<Batch<E>> {
+        self(step)
+    }
+}
+
+/// What watches a training. Every method may be left out.
+pub trait Callback<B: Backend> {
+    /// Told the losses of every step, in order, as they arrive from the device: on a GPU up to
+    /// [`LATE_LOSSES`](crate::LATE_LOSSES) steps after the step. [`ControlFlow::Break`] ends the training.
+    fn losses(&mut self, _of: StepLosses) -> Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether [`reached`](Callback::reached) is to be called after step `step`, counted from 1: what a `Gan` is asked for
+    /// there waits for the device, so it is done for these steps alone.
+    fn is_due(&self, _step: u64) -> bool {
+        false
+    }
+
+    /// Called after a step that [is due](Callback::is_due), with the model as it is then.
+    fn reached(&mut self, _gan: &mut Gan<B>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A closure is told the losses of every step.
+impl<B: Backend, F: FnMut(StepLosses) -> ControlFlow<()>> Callback<B> for F {
+    fn losses(&mut self, of: StepLosses) -> Result<ControlFlow<()>> {
+        Ok(self(of))
+    }
+}
+
+/// Saves the model ([`Gan::save`]) every so many steps, over the file before: the new one is there whole, or the old one
+/// is.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    every: u64,
+    path: PathBuf,
+}
+
+impl Checkpoint {
+    /// Saves to `path` in every step whose number (from 1) `every` divides. Errors when that is 0.
+    pub fn every(every: u64, path: impl Into<PathBuf>) -> Result<Checkpoint> {
+        if every == 0 {
+            return Err(Error::invalid("a checkpoint is saved every so many steps: at least 1, got 0"));
+        }
+        Ok(Checkpoint { every, path: path.into() })
+    }
+}
+
+impl<B: Backend> Callback<B> for Checkpoint {
+    fn is_due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.every)
+    }
+
+    fn reached(&mut self, gan: &mut Gan<B>) -> Result<()> {
+        gan.save(&self.path)
+    }
+}
+
+impl<B: Backend> Gan<B> {
+    /// Trains until `steps` steps are done in all, those of a run before that was loaded included.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use gannet::layers::Dense;
+    /// use gannet::{Batch, Checkpoint, Cpu, Gan, GanConfig, Sequential, StepLosses, Stream};
+    ///
+    /// let generator = Sequential::new("generator", [2]).add(Dense::new(2));
+    /// let discriminator = Sequential::new("discriminator", [2]).add(Dense::new(1));
+    /// let config = GanConfig::new(generator, discriminator).batch_size(16);
+    /// let mut gan = Gan::new(&Cpu::new()?, config)?;
+    ///
+    /// // Points along a diagonal.
+    /// let data = |step| {
+    ///     let mut stream = Stream::new(1, "data", step);
+    ///     let points = (0..16).flat_map(|_| [stream.normal() as f32; 2]);
+    ///     Ok(Batch::from(points.collect::<Vec<_>>()))
+    /// };
+    /// let folder = std::env::temp_dir();
+    /// let mut checkpoint = Checkpoint::every(50, folder.join("diagonal.safetensors"))?;
+    /// let mut last = None;
+    /// let mut watch = |of: StepLosses| {
+    ///     last = Some(of.step);
+    ///     ControlFlow::Continue(())
+    /// };
+    /// gan.fit(100, data, &mut [&mut watch, &mut checkpoint])?;
+    /// assert_eq!(last, Some(100));
+    /// # std::fs::remove_file(folder.join("diagonal.safetensors")).unwrap();
+    /// # Ok::<(), gannet::Error>(())
+    /// ```
+    ///
+    /// Errors when a batch does not fit, when a loss is no longer a finite number, or as a callback does.
+    pub fn fit(
+        &mut self,
+        steps: u64,
+        mut batches: impl Batches<B::Element>,
+        callbacks: &mut [&mut dyn Callback<B>],
+    ) -> Result<()> {
+        while self.step() < steps {
+            let Batch { real, labels } = batches.batch(self.step())?;
+            self.train_step(&real, labels.as_deref())?;
+            let mut flow = ControlFlow::Continue(());
+            while let Some(of) = self.next_losses()? {
+                flow = tell(callbacks, of, flow)?;
+            }
+            if callbacks.iter().any(|callback| callback.is_due(self.step())) {
+                // The losses up to here are told before.
+                flow = self.tell_rest(callbacks, flow)?;
+                let step = self.step();
+                for callback in callbacks.iter_mut().filter(|callback| callback.is_due(step)) {
+                    callback.reached(self)?;
+                }
+            }
+            if flow.is_break() {
+                break;
+            }
+        }
+        self.tell_rest(callbacks, ControlFlow::Continue(())).map(drop)
+    }
+
+    /// Tells all losses that are under way.
+    fn tell_rest(
+        &mut self,
+        callbacks: &mut [&mut dyn Callback<B>],
+        mut flow: ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        while let Some(of) = self.awaited_losses()? {
+            flow = tell(callbacks, of, flow)?;
+        }
+        Ok(flow)
+    }
+}
+
+/// Tells every callback the losses of a step; ends the training if one of them says so, or `flow` has.
+fn tell<B: Backend>(
+    callbacks: &mut [&mut dyn Callback<B>],
+    of: StepLosses,
+    mut flow: ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    for callback in callbacks.iter_mut() {
+        if callback.losses(of)?.is_break() {
+            flow = ControlFlow::Break(());
+        }
+    }
+    Ok(flow)
+}
