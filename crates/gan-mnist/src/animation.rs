@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gannet_data::ImageShape;
+use gannet_data::files::PendingFile;
+
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 
 /// The colours of a palette.
 const COLOURS: usize = 256;
@@ -60,7 +62,7 @@ pub fn write_gif(frames: &[(Picture, Duration)], mut file: PendingFile) -> Resul
         encoder.write_frame(&frame).map_err(failed)?;
     }
     drop(encoder);
-    file.finish()
+    Ok(file.finish()?)
 }
 
 /// The sample grids of a run directory, by their steps: samples/step-NNNNNN.png, in order.

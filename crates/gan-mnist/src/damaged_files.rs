@@ -10,20 +10,21 @@ use gannet::export::{Part, torch};
 use gannet::metrics::Classifier;
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Cpu, Gan};
+use gannet_data::{ImageShape, Scratch};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::data::{DataArgs, DataRecord, Scratch};
+use crate::data::DataArgs;
 use crate::disk::Os;
 use crate::error::{Error, Result};
 use crate::features::ClassifierFile;
 use crate::image_set::ImageSet;
 use crate::metrics_file::{self, Event, EventKind, Point};
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 use crate::recipe;
 use crate::report::{self, read_evaluation, read_losses};
-use crate::run_directory::{MODEL, RunDirectory};
+use crate::run_directory::{MODEL, RunDirectory, data_of_run};
 use crate::training::checkpoint::{Checkpoints, State};
 use crate::training::tests::{config, settings};
 
@@ -68,7 +69,8 @@ fn tensors(tensors: &[(&str, &[usize], Values)]) -> Vec<u8> {
 fn read_images(path: &Path) -> Result<()> {
     let data = DataArgs { data: Some(path.into()), ..DataArgs::default() }.open(None, 1)?;
     let (mut pixels, mut scratch) = (vec![0; data.shape().len()], Scratch::default());
-    (0..data.len()).try_for_each(|index| data.images().read(index, &mut pixels, &mut scratch).map(|_| ()))
+    (0..data.len())
+        .try_for_each(|index| Ok(data.images().read(index, &mut pixels, &mut scratch).map(|_| ())?))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -153,7 +155,7 @@ fn kinds() -> Vec<Kind> {
             let folder = folder_of(path);
             fs::create_dir_all(folder.join("checkpoints")).unwrap();
             let checked = RunDirectory::open(folder)?.check_config(&settings(&config(3), "5"));
-            DataRecord::of_run(folder)?;
+            data_of_run(folder)?;
             report::Run::read(folder)?;
             checked
         }),

@@ -82,6 +82,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What is wrong with images: a failure.
+impl From<gannet_data::Error> for Error {
+    fn from(error: gannet_data::Error) -> Self {
+        Error::failure(error)
+    }
+}
+
 /// What the engine says: a failure.
 impl From<gannet::Error> for Error {
     fn from(error: gannet::Error) -> Self {

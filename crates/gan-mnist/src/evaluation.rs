@@ -6,12 +6,12 @@ use gannet::metrics::{
 };
 use gannet::random::Stream;
 use gannet::{Backend, Cpu};
+use gannet_data::{DataSet, ImageShape, Images, LabelledImages};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Compared, DataSet, Images, LabelledImages};
+use crate::data::Compared;
 use crate::error::{Error, Result};
 use crate::features::ClassifierFile;
-use crate::picture::ImageShape;
 
 /// The neighbours that a ball around an image reaches to.
 const NEIGHBOURS: usize = 5;

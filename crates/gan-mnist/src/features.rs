@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use gannet::Backend;
 use gannet::metrics::Classifier;
 use gannet::tensor_file::{TensorFile, read_whole};
+use gannet_data::files::{hexadecimal, write_whole};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::files::{hexadecimal, write_whole};
 
 /// The name of the classifier in the directory of a run that has one of its own.
 pub const CLASSIFIER: &str = "classifier.safetensors";
@@ -53,7 +53,7 @@ impl ClassifierFile {
 
     /// Writes the file into the directory of a run.
     pub fn keep_in(&self, run: &Path) -> Result<()> {
-        write_whole(&run.join(CLASSIFIER), &self.bytes)
+        Ok(write_whole(&run.join(CLASSIFIER), &self.bytes)?)
     }
 
     /// The classifier on a device. Errors when the file holds none.

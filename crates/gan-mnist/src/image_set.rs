@@ -4,9 +4,10 @@ use std::path::Path;
 
 use gannet::metrics::quantise;
 use gannet::tensor_file::{TensorFile, Values};
+use gannet_data::ImageShape;
 
 use crate::error::{Error, Result};
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 
 /// What [`quantise`] takes for a pixel may lie outside [-1, 1] by rounding, not by as much as this.
 const LARGEST_PIXEL: f32 = 1.5;

@@ -15,7 +15,6 @@ pub mod disk;
 pub mod error;
 pub mod evaluation;
 pub mod features;
-pub mod files;
 pub mod image_set;
 pub mod memory;
 pub mod metrics_file;

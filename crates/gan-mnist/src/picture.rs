@@ -5,38 +5,16 @@ use std::io::BufReader;
 use std::path::Path;
 
 use gannet::metrics::quantise;
+use gannet_data::ImageShape;
+use gannet_data::files::PendingFile;
 
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 
 /// Black pixels between the tiles of a grid.
 const GAP: usize = 2;
 
 /// The largest PNG that is read, in bytes of its pixels: 8192 by 8192 of three channels.
 const LARGEST_PNG: usize = 3 << 26;
-
-/// The format of a batch of images: rows, columns, channels (1 is grey, 3 is RGB).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageShape {
-    /// Rows of pixels.
-    pub height: usize,
-    /// Columns of pixels.
-    pub width: usize,
-    /// Numbers per pixel.
-    pub channels: usize,
-}
-
-impl ImageShape {
-    /// Numbers in one image.
-    pub fn len(self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Whether an image has no pixels.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// An 8-bit picture, row-major, channels last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +90,7 @@ impl Picture {
         let path = file.target().to_path_buf();
         let png =
             self.to_png().map_err(|e| Error::failure(format!("cannot write {}: {e}", path.display())))?;
-        file.finish_with(&png)
+        Ok(file.finish_with(&png)?)
     }
 
     /// The bytes of a PNG.

@@ -17,17 +17,34 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use gannet_data::{DataRecord, files};
 use serde::{Deserialize, Serialize};
 
-use crate::data::DataRecord;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::training::MetricsSettings;
 
 /// The run directory that a model belongs to, which is named by its directory or by a file in it.
 pub fn run_of(model: &Path) -> Option<&Path> {
     if model.is_dir() { Some(model) } else { model.parent() }
+}
+
+/// What the run in a folder wrote down of its images, if there is a run that did.
+pub fn data_of_run(folder: &Path) -> Result<Option<DataRecord>> {
+    let path = folder.join(CONFIG);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(Error::cannot_read(&path, &e)),
+    };
+    #[derive(Deserialize)]
+    struct Settings {
+        data: Option<DataRecord>,
+    }
+    let settings: Settings = toml::from_str(&text).map_err(|e| Error::in_toml(&path, &text, &e))?;
+    Ok(settings.data)
 }
 
 /// The name of the model in a run directory.
@@ -242,7 +259,7 @@ impl RunDirectory {
 
     /// Writes config.toml.
     pub fn write_config(&self, config: &Config) -> Result<()> {
-        files::write_whole(&self.path.join(CONFIG), config.to_toml()?.as_bytes())
+        Ok(files::write_whole(&self.path.join(CONFIG), config.to_toml()?.as_bytes())?)
     }
 
     /// Errors if config.toml says something else than the settings that the run has: a change there would change

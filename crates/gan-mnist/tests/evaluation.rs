@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 
-use gan_mnist::data::{LabelledImages, mnist};
 use gan_mnist::features::ClassifierFile;
 use gannet::metrics::{
     ClassHistogram, Classified, Features, FrechetStatistics, Kid, KidOptions, Manifold, Prdc,
 };
 use gannet::random::Stream;
 use gannet_cpu::Cpu;
+use gannet_data::sets::mnist;
+use gannet_data::{LabelledImages, Split};
 
 const SIDE: usize = 28;
 const SIZE: usize = SIDE * SIDE;
@@ -23,8 +24,8 @@ struct Sets {
 fn sets() -> &'static Sets {
     static SETS: OnceLock<Sets> = OnceLock::new();
     SETS.get_or_init(|| Sets {
-        train: mnist::load(mnist::Split::Train).unwrap(),
-        test: mnist::load(mnist::Split::Test).unwrap(),
+        train: mnist::load(Split::Train).unwrap(),
+        test: mnist::load(Split::Test).unwrap(),
     })
 }
 

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use gannet::{Backend, Gan};
 use gannet_cpu::Cpu;
+use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
 use crate::cli::BenchArgs;
-use crate::data::{Batches, DataArgs, DataSet, check_fit, images_of};
+use crate::data::{DataArgs, batches_of, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
@@ -153,7 +154,7 @@ fn measure<B: Backend<Element = f32>, C>(
 ) -> Result<(Measured, [C; 2])> {
     let (mut gan, flops) = prepare(args, backend, &data)?;
     let batch_size = gan.config().batch_size;
-    let mut batches = Batches::of(&gan, &data, 0)?;
+    let mut batches = batches_of(&gan, &data, 0)?;
     let (images, labels) = batches.next_batch()?;
     let (images, labels) = (images.to_vec(), labels.to_vec());
     drop((batches, data));
@@ -190,7 +191,7 @@ fn measure<B: Backend<Element = f32>, C>(
 /// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
 fn warmed_up<B: Backend<Element = f32>>(args: &BenchArgs, backend: &B, data: &DataSet) -> Result<Gan<B>> {
     let (mut gan, _) = prepare(args, backend, data)?;
-    let mut batches = Batches::of(&gan, data, 0)?;
+    let mut batches = batches_of(&gan, data, 0)?;
     let conditional = gan.training_labels().is_some();
     for _ in 0..WARM_UP {
         let (images, labels) = batches.next_batch()?;

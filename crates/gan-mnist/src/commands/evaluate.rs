@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
+use gannet_data::files::write_whole;
+use gannet_data::{Images, LabelledImages};
 use serde::Serialize;
 
 use super::generate::load;
 use crate::cli::EvaluateArgs;
-use crate::data::{Compared, Images, LabelledImages, check_fit_images};
+use crate::data::{Compared, check_fit_images};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{EVALUATION, Evaluation, Evaluator, LEAST};
 use crate::features::ClassifierFile;
-use crate::files::write_whole;
 use crate::image_set::ImageSet;
 use crate::output::{note, say};
 use crate::run_directory::run_of;
@@ -174,7 +175,7 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
 fn keep(run: &Path, report: &Report) {
     let kept = serde_json::to_string_pretty(report)
         .map_err(Error::failure)
-        .and_then(|text| write_whole(&run.join(EVALUATION), text.as_bytes()));
+        .and_then(|text| Ok(write_whole(&run.join(EVALUATION), text.as_bytes())?));
     if let Err(error) = kept {
         note(&format!("the scores are not kept in the run directory: {error}"));
     }

@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use gannet::export::{self, Part, npz, onnx, torch};
 use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Cpu, Gan};
+use gannet_data::files::PendingFile;
 
 use crate::cli::whole_number;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::say;
 use crate::run_directory::MODEL;
 
@@ -127,7 +127,7 @@ fn class_file(weights: &Path) -> Result<PendingFile> {
             path.display()
         )));
     }
-    PendingFile::create(&path)
+    Ok(PendingFile::create(&path)?)
 }
 
 /// The device that models are read on.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Backend, Gan};
+use gannet_data::ImageShape;
+use gannet_data::files::PendingFile;
 
 use crate::cli::GenerateArgs;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::say;
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 use crate::run_directory::MODEL;
 use crate::training::{classes_in_turn, columns, image_shape};
 

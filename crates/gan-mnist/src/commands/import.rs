@@ -7,10 +7,10 @@ use clap::{ArgGroup, Args};
 use gannet::export::torch::{self, StateDict};
 use gannet::tensor_file::read_whole;
 use gannet::{Gan, GanConfig, presets};
+use gannet_data::files::PendingFile;
 
 use super::export::{PartChoice, cpu};
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::{note, say};
 
 /// The flags of `import`.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use gannet::random::slerp;
 use gannet::{Backend, Gan};
+use gannet_data::files::PendingFile;
 
 use super::generate::{check_class, load};
 use crate::animation::write_gif;
 use crate::cli::{DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::say;
 use crate::picture::Picture;
 use crate::training::{classes_in_turn, image_shape};

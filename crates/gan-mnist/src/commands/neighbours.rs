@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
+use gannet_data::files::PendingFile;
+use gannet_data::{ImageShape, LabelledImages};
 use rayon::prelude::*;
 
 use super::generate::{check_class, load};
 use crate::cli::{DeviceArgs, whole_number};
-use crate::data::{Compared, DataArgs, LabelledImages, check_fit_images};
+use crate::data::{Compared, DataArgs, check_fit_images};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::say;
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 use crate::training::{classes_in_turn, image_shape};
 
 /// The flags of `neighbours`.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use gannet_data::files::PendingFile;
 
 use crate::animation::write_samples_gif;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::say;
 use crate::report::{self, REPORT, Run};
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gannet::{Backend, Gan};
+use gannet_data::DataSet;
 
 use super::train::report;
 use crate::cli::{DeviceArgs, DeviceChoice, whole_number};
-use crate::data::{Batches, DataSet};
+use crate::data::{Terminal, batches_of};
 use crate::device::Device;
 use crate::disk::Os;
 use crate::error::{Error, Result};
@@ -79,7 +80,7 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     if let Some(keep) = args.keep_checkpoints {
         settings.keep_checkpoints = keep as usize;
     }
-    let data = settings.data.open()?;
+    let data = settings.data.open(&Terminal::default())?;
     let device = Device::open(&device_args(&mut settings, args)?)?;
     match &device {
         Device::Cpu(cpu) => go_on(args, &run, settings, &device, cpu, &checkpoint, &data),
@@ -148,7 +149,7 @@ fn go_on<B: Backend<Element = f32>>(
             note("the learning rates follow their schedule over the new length from here on");
         }
     }
-    let batches = Batches::of(&gan, data, 0)?;
+    let batches = batches_of(&gan, data, 0)?;
     let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     let interrupt = Interrupt::listen(args.quiet)?;
     let parts = Parts {

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::thread;
 
 use gannet::{Backend, Gan, GanConfig};
+use gannet_data::DataSet;
 
 use crate::cli::{TrainArgs, duration};
-use crate::data::{Batches, DataSet, check_fit, fit_classes, images_of};
+use crate::data::{batches_of, check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::disk::Os;
 use crate::error::{Error, Result};
@@ -114,7 +115,7 @@ fn train<B: Backend<Element = f32>>(
         let (preset, path) = (&gan.config().name, path.display());
         note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
     }
-    let batches = Batches::of(&gan, &data, 0)?;
+    let batches = batches_of(&gan, &data, 0)?;
     let watching = observers(&run, &settings, &data, gan.classes().is_some(), args.quiet)?;
     let session = Session::begin(Parts {
         run: &run,

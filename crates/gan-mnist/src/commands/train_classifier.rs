@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use gannet::Backend;
 use gannet::metrics::{Classifier, ClassifierRecord, ClassifierTraining};
+use gannet_data::Images;
+use gannet_data::files::PendingFile;
 
 use crate::cli::{TrainClassifierArgs, duration};
-use crate::data::{Compared, Images};
+use crate::data::Compared;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
 use crate::output::{note, say};
 
 /// How often a line says how far it is.

@@ -4,7 +4,7 @@ use gannet::{Backend, Gan};
 use gannet_gpu::Verifier;
 
 use crate::cli::{DeviceChoice, VerifyArgs};
-use crate::data::{Batches, DataArgs, check_fit, images_of};
+use crate::data::{DataArgs, batches_of, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::output::say;
@@ -28,7 +28,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, seed)?;
     let mut gan = Gan::new(&verifier, config)?;
     check_fit(&gan, &data)?;
-    let mut batches = Batches::of(&gan, &data, 0)?;
+    let mut batches = batches_of(&gan, &data, 0)?;
     let conditional = gan.training_labels().is_some();
     for _ in 0..args.steps {
         let (images, labels) = batches.next_batch()?;

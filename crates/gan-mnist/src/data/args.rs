@@ -2,49 +2,24 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use gannet_data::{DataSet, ImageShape, NamedSet, Request, Source, Split};
 
-use super::DataSet;
-use super::data_set::{Request, Source, Split};
+use super::listener::Terminal;
 use crate::error::Result;
-use crate::picture::ImageShape;
 
-/// The sets that have a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum NamedSet {
-    /// Handwritten digits, part of the program: 60,000 of 28 x 28, grey
-    Mnist,
-    /// The same in colours drawn from the seed, on grounds of other colours
-    Colour,
-    /// Fashion-MNIST, clothes: 60,000 of 28 x 28, grey, fetched when first asked for
-    Fashion,
-    /// KMNIST, cursive Japanese: 60,000 of 28 x 28, grey, fetched when first asked for
-    Kmnist,
-    /// EMNIST, handwritten digits: 240,000 of 28 x 28, grey, fetched when first asked for (560 MB, of which 50 stay)
-    EmnistDigits,
-    /// CIFAR-10, animals and vehicles: 50,000 of 32 x 32, colour, fetched when first asked for (170 MB)
-    Cifar10,
-}
-
-impl NamedSet {
-    /// What `--dataset` calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            NamedSet::Mnist => "mnist",
-            NamedSet::Colour => "colour",
-            NamedSet::Fashion => "fashion",
-            NamedSet::Kmnist => "kmnist",
-            NamedSet::EmnistDigits => "emnist-digits",
-            NamedSet::Cifar10 => "cifar10",
-        }
-    }
+/// Parses the name of a set, and lists them all in the help.
+fn named_set() -> impl TypedValueParser<Value = NamedSet> {
+    let values = NamedSet::ALL.map(|set| PossibleValue::new(set.name()).help(set.about()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<NamedSet>())
 }
 
 /// The flags that choose images.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
     /// A set of images that has a name [default: mnist, or the set that the preset is named after]
-    #[arg(long, value_name = "SET", conflicts_with = "data")]
+    #[arg(long, value_name = "SET", value_parser = named_set(), conflicts_with = "data")]
     pub dataset: Option<NamedSet>,
     /// Your own images: IDX files, CIFAR-10 batches, or a folder of PNG, JPEG or WebP, with a folder for each class or none
     #[arg(long, value_name = "PATH")]
@@ -64,7 +39,7 @@ impl DataArgs {
     pub fn or_named_after(&self, preset: &str) -> Self {
         let mut args = self.clone();
         if args.dataset.is_none() && args.data.is_none() {
-            args.dataset = NamedSet::value_variants().iter().copied().find(|set| set.name() == preset);
+            args.dataset = preset.parse().ok();
         }
         args
     }
@@ -78,13 +53,13 @@ impl DataArgs {
     /// The training images, for a model of images of shape `model` if there is one. `seed` chooses colours.
     pub fn open(&self, model: Option<ImageShape>, seed: u64) -> Result<DataSet> {
         self.request(seed)
-            .open(Split::Train, model)?
+            .open(Split::Train, model, &Terminal::default())?
             .ok_or_else(|| unreachable!("every set has training images"))
     }
 
     /// The test images, in the same shape; nothing where the set has none.
     pub fn open_test(&self, model: Option<ImageShape>, seed: u64) -> Result<Option<DataSet>> {
-        self.request(seed).open(Split::Test, model)
+        Ok(self.request(seed).open(Split::Test, model, &Terminal::default())?)
     }
 
     fn request(&self, seed: u64) -> Request {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use gannet::Stream;
+use gannet_data::{DataRecord, DataSet, ImageShape, Images, LabelledImages};
 
-use super::{DataArgs, DataRecord, DataSet, Images, LabelledImages};
+use super::{DataArgs, Terminal};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
-use crate::run_directory::run_of;
+use crate::run_directory::{data_of_run, run_of};
 
 /// The most training images that are compared: neighbours are looked for among all of them.
 const MOST: usize = 100_000;
@@ -30,7 +30,10 @@ impl Compared {
     /// directory or a file in one; without a run the default. They come in `shape` where the flags leave a choice.
     pub fn open(args: &DataArgs, model: Option<&Path>, shape: Option<ImageShape>, seed: u64) -> Result<Self> {
         match record_of(args, model)? {
-            Some(record) => Compared::of(&record.open()?, record.open_test()?.as_ref(), seed),
+            Some(record) => {
+                let listener = Terminal::default();
+                Compared::of(&record.open(&listener)?, record.open_test(&listener)?.as_ref(), seed)
+            }
             None => Compared::of(&args.open(shape, seed)?, args.open_test(shape, seed)?.as_ref(), seed),
         }
     }
@@ -43,7 +46,7 @@ impl Compared {
         seed: u64,
     ) -> Result<(String, LabelledImages)> {
         let data = match record_of(args, model)? {
-            Some(record) => record.open()?,
+            Some(record) => record.open(&Terminal::default())?,
             None => args.open(shape, seed)?,
         };
         let images = LabelledImages::copy_of(data.images().as_ref(), 0..data.len().min(MOST))?;
@@ -94,7 +97,7 @@ impl Compared {
 /// What the run wrote down that `model` belongs to, unless the flags say otherwise.
 fn record_of(args: &DataArgs, model: Option<&Path>) -> Result<Option<DataRecord>> {
     let Some(model) = model.filter(|_| !args.chooses()) else { return Ok(None) };
-    run_of(model).map_or(Ok(None), DataRecord::of_run)
+    run_of(model).map_or(Ok(None), data_of_run)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Whether a model and a set of images go together.
 
 use gannet::{Backend, Gan, GanConfig, presets};
+use gannet_data::{DataSet, ImageShape, Images};
 
-use super::{DataSet, Images};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
 
 /// The shape of the images that a model is for, if they are images.
 pub(crate) fn images_of(config: &GanConfig) -> Result<Option<ImageShape>> {
@@ -123,7 +122,8 @@ fn set_classes(value: &mut toml::Value, classes: usize) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::LabelledImages;
+    use gannet_data::LabelledImages;
+
     use super::*;
 
     fn data(side: usize, channels: usize, classes: Option<usize>) -> DataSet {

@@ -9,6 +9,7 @@ mod html;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use gannet_data::files;
 use serde::Serialize;
 
 use self::chart::{Hover, number};
@@ -17,7 +18,6 @@ use crate::animation::{sample_grids, spread};
 use crate::cli::duration;
 use crate::error::{Error, Result};
 use crate::evaluation::{EVALUATION, Evaluation};
-use crate::files;
 use crate::metrics_file::{self, METRICS, Point};
 
 /// The name of a run's report in its directory.
@@ -108,7 +108,7 @@ impl Run {
 /// Writes report.html into a run directory.
 pub fn write(run: &Path) -> Result<()> {
     let page = page(&[Run::read(run)?])?;
-    files::write_whole(&run.join(REPORT), page.as_bytes())
+    Ok(files::write_whole(&run.join(REPORT), page.as_bytes())?)
 }
 
 /// The page of one run or several. Errors when a grid cannot be read.
@@ -470,7 +470,9 @@ pub(crate) fn read_evaluation(path: &Path) -> Result<Option<Evaluation>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{ImageShape, Picture};
+    use gannet_data::ImageShape;
+
+    use crate::picture::Picture;
 
     /// A run directory with everything a run leaves, and names that are markup.
     fn directory(folder: &Path, name: &str) -> PathBuf {

@@ -1,9 +1,9 @@
 //! Which operation it was that gave the first number that is not finite.
 
 use gannet::{Backend, Gan, Probe};
+use gannet_data::Batches;
 
 use super::checkpoint::Checkpoint;
-use crate::data::Batches;
 use crate::error::Result;
 
 /// Trains again from a checkpoint to just before step `failed`, and computes that step by the reference, one operation

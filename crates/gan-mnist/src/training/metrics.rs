@@ -6,13 +6,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use gannet::metrics::{dequantise, quantise};
 use gannet::{Cpu, Losses};
+use gannet_data::{DataSet, Images, LabelledImages};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::diversity::mean_distance;
 use super::{Log, Next, Observer, Step, Trained, Watch, classes_in_turn};
 use crate::cli::whole_number;
-use crate::data::{Compared, DataSet, Images, LabelledImages};
+use crate::data::{Compared, Terminal};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Evaluation, Evaluator};
 use crate::features::{CLASSIFIER, ClassifierFile};
@@ -104,7 +105,7 @@ impl MetricsArgs {
     pub fn check(&self, data: &DataSet) -> Result<Option<ClassifierFile>> {
         let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
         if self.evaluate_every.is_some() || named.is_some() {
-            let test = data.record().open_test()?.map(|test| test.len());
+            let test = data.record().open_test(&Terminal::default())?.map(|test| test.len());
             let count = self.evaluate_every.map_or(0, |_| self.evaluate_count as usize);
             let embedded = ClassifierFile::embedded();
             evaluation::check(named.as_ref().unwrap_or(&embedded), data, test, count)?;
@@ -245,7 +246,7 @@ impl Metrics {
         let count = self.settings.evaluate_count as usize;
         if self.evaluator.is_none() {
             let cpu = Cpu::new().map_err(Error::failure)?;
-            let test = self.data.record().open_test()?;
+            let test = self.data.record().open_test(&Terminal::default())?;
             let compared = Compared::of(&self.data, test.as_ref(), self.seed)?;
             self.evaluator = Some(Evaluator::new(&cpu, &self.classifier, compared, count, self.seed)?);
         }

@@ -35,7 +35,8 @@ pub use session::{Parts, Session};
 pub use tensorboard::{EVENTS, TensorBoard};
 pub use watch::Watch;
 
-use crate::data::DataSet;
+use gannet_data::DataSet;
+
 use crate::error::Result;
 use crate::run_directory::{Config, RunDirectory};
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use gannet::{Backend, Gan, Gauges, Losses};
+use gannet_data::ImageShape;
 use serde_json::Value;
 
 use super::Log;
 use crate::error::Result;
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 
 /// Something that a [`Session`](super::Session) tells what happens. Every method but the name has a default that does
 /// nothing.

@@ -1,9 +1,10 @@
 //! The samples that show how a run goes.
 
 use gannet::{Backend, Gan};
+use gannet_data::ImageShape;
 
 use crate::error::{Error, Result};
-use crate::picture::{ImageShape, Picture};
+use crate::picture::Picture;
 
 /// Images in a sample grid: ten rows of ten.
 pub const SAMPLES: usize = 100;

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use gannet::{Backend, Gan, Losses, StepLosses};
+use gannet_data::Batches;
 
 use super::checkpoint::{Checkpoint, Checkpoints, State};
 use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step, fault};
-use crate::data::Batches;
 use crate::disk::{Disk, write_durably};
 use crate::error::{Error, Result};
 use crate::output::{note, resume_command};
@@ -242,7 +242,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// One step of the GAN.
     fn step(&mut self) -> Result<(), Failure> {
         let conditional = self.parts.gan.training_labels().is_some();
-        let (images, labels) = self.parts.batches.next_batch()?;
+        let (images, labels) = self.parts.batches.next_batch().map_err(Error::from)?;
         Ok(self.parts.gan.train_step(images, conditional.then_some(labels))?)
     }
 

@@ -8,14 +8,14 @@ use std::sync::{Arc, LazyLock};
 
 use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Cpu, Gan, GanConfig};
+use gannet_data::formats::idx::Idx;
+use gannet_data::{Batches, DataSet, LabelledImages};
 use gannet_gpu::{Options, Wgpu};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::checkpoint::Checkpoints;
 use super::*;
-use crate::data::idx::Idx;
-use crate::data::{Batches, DataSet, LabelledImages};
 use crate::disk::faulty::{Fault, Faulty};
 use crate::disk::{Disk, Os};
 use crate::error::{Error, Result};

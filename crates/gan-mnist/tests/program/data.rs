@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use gan_mnist::picture::{ImageShape, Picture};
+use gan_mnist::picture::Picture;
+use gannet_data::ImageShape;
 
 use crate::program::{folder, names, run};
 

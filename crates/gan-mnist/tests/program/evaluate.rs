@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use gan_mnist::data::{Images, mnist};
-use gan_mnist::picture::{ImageShape, Picture};
+use gan_mnist::picture::Picture;
+use gannet_data::sets::mnist;
+use gannet_data::{ImageShape, Images, Split};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ fn evaluate(folder: &Path, line: &str) -> Value {
 #[test]
 fn training_images_score_the_floor_and_are_known_for_copies() {
     let folder = folder();
-    let train = mnist::load(mnist::Split::Train).unwrap();
+    let train = mnist::load(Split::Train).unwrap();
     write(
         &folder.path().join("x.safetensors"),
         &train.pixels()[..400 * SIZE],
@@ -48,7 +49,7 @@ fn training_images_score_the_floor_and_are_known_for_copies() {
 #[test]
 fn a_folder_of_one_class_scores_as_such() {
     let folder = folder();
-    let train = mnist::load(mnist::Split::Train).unwrap();
+    let train = mnist::load(Split::Train).unwrap();
     // A folder of PNG, all of one class.
     let sevens = folder.path().join("sevens");
     fs::create_dir(&sevens).unwrap();

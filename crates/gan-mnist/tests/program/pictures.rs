@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
-use gan_mnist::data::mnist;
 use gan_mnist::picture::Picture;
+use gannet_data::Split;
+use gannet_data::sets::mnist;
 
 use crate::program::{folder, names, run, trained};
 
@@ -58,7 +59,7 @@ fn neighbours_are_training_images() {
     assert!(lines.len() == 3 && lines[1].starts_with("image 1 of class 1: training image "), "{lines:?}");
     let picture = Picture::load_png(&folder.path().join("x.png")).unwrap();
     assert_eq!((picture.shape.width, picture.shape.height), (4 * 30 + 2 + 9, 2 * 30 + 2));
-    let train = mnist::load(mnist::Split::Train).unwrap();
+    let train = mnist::load(Split::Train).unwrap();
     for (row, line) in lines[..2].iter().enumerate() {
         let index: usize = line.split_whitespace().nth(7).unwrap().parse().unwrap();
         let image = &train.pixels()[index * 784..][..784];

@@ -5,7 +5,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use gannet::random::Stream;
 
-const FILE: &[u8] = include_bytes!("../../../gan-mnist/data/mnist/train-images-idx3-ubyte.gz");
+const FILE: &[u8] = include_bytes!("../../../data/data/mnist/train-images-idx3-ubyte.gz");
 
 /// The header of an IDX file of images: a magic number and three sizes.
 const HEADER: usize = 16;

@@ -1,7 +1,7 @@
 //! Resizing by area, with a crop to the middle.
 
-use super::Scratch;
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
+use crate::images::Scratch;
 
 /// Cuts the largest part of the target's proportions from the middle of an image and scales it to the target: a pixel is
 /// the mean of the area that it covers (a box filter), so that no detail flickers and no overshoot appears. Channels are
@@ -164,7 +164,7 @@ mod tests {
 
         #[test]
         fn the_mean_is_kept_where_nothing_is_cut(side in 1usize..20, target in 1usize..20, seed: u64) {
-            let mut stream = gannet::Stream::new(seed, "pixels", 0);
+            let mut stream = gannet_random::Stream::new(seed, "pixels", 0);
             let image: Vec<u8> = (0..side * side).map(|_| stream.below(256) as u8).collect();
             let pixels = scaled(&image, shape(side, side, 1), shape(target, target, 1));
             let mean = |pixels: &[u8]| pixels.iter().map(|&p| f64::from(p)).sum::<f64>() / pixels.len() as f64;

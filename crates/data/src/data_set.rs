@@ -3,24 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::archived_set::{CIFAR10, EMNIST_DIGITS};
-use super::cached_set::{FASHION, KMNIST};
-use super::fingerprint::Fingerprint;
-use super::{Coloured, Images, NamedSet, Resized, cifar, folder, idx_files, mnist};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
-
-/// One of the two parts of a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Images to train on.
-    Train,
-    /// Images that no training sees.
-    Test,
-}
+use crate::formats::{cifar, folder, idx_files};
+use crate::image_shape::ImageShape;
+use crate::images::Images;
+use crate::listener::Listener;
+use crate::named_set::NamedSet;
+use crate::sets::archived::{CIFAR10, EMNIST_DIGITS};
+use crate::sets::cached::{FASHION, KMNIST};
+use crate::split::Split;
+use crate::stored::Stored;
+use crate::transforms::{Coloured, Resized};
 
 /// One part of a set of images, opened.
 #[derive(Debug, Clone)]
@@ -59,40 +54,51 @@ pub struct DataRecord {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) source: Source,
-    /// Height and width.
-    pub(super) size: Option<(usize, usize)>,
-    pub(super) channels: Option<usize>,
-    pub(super) seed: u64,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Where the images are.
+    pub source: Source,
+    /// Height and width to bring them to; as they are, or as a model needs them, without.
+    pub size: Option<(usize, usize)>,
+    /// Channels to bring them to, 1 or 3.
+    pub channels: Option<usize>,
+    /// What drawn colours follow from.
+    pub seed: u64,
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Source {
+/// Where images are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In a set that has a name.
     Named(NamedSet),
+    /// In a file or a folder.
     Path(PathBuf),
 }
 
-/// Images as they are stored, and their fingerprint.
-pub(super) struct Stored {
-    pub(super) images: Arc<dyn Images>,
-    pub(super) sha256: String,
-}
-
 impl Request {
+    /// The images of `source` as they are.
+    pub fn new(source: Source) -> Self {
+        Request { source, size: None, channels: None, seed: 0 }
+    }
+
     /// Opens one part for a model of images of shape `model`, if there is one; nothing where the set has no such part.
-    pub(super) fn open(&self, split: Split, model: Option<ImageShape>) -> Result<Option<DataSet>> {
+    /// `listener` hears what takes a while. Errors name the file, and say what would be right.
+    pub fn open(
+        &self,
+        split: Split,
+        model: Option<ImageShape>,
+        listener: &dyn Listener,
+    ) -> Result<Option<DataSet>> {
         let stored = match &self.source {
             Source::Named(NamedSet::Mnist) => Some(open_mnist(split)?),
             Source::Named(NamedSet::Colour) => {
                 let Stored { images, sha256 } = open_mnist(split)?;
                 Some(Stored { images: Arc::new(Coloured::new(images, self.seed)), sha256 })
             }
-            Source::Named(NamedSet::Fashion) => Some(FASHION.open(split)?),
-            Source::Named(NamedSet::Kmnist) => Some(KMNIST.open(split)?),
-            Source::Named(NamedSet::EmnistDigits) => Some(EMNIST_DIGITS.open(split)?),
-            Source::Named(NamedSet::Cifar10) => Some(CIFAR10.open(split)?),
+            Source::Named(NamedSet::Fashion) => Some(FASHION.open(split, listener)?),
+            Source::Named(NamedSet::Kmnist) => Some(KMNIST.open(split, listener)?),
+            Source::Named(NamedSet::EmnistDigits) => Some(EMNIST_DIGITS.open(split, listener)?),
+            Source::Named(NamedSet::Cifar10) => Some(CIFAR10.open(split, listener)?),
             Source::Path(path) => self.open_path(path, split, model)?,
         };
         let Some(Stored { images, sha256 }) = stored else { return Ok(None) };
@@ -159,10 +165,19 @@ impl Request {
     }
 }
 
+#[cfg(feature = "mnist")]
 fn open_mnist(split: Split) -> Result<Stored> {
+    use crate::fingerprint::Fingerprint;
+    use crate::sets::mnist;
+
     let mut fingerprint = Fingerprint::default();
     fingerprint.text(mnist::SHA256SUMS);
     Ok(Stored { images: Arc::new(mnist::load(split)?), sha256: fingerprint.finish() })
+}
+
+#[cfg(not(feature = "mnist"))]
+fn open_mnist(_: Split) -> Result<Stored> {
+    Err(Error::failure("this build has no digits (the feature 'mnist' is off): name a folder that has them"))
 }
 
 impl DataSet {
@@ -241,30 +256,10 @@ impl DataRecord {
         }
     }
 
-    /// What the run in a folder wrote down, if there is a run that did.
-    pub fn of_run(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join("config.toml");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e)
-                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(Error::cannot_read(&path, &e)),
-        };
-        #[derive(Deserialize)]
-        struct Settings {
-            data: Option<DataRecord>,
-        }
-        let settings: Settings = toml::from_str(&text).map_err(|e| Error::in_toml(&path, &text, &e))?;
-        Ok(settings.data)
-    }
-
     /// The training images again. Errors when they are not there any more, or are others.
-    pub fn open(&self) -> Result<DataSet> {
+    pub fn open(&self, listener: &dyn Listener) -> Result<DataSet> {
         let name = self.name();
-        let data = self.request()?.open(Split::Train, None)?;
+        let data = self.request()?.open(Split::Train, None, listener)?;
         let data = data.ok_or_else(|| Error::failure(format!("{name}: has no training images any more")))?;
         let data = data.with_flip(self.flip);
         let changed = |what: &str, was: &dyn std::fmt::Display, is: &dyn std::fmt::Display| {
@@ -288,19 +283,13 @@ impl DataRecord {
     }
 
     /// The test images of the same set in the same shape; nothing where it has none.
-    pub fn open_test(&self) -> Result<Option<DataSet>> {
-        self.request()?.open(Split::Test, None)
+    pub fn open_test(&self, listener: &dyn Listener) -> Result<Option<DataSet>> {
+        self.request()?.open(Split::Test, None, listener)
     }
 
     fn request(&self) -> Result<Request> {
         let source = match (&self.dataset, &self.path) {
-            (Some(name), _) => {
-                let sets = NamedSet::value_variants();
-                let known = || sets.iter().map(|set| set.name()).collect::<Vec<_>>().join(", ");
-                Source::Named(sets.iter().copied().find(|set| set.name() == name).ok_or_else(|| {
-                    Error::failure(format!("there is no data set {name}; there are: {}", known()))
-                })?)
-            }
+            (Some(name), _) => Source::Named(name.parse()?),
             (None, Some(path)) => Source::Path(path.clone()),
             (None, None) => return Err(Error::failure("the settings name neither a data set nor a path")),
         };
@@ -313,19 +302,24 @@ impl DataRecord {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "mnist"))]
 mod tests {
-    use super::super::DataArgs;
     use super::*;
+    use crate::listener::Silent;
+
+    fn open(request: &Request, model: Option<ImageShape>) -> DataSet {
+        request.open(Split::Train, model, &Silent).unwrap().unwrap()
+    }
 
     #[test]
     fn what_is_written_down_opens_the_same_images() {
-        let args = DataArgs { dataset: Some(NamedSet::Colour), image_size: Some(14), ..DataArgs::default() };
-        let data = args.open(None, 7).unwrap().with_flip(true);
+        let source = Source::Named(NamedSet::Colour);
+        let request = Request { size: Some((14, 14)), seed: 7, ..Request::new(source) };
+        let data = open(&request, None).with_flip(true);
         let text = toml::to_string(data.record()).unwrap();
         let record: DataRecord = toml::from_str(&text).unwrap();
         assert_eq!(&record, data.record());
-        let again = record.open().unwrap();
+        let again = record.open(&Silent).unwrap();
         assert_eq!(again.record(), data.record());
         assert_eq!(again.shape(), ImageShape { height: 14, width: 14, channels: 3 });
         let read = |data: &DataSet| {
@@ -335,23 +329,23 @@ mod tests {
         };
         assert_eq!(read(&data), read(&again));
         let other = DataRecord { sha256: "0".repeat(64), ..record.clone() };
-        let message = other.open().unwrap_err().to_string();
+        let message = other.open(&Silent).unwrap_err().to_string();
         assert!(message.contains("colour have changed") && message.contains("0000000000000000"), "{message}");
         let other = DataRecord { images: 59_999, ..record.clone() };
-        assert!(other.open().unwrap_err().to_string().contains("was 59999 and is 60000"));
+        assert!(other.open(&Silent).unwrap_err().to_string().contains("was 59999 and is 60000"));
         let other = DataRecord { dataset: Some("digits".into()), ..record };
-        assert!(other.open().unwrap_err().to_string().contains("there are: mnist, colour"));
+        assert!(other.open(&Silent).unwrap_err().to_string().contains("there are: mnist, colour"));
     }
 
     #[test]
     fn grey_images_are_repeated_for_a_model_of_three_channels() {
         let model = Some(ImageShape { height: 28, width: 28, channels: 3 });
-        let args = DataArgs::default();
-        assert_eq!(args.open(model, 1).unwrap().shape().channels, 3);
-        assert_eq!(args.open(None, 1).unwrap().shape().channels, 1);
-        let test = args.open_test(model, 1).unwrap().unwrap();
+        let request = Request::new(Source::Named(NamedSet::Mnist));
+        assert_eq!(open(&request, model).shape().channels, 3);
+        assert_eq!(open(&request, None).shape().channels, 1);
+        let test = request.open(Split::Test, model, &Silent).unwrap().unwrap();
         assert_eq!((test.len(), test.shape().channels), (10_000, 3));
-        let grey = DataArgs { channels: Some("1".into()), ..args };
-        assert_eq!(grey.open(model, 1).unwrap().shape().channels, 1);
+        let grey = Request { channels: Some(1), ..request };
+        assert_eq!(open(&grey, model).shape().channels, 1);
     }
 }

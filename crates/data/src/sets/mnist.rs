@@ -1,14 +1,14 @@
-//! The MNIST database of handwritten digits, embedded in the program.
+//! The MNIST database of handwritten digits, embedded.
 //!
 //! Y. LeCun, C. Cortes, C. J. C. Burges; Creative Commons Attribution-ShareAlike 3.0. See
 //! `data/mnist/README.md`.
 
 use flate2::read::GzDecoder;
 
-use super::LabelledImages;
-pub use super::Split;
-use super::idx::read_idx;
 use crate::error::{Error, Result};
+use crate::formats::idx::read_idx;
+use crate::labelled_images::LabelledImages;
+use crate::split::Split;
 
 /// How many images the training part has; the test part has 10,000.
 pub const TRAIN_IMAGES: u64 = 60_000;
@@ -45,8 +45,8 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::data::Images;
     use crate::files::hexadecimal;
+    use crate::images::Images;
 
     #[test]
     fn the_embedded_files_have_their_checksums() {

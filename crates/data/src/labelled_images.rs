@@ -1,9 +1,8 @@
 //! Images in memory.
 
-use super::idx::Idx;
-use super::{Images, Scratch};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
 
 /// Images of bytes in memory, with a class each where there are classes.
 #[derive(Debug, Clone)]
@@ -58,15 +57,6 @@ impl LabelledImages {
         }
         self.shape = ImageShape { height: width, width: height, channels };
         self
-    }
-
-    /// Joins a file of images [N, height, width], grey, or [N, height, width, 1 or 3] and one of labels `[N]`, each
-    /// with its name for errors. Refuses other shapes, empty sets, counts that differ, and labels from `classes` up.
-    pub fn from_idx(images: (&str, Idx), labels: (&str, Idx), classes: usize) -> Result<Self> {
-        let ((images_file, images), (labels_file, labels)) = (images, labels);
-        let (count, shape) = super::idx::image_shape(images_file, &images.shape)?;
-        super::idx::check_labels(images_file, count, labels_file, &labels, classes)?;
-        Ok(LabelledImages::labelled(shape, images.elements, labels.elements, classes))
     }
 
     /// Reads the images `indices` of another set into memory.
@@ -132,6 +122,7 @@ impl TryFrom<&dyn Images> for LabelledImages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::idx::Idx;
 
     fn idx(shape: &[usize], elements: &[u8]) -> Idx {
         Idx { shape: shape.to_vec(), elements: elements.to_vec() }

@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_set::{Split, Stored};
-use super::download::Published;
-use super::{LabelledImages, idx_files};
+use super::published::Published;
 use crate::error::{Error, Result};
+use crate::formats::idx_files;
+use crate::labelled_images::LabelledImages;
+use crate::listener::Listener;
+use crate::split::Split;
+use crate::stored::Stored;
 
 /// Of each set ten classes.
 const CLASSES: usize = 10;
 
-/// A set of four IDX files that is not part of the program.
+/// A set of four IDX files that is not embedded.
 #[derive(Debug)]
-pub(super) struct CachedSet {
+pub(crate) struct CachedSet {
     name: &'static str,
     /// Where its files are published; names are put behind.
     sources: &'static [&'static str],
@@ -22,7 +25,7 @@ pub(super) struct CachedSet {
 }
 
 /// Zalando's pictures of clothes. The checksums are also those of the files in Debian's package dataset-fashion-mnist.
-pub(super) const FASHION: CachedSet = CachedSet {
+pub(crate) const FASHION: CachedSet = CachedSet {
     name: "fashion",
     sources: &[
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -38,7 +41,7 @@ pub(super) const FASHION: CachedSet = CachedSet {
 };
 
 /// Cursive Japanese characters of the Center for Open Data in the Humanities.
-pub(super) const KMNIST: CachedSet = CachedSet {
+pub(crate) const KMNIST: CachedSet = CachedSet {
     name: "kmnist",
     sources: &[
         "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -55,11 +58,11 @@ pub(super) const KMNIST: CachedSet = CachedSet {
 impl CachedSet {
     /// Opens one part, and fetches the files of it that are missing. Errors when a file cannot be had, and says where to
     /// get it and where to put it, or is another.
-    pub(super) fn open(&self, split: Split) -> Result<Stored> {
-        self.open_in(&cache_folder()?.join(self.name), split)
+    pub(crate) fn open(&self, split: Split, listener: &dyn Listener) -> Result<Stored> {
+        self.open_in(&cache_folder()?.join(self.name), split, listener)
     }
 
-    fn open_in(&self, folder: &Path, split: Split) -> Result<Stored> {
+    fn open_in(&self, folder: &Path, split: Split, listener: &dyn Listener) -> Result<Stored> {
         let [train_images, train_labels, test_images, test_labels] = &self.files;
         let (images, labels) = match split {
             Split::Train => (train_images, train_labels),
@@ -71,7 +74,7 @@ impl CachedSet {
                 file.check(folder)?;
             } else {
                 // Checked as it comes.
-                file.fetch(folder)
+                file.fetch(folder, listener)
                     .map_err(|e| Error::failure(format!("{e}, or name a folder that has it with --data")))?;
             }
         }
@@ -83,7 +86,7 @@ impl CachedSet {
 }
 
 /// Where sets are kept: GANNET_CACHE, or `gannet` in the user's cache folder.
-pub(super) fn cache_folder() -> Result<PathBuf> {
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || {
         let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
@@ -98,16 +101,17 @@ pub(super) fn cache_folder() -> Result<PathBuf> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "download"))]
 mod tests {
     use super::*;
+    use crate::listener::Silent;
 
     /// KMNIST as if nobody published it: nothing listens on this port.
     const NOWHERE: CachedSet =
         CachedSet { name: "kmnist", sources: &["http://127.0.0.1:9/kmnist/"], files: KMNIST.files };
 
     fn message(folder: &Path, split: Split) -> String {
-        match NOWHERE.open_in(folder, split) {
+        match NOWHERE.open_in(folder, split, &Silent) {
             Ok(_) => panic!("opened"),
             Err(error) => error.to_string(),
         }

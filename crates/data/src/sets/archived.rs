@@ -1,34 +1,27 @@
 //! Sets that are published as one archive, which is fetched into the cache folder when one is first asked for.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
-
-use super::cached_set::cache_folder;
-use super::data_set::{Split, Stored};
-use super::download::Published;
-use super::{Images, LabelledImages, Scratch, cifar, idx_files};
+use super::cached::cache_folder;
+use super::published::Published;
 use crate::error::{Error, Result};
-use crate::files::PendingFile;
-use crate::output::note;
-use crate::picture::ImageShape;
+use crate::formats::archive::{Packing, unpack};
+use crate::formats::{cifar, idx_files};
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
+use crate::labelled_images::LabelledImages;
+use crate::listener::Listener;
+use crate::split::Split;
+use crate::stored::Stored;
 
 /// Of each set ten classes.
 const CLASSES: usize = 10;
 
-/// How an archive is packed.
-#[derive(Debug, Clone, Copy)]
-enum Packing {
-    TarGz,
-    Zip,
-}
-
-/// A set in an archive that is not part of the program.
+/// A set in an archive that is not embedded.
 #[derive(Debug)]
-pub(super) struct ArchivedSet {
+pub(crate) struct ArchivedSet {
     name: &'static str,
     archive: Published<'static>,
     packing: Packing,
@@ -44,7 +37,7 @@ pub(super) struct ArchivedSet {
 
 /// A. Krizhevsky's pictures of animals and vehicles, the "binary version". Its page gives the MD5
 /// c32a1d4ab5d03f1284b67883e8d87530; several independent projects publish this SHA-256 beside it.
-pub(super) const CIFAR10: ArchivedSet = ArchivedSet {
+pub(crate) const CIFAR10: ArchivedSet = ArchivedSet {
     name: "cifar10",
     archive: Published {
         name: "cifar-10-binary.tar.gz",
@@ -71,7 +64,7 @@ pub(super) const CIFAR10: ArchivedSet = ArchivedSet {
 
 /// The digits of EMNIST, by G. Cohen, S. Afshar, J. Tapson and A. van Schaik, as NIST publishes them: with rows and
 /// columns exchanged, which is undone here. Several independent projects publish this SHA-256.
-pub(super) const EMNIST_DIGITS: ArchivedSet = ArchivedSet {
+pub(crate) const EMNIST_DIGITS: ArchivedSet = ArchivedSet {
     name: "emnist-digits",
     archive: Published {
         name: "gzip.zip",
@@ -100,11 +93,11 @@ fn read_emnist(paths: &[PathBuf]) -> Result<Stored> {
 impl ArchivedSet {
     /// Opens one part; fetches and unpacks the archive if files of it are missing. Errors when the archive cannot be had,
     /// and says where to get it and where to put it, or when the files are not those of the set.
-    pub(super) fn open(&self, split: Split) -> Result<Stored> {
-        self.open_in(&cache_folder()?.join(self.name), split)
+    pub(crate) fn open(&self, split: Split, listener: &dyn Listener) -> Result<Stored> {
+        self.open_in(&cache_folder()?.join(self.name), split, listener)
     }
 
-    fn open_in(&self, folder: &Path, split: Split) -> Result<Stored> {
+    fn open_in(&self, folder: &Path, split: Split, listener: &dyn Listener) -> Result<Stored> {
         let (names, of_each) = match split {
             Split::Train => (self.train, self.of_each.0),
             Split::Test => (self.test, self.of_each.1),
@@ -113,12 +106,13 @@ impl ArchivedSet {
             // Someone may have put the archive there.
             let fetched = !folder.join(self.archive.name).exists();
             if fetched {
-                self.archive.fetch(folder)?;
+                self.archive.fetch(folder, listener)?;
             } else {
                 self.archive.check(folder)?;
             }
-            note(&format!("unpacking {}", folder.join(self.archive.name).display()));
-            self.unpack(folder)?;
+            listener.note(&format!("unpacking {}", folder.join(self.archive.name).display()));
+            let files: Vec<&str> = self.train.iter().chain(self.test).copied().collect();
+            unpack(&folder.join(self.archive.name), self.packing, self.inside, &files, folder)?;
             if fetched {
                 // It has done its work; what cannot be removed does no harm.
                 let _ = fs::remove_file(folder.join(self.archive.name));
@@ -138,44 +132,6 @@ impl ArchivedSet {
 
     fn has_all(&self, folder: &Path, names: &[&str]) -> bool {
         names.iter().all(|name| self.place(folder, name).exists())
-    }
-
-    /// Brings the files of both parts out of the archive. Each is there whole or not at all.
-    fn unpack(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(self.archive.name);
-        let name = path.display().to_string();
-        let file = BufReader::new(File::open(&path).map_err(|e| Error::cannot_read(&path, &e))?);
-        let damaged = |e: &dyn std::fmt::Display| Error::failure(format!("{name}: cannot be unpacked: {e}"));
-        let inner_name = |file: &str| format!("{}/{file}", self.inside);
-        let missing = |file: &str| Error::failure(format!("{name}: has no file {}", inner_name(file)));
-        let wanted = || self.train.iter().chain(self.test).copied();
-        match self.packing {
-            Packing::TarGz => {
-                let mut left: Vec<&str> = wanted().collect();
-                let mut archive = tar::Archive::new(GzDecoder::new(file));
-                for entry in archive.entries().map_err(|e| damaged(&e))? {
-                    let mut entry = entry.map_err(|e| damaged(&e))?;
-                    let inner = entry.path_bytes();
-                    let Some(at) = left.iter().position(|file| *inner == *inner_name(file).as_bytes()) else {
-                        continue;
-                    };
-                    let (file, size) = (left.swap_remove(at), entry.size());
-                    put(&mut entry, size, &folder.join(file), &|e| damaged(&format!("{file}: {e}")))?;
-                }
-                left.first().map_or(Ok(()), |file| Err(missing(file)))
-            }
-            Packing::Zip => {
-                let mut archive = zip::ZipArchive::new(file).map_err(|e| damaged(&e))?;
-                wanted().try_for_each(|file| {
-                    let mut entry = match archive.by_name(&inner_name(file)) {
-                        Err(zip::result::ZipError::FileNotFound) => return Err(missing(file)),
-                        entry => entry.map_err(|e| damaged(&format!("{file}: {e}")))?,
-                    };
-                    let size = entry.size();
-                    put(&mut entry, size, &folder.join(file), &|e| damaged(&format!("{file}: {e}")))
-                })
-            }
-        }
     }
 
     /// Errors unless there are as many images of each class as are published: unpacked files have no published checksum.
@@ -201,32 +157,16 @@ impl ArchivedSet {
     }
 }
 
-/// Writes `contents`, which should be `size` bytes, to `target`: whole or not at all.
-fn put(
-    contents: &mut impl Read,
-    size: u64,
-    target: &Path,
-    failed: &dyn Fn(&dyn std::fmt::Display) -> Error,
-) -> Result<()> {
-    let mut pending = PendingFile::create(target)?;
-    // One byte more than it should have shows that there are more.
-    let copied =
-        io::copy(&mut contents.take(size.saturating_add(1)), &mut pending).map_err(|e| failed(&e))?;
-    if copied != size {
-        return Err(failed(&format!("{copied} bytes instead of {size}")));
-    }
-    pending.finish()
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "download"))]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Write};
 
     use sha2::{Digest, Sha256};
 
     use super::super::download::tests::serve_once;
     use super::*;
     use crate::files::hexadecimal;
+    use crate::listener::Silent;
 
     /// Batches of CIFAR-10 with two images of each class in five files, and one of each in the last.
     fn batches() -> Vec<(String, Vec<u8>)> {
@@ -320,18 +260,18 @@ mod tests {
         let archive = packed(&tarred(&[&others[..], &as_files(&files)].concat()));
         let (url, server) = serve_once(archive.clone());
         let set = small_cifar(&url, &archive);
-        let train = set.open_in(folder.path(), Split::Train).unwrap();
+        let train = set.open_in(folder.path(), Split::Train, &Silent).unwrap();
         server.join().unwrap();
         // The archive is gone, and nobody is asked a second time.
         assert_eq!(names(folder.path()), BINS);
         assert_eq!((train.images.len(), train.images.classes()), (20, Some(10)));
-        let test = set.open_in(folder.path(), Split::Test).unwrap();
+        let test = set.open_in(folder.path(), Split::Test, &Silent).unwrap();
         let mut pixels = vec![0; 3072];
         assert_eq!(test.images.read(3, &mut pixels, &mut Scratch::default()).unwrap(), 3);
         assert_eq!(pixels[..6], [99, 3, 7, 99, 3, 7]);
         // A file that is not one of the set.
         fs::copy(folder.path().join("data_batch_1.bin"), folder.path().join("data_batch_2.bin")).unwrap();
-        let text = message(set.open_in(folder.path(), Split::Train));
+        let text = message(set.open_in(folder.path(), Split::Train, &Silent));
         for part in
             ["data_batch_2.bin", "not the files of cifar10", "1 to 3 are of one class, it has 2 of each"]
         {
@@ -347,18 +287,18 @@ mod tests {
         // The archive itself, which stays; then what unpacking it by hand makes.
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("cifar-10-binary.tar.gz"), &archive).unwrap();
-        set.open_in(folder.path(), Split::Train).unwrap();
+        set.open_in(folder.path(), Split::Train, &Silent).unwrap();
         assert_eq!(names(folder.path())[0], "cifar-10-binary.tar.gz");
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("cifar-10-batches-bin")).unwrap();
         for (name, bytes) in &files {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
-        set.open_in(folder.path(), Split::Test).unwrap();
+        set.open_in(folder.path(), Split::Test, &Silent).unwrap();
         assert_eq!(names(folder.path()), ["cifar-10-batches-bin"]);
         // Without any of it: what to fetch, from where, and where to put it.
         let folder = tempfile::tempdir().unwrap();
-        let text = message(set.open_in(folder.path(), Split::Train));
+        let text = message(set.open_in(folder.path(), Split::Train, &Silent));
         let place = folder.path().display().to_string();
         for part in [
             "cannot fetch cifar-10-binary.tar.gz",
@@ -369,7 +309,7 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         fs::write(folder.path().join("cifar-10-binary.tar.gz"), "<html>").unwrap();
-        let text = message(set.open_in(folder.path(), Split::Train));
+        let text = message(set.open_in(folder.path(), Split::Train, &Silent));
         assert!(
             text.contains("cifar-10-binary.tar.gz: has the sha256") && text.contains("remove it"),
             "{text}"
@@ -385,14 +325,14 @@ mod tests {
         let at = folder.path().join("cifar-10-binary.tar.gz");
         fs::write(&at, &archive).unwrap();
         let set = small_cifar("http://127.0.0.1:9/", &archive);
-        let text = message(set.open_in(folder.path(), Split::Train));
+        let text = message(set.open_in(folder.path(), Split::Train, &Silent));
         assert!(text.contains("has no file cifar-10-batches-bin/data_batch_3.bin"), "{text}");
         // Cut off, and yet with the SHA-256 that it should have.
         let cut = &archive[..archive.len() / 2];
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("cifar-10-binary.tar.gz"), cut).unwrap();
         let folder = folder.path();
-        let text = message(small_cifar("http://127.0.0.1:9/", cut).open_in(folder, Split::Test));
+        let text = message(small_cifar("http://127.0.0.1:9/", cut).open_in(folder, Split::Test, &Silent));
         assert!(text.contains("cifar-10-binary.tar.gz"), "{text}");
         assert!(names(folder).iter().all(|name| !name.ends_with(".part")), "{:?}", names(folder));
     }
@@ -422,7 +362,7 @@ mod tests {
         let archive = Published { name: "gzip.zip", ..small.archive };
         let set = ArchivedSet { archive, of_each: (1, 1), ..EMNIST_DIGITS };
         let folder = tempfile::tempdir().unwrap();
-        let stored = set.open_in(folder.path(), Split::Test).unwrap();
+        let stored = set.open_in(folder.path(), Split::Test, &Silent).unwrap();
         server.join().unwrap();
         assert_eq!(names(folder.path()).len(), 4);
         let mut pixels = vec![0; 784];

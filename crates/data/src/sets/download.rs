@@ -4,34 +4,21 @@
 //! there because some servers speak nothing else.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
 use ureq::Agent;
 use ureq::http::{StatusCode, header};
 
+use super::published::{Published, sha256};
 use crate::error::{Error, Result};
-use crate::files::hexadecimal;
-use crate::output::note;
+use crate::listener::{Listener, Progress};
 
 /// Tries without a single new byte before a source is given up.
 const TRIES: usize = 3;
 /// No file of a data set is larger. A server that sends on and on does not fill the disk.
 const LARGEST: u64 = 1 << 30;
-
-/// A file that is published in several places.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Published<'a> {
-    /// Its name, there and here.
-    pub(super) name: &'a str,
-    /// What stands before its name, for each place, the first to be asked first.
-    pub(super) sources: &'a [&'a str],
-    /// Its SHA-256 in hexadecimal digits.
-    pub(super) sha256: &'a str,
-}
 
 /// Why a source gave nothing.
 enum Trouble {
@@ -42,25 +29,10 @@ enum Trouble {
 }
 
 impl Published<'_> {
-    /// Errors when the file in `folder`, whoever put it there, is another than the published one.
-    pub(super) fn check(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(self.name);
-        let found = File::open(&path).and_then(|mut file| sha256(&mut file));
-        let found = found.map_err(|e| Error::cannot_read(&path, &e))?;
-        if found == self.sha256 {
-            return Ok(());
-        }
-        Err(Error::failure(format!(
-            "{}: has the sha256 {found}, the published file has {}: remove it, and it is fetched again",
-            path.display(),
-            self.sha256
-        )))
-    }
-
     /// Fetches the file into `folder`, which is created if need be. What an earlier try has left is gone on with; the
     /// file has its name when it is whole, its SHA-256 is right and it is on the disk. Errors name every source with what
     /// it said.
-    pub(super) fn fetch(&self, folder: &Path) -> Result<()> {
+    pub(super) fn fetch(&self, folder: &Path, listener: &dyn Listener) -> Result<()> {
         let target = folder.join(self.name);
         let path = folder.join(format!("{}.part", self.name));
         let cannot = |e| Error::cannot_write(&path, &e);
@@ -85,8 +57,8 @@ impl Published<'_> {
         let mut said = Vec::new();
         for source in self.sources {
             let url = format!("{source}{}", self.name);
-            note(&format!("fetching {url} into {}", folder.display()));
-            match self.fetch_from(&url, &mut part) {
+            listener.note(&format!("fetching {url} into {}", folder.display()));
+            match self.fetch_from(&url, &mut part, listener) {
                 Ok(()) => {
                     part.sync_all().map_err(cannot)?;
                     return fs::rename(&path, &target).map_err(|e| Error::cannot_write(&target, &e));
@@ -107,11 +79,16 @@ impl Published<'_> {
     }
 
     /// Fills `part` from one source until its SHA-256 is right.
-    fn fetch_from(&self, url: &str, part: &mut File) -> std::result::Result<(), String> {
+    fn fetch_from(
+        &self,
+        url: &str,
+        part: &mut File,
+        listener: &dyn Listener,
+    ) -> std::result::Result<(), String> {
         let mut left = TRIES;
         loop {
             let before = length(part)?;
-            match receive(url, part) {
+            match receive(url, part, listener) {
                 Ok(()) => break,
                 Err(Trouble::Refused(reason)) => return Err(reason),
                 Err(Trouble::Broken(reason)) => {
@@ -133,14 +110,14 @@ impl Published<'_> {
 }
 
 /// Receives what is missing in `part`.
-fn receive(url: &str, part: &mut File) -> std::result::Result<(), Trouble> {
+fn receive(url: &str, part: &mut File, listener: &dyn Listener) -> std::result::Result<(), Trouble> {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(15)))
         .timeout_recv_response(Some(Duration::from_secs(30)))
         // A server that says nothing for so long is asked again.
         .timeout_per_read(Some(Duration::from_secs(30)))
-        .user_agent(concat!("gan-mnist/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("gannet/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
     let have = length(part).map_err(Trouble::Refused)?;
@@ -175,7 +152,7 @@ fn receive(url: &str, part: &mut File) -> std::result::Result<(), Trouble> {
     }
     let on_disk = |e: std::io::Error| Trouble::Refused(format!("the disk: {e}"));
     part.seek(SeekFrom::Start(starts)).map_err(on_disk)?;
-    let bar = bar(total, starts);
+    listener.progress(Progress::Bytes { done: starts, total });
     let mut body = response.into_body().into_with_config().limit(LARGEST + 1).reader();
     let (mut buffer, mut received) = (vec![0; 1 << 16], starts);
     let result = loop {
@@ -188,36 +165,18 @@ fn receive(url: &str, part: &mut File) -> std::result::Result<(), Trouble> {
             break Err(on_disk(e));
         }
         received += read as u64;
-        bar.set_position(received);
+        listener.progress(Progress::Bytes { done: received, total });
         if received > LARGEST {
             break Err(Trouble::Refused(format!("the server sends more than {LARGEST} bytes")));
         }
     };
-    bar.finish_and_clear();
+    listener.progress(Progress::Ended);
     match total {
         Some(total) if result.is_ok() && received < total => {
             Err(Trouble::Broken(format!("only {received} of {total} bytes have come")))
         }
         _ => result,
     }
-}
-
-/// A bar in bytes on a terminal, nothing elsewhere.
-fn bar(total: Option<u64>, starts: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = match total {
-        Some(total) => ProgressBar::new(total),
-        None => ProgressBar::no_length(),
-    };
-    if let Ok(style) =
-        ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar.set_position(starts);
-    bar
 }
 
 fn length(file: &File) -> std::result::Result<u64, String> {
@@ -228,18 +187,6 @@ fn empty(file: &File) -> std::result::Result<(), String> {
     file.set_len(0).map_err(|e| format!("the disk: {e}"))
 }
 
-/// The SHA-256 of a file from its beginning, in hexadecimal digits.
-fn sha256(file: &mut File) -> std::io::Result<String> {
-    file.seek(SeekFrom::Start(0))?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&hash.finalize())),
-            read => hash.update(&buffer[..read]),
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::io::{BufRead, BufReader};
@@ -247,6 +194,7 @@ pub(super) mod tests {
     use std::thread::{self, JoinHandle};
 
     use super::*;
+    use crate::listener::Silent;
 
     const DIGEST: &str = "e24bc62381f1224fbbb74688663f8f9743b9680b193edd666835e97b06e730eb";
 
@@ -360,7 +308,7 @@ pub(super) mod tests {
         }
         let (url, server) = serve(answers);
         let published = Published { name: "set.gz", sources: &[&url], sha256: DIGEST };
-        let result = published.fetch(&folder);
+        let result = published.fetch(&folder, &Silent);
         if result.is_ok() {
             assert_eq!(fs::read(folder.join("set.gz")).unwrap(), content());
         }
@@ -426,7 +374,7 @@ pub(super) mod tests {
         let (second, second_server) =
             serve(vec![|_| reply("302 Found\r\nLocation: /moved/set.gz\r\nContent-Length: 0", b""), whole]);
         let published = Published { name: "set.gz", sources: &[&first, &second], sha256: DIGEST };
-        published.fetch(folder.path()).unwrap();
+        published.fetch(folder.path(), &Silent).unwrap();
         assert_eq!(fs::read(folder.path().join("set.gz")).unwrap(), content());
         assert_eq!((first_server.join().unwrap().len(), second_server.join().unwrap().len()), (1, 2));
     }
@@ -443,7 +391,7 @@ pub(super) mod tests {
             }
         });
         let published = Published { name: "set.gz", sources: &[&url], sha256: DIGEST };
-        let message = published.fetch(folder.path()).unwrap_err().to_string();
+        let message = published.fetch(folder.path(), &Silent).unwrap_err().to_string();
         assert!(message.contains(&url) && message.contains("put the file into"), "{message}");
         assert!(!folder.path().join("set.gz").exists());
         server.join().unwrap();
@@ -455,7 +403,7 @@ pub(super) mod tests {
         let part = File::create(folder.path().join("set.gz.part")).unwrap();
         part.lock().unwrap();
         let published = Published { name: "set.gz", sources: &["http://127.0.0.1:9/"], sha256: DIGEST };
-        let message = published.fetch(folder.path()).unwrap_err().to_string();
+        let message = published.fetch(folder.path(), &Silent).unwrap_err().to_string();
         assert!(message.contains("being fetched by another process"), "{message}");
     }
 }

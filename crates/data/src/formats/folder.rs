@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::area::AreaFilter;
-use super::data_set::{Split, Stored};
-use super::fingerprint::Fingerprint;
-use super::{Images, Scratch};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
+use crate::fingerprint::Fingerprint;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
+use crate::split::Split;
+use crate::stored::Stored;
+use crate::transforms::AreaFilter;
 
 /// What the names of pictures end in.
 const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
@@ -208,7 +209,7 @@ fn find_classes(folder: &Path) -> Result<Option<Found>> {
 
 /// Opens the pictures in a folder in the shape that `target` chooses for pictures like the first. Nothing where there
 /// are none.
-pub(super) fn open(
+pub(crate) fn open(
     folder: &Path,
     split: Split,
     target: impl Fn(ImageShape) -> ImageShape,

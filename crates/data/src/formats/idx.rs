@@ -9,7 +9,8 @@ use std::io::{self, Read};
 use thiserror::Error;
 
 use crate::error;
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
+use crate::labelled_images::LabelledImages;
 
 /// The most elements that are read: larger claims are refused before any memory is taken.
 pub const MAX_ELEMENTS: usize = 1 << 30;
@@ -113,9 +114,20 @@ pub fn read_header(file: &str, mut reader: impl Read) -> Result<(Vec<usize>, u64
     Ok((shape, offset))
 }
 
+impl LabelledImages {
+    /// Joins a file of images [N, height, width], grey, or [N, height, width, 1 or 3] and one of labels `[N]`, each
+    /// with its name for errors. Refuses other shapes, empty sets, counts that differ, and labels from `classes` up.
+    pub fn from_idx(images: (&str, Idx), labels: (&str, Idx), classes: usize) -> error::Result<Self> {
+        let ((images_file, images), (labels_file, labels)) = (images, labels);
+        let (count, shape) = image_shape(images_file, &images.shape)?;
+        check_labels(images_file, count, labels_file, &labels, classes)?;
+        Ok(LabelledImages::labelled(shape, images.elements, labels.elements, classes))
+    }
+}
+
 /// The number and the size of the images in a file of shape [N, height, width], grey, or [N, height, width, 1 or 3].
 /// Errors when it is another, or there are none.
-pub fn image_shape(file: &str, shape: &[usize]) -> error::Result<(usize, ImageShape)> {
+pub(crate) fn image_shape(file: &str, shape: &[usize]) -> error::Result<(usize, ImageShape)> {
     let (count, shape_of_one) = match *shape {
         [count, height, width] => (count, ImageShape { height, width, channels: 1 }),
         [count, height, width, channels @ (1 | 3)] => (count, ImageShape { height, width, channels }),
@@ -132,7 +144,7 @@ pub fn image_shape(file: &str, shape: &[usize]) -> error::Result<(usize, ImageSh
 }
 
 /// Errors unless there is one label for each of `count` images, below `classes`.
-pub fn check_labels(
+pub(crate) fn check_labels(
     images_file: &str,
     count: usize,
     labels_file: &str,

@@ -1,6 +1,6 @@
 //! The order in which images are seen.
 
-use gannet::Stream;
+use gannet_random::Stream;
 
 /// An endless sequence of indices: each epoch is a permutation of its own, drawn from the seed and the
 /// epoch's number alone, so that any position can be returned to. A batch may span two epochs; no image

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::data_set::{Split, Stored};
-use super::fingerprint::Fingerprint;
-use super::positioned::Positioned;
-use super::{Images, Scratch};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
+use crate::fingerprint::Fingerprint;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
+use crate::positioned::Positioned;
+use crate::split::Split;
+use crate::stored::Stored;
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -97,7 +98,7 @@ impl Images for Cifar {
 }
 
 /// The batches of one part in a folder: `data_batch_*.bin` or `test_batch.bin`, in the order of their names.
-pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<PathBuf>> {
+pub(crate) fn find(folder: &Path, split: Split) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::cannot_read(folder, &e))? {
         let path = entry.map_err(|e| Error::cannot_read(folder, &e))?.path();
@@ -115,7 +116,7 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<PathBuf>> {
 }
 
 /// Opens batches, and takes their fingerprint.
-pub(super) fn open(paths: &[PathBuf]) -> Result<Stored> {
+pub(crate) fn open(paths: &[PathBuf]) -> Result<Stored> {
     let cifar = Cifar::open(paths)?;
     let mut fingerprint = Fingerprint::default();
     for file in &cifar.files {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Result;
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
 
 /// Images of one size, which can be read in any order and from several threads.
 pub trait Images: Send + Sync + fmt::Debug {

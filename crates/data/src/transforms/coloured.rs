@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use gannet::Stream;
+use gannet_random::Stream;
 
-use super::{Images, Scratch};
 use crate::error::Result;
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
 
 /// The least difference in brightness between a digit and its ground, in levels of 0 to 255, so that each can be read.
 const CONTRAST: f64 = 64.0;
@@ -85,8 +85,8 @@ impl Images for Coloured {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LabelledImages;
     use super::*;
+    use crate::labelled_images::LabelledImages;
 
     fn coloured(seed: u64) -> Coloured {
         let shape = ImageShape { height: 1, width: 3, channels: 1 };

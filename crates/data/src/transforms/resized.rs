@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::area::AreaFilter;
-use super::{Images, Scratch};
 use crate::error::Result;
-use crate::picture::ImageShape;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
 
 /// A set whose images are cropped to the middle and scaled, and repeated or weighed into other channels.
 #[derive(Debug)]

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 
-use super::data_set::{Split, Stored};
-use super::fingerprint::Fingerprint;
 use super::idx::{Idx, MAX_RANK, check_labels, image_shape, read_header, read_idx};
-use super::positioned::Positioned;
-use super::{Images, LabelledImages, Scratch};
 use crate::error::{Error, Result};
-use crate::picture::ImageShape;
+use crate::fingerprint::Fingerprint;
+use crate::image_shape::ImageShape;
+use crate::images::{Images, Scratch};
+use crate::labelled_images::LabelledImages;
+use crate::positioned::Positioned;
+use crate::split::Split;
+use crate::stored::Stored;
 
 /// Unpacked files of more bytes than this are read image by image.
 const IN_MEMORY: u64 = 256 << 20;
@@ -22,7 +24,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens one part of a folder with the usual names, or an image file with its label file beside it, which has training
 /// images alone. Labels may be missing. Nothing where the set has no such part.
-pub(super) fn open(path: &Path, split: Split) -> Result<Option<Stored>> {
+pub(crate) fn open(path: &Path, split: Split) -> Result<Option<Stored>> {
     let images = if path.is_dir() {
         match find(path, split)? {
             Some(images) => images,
@@ -87,7 +89,7 @@ fn labels_of(images: &Path) -> Option<PathBuf> {
 }
 
 /// Opens a pair of files.
-pub(super) fn open_pair(images: &Path, labels: &Path) -> Result<Stored> {
+pub(crate) fn open_pair(images: &Path, labels: &Path) -> Result<Stored> {
     open_files(images, Some(labels))
 }
 
