@@ -16,6 +16,7 @@ pages! {
     Numbers "docs/guide/numbers.md"
     Deploy "docs/guide/deploy.md"
     WriteALayer "docs/guide/layer.md"
+    WriteALoss "docs/guide/loss.md"
     WriteAnOperation "docs/guide/operation.md"
     Engine "docs/guide/engine.md"
 }
