@@ -19,23 +19,23 @@ pub(crate) const SHA256SUMS: &str = include_str!("../../data/mnist/SHA256SUMS");
 /// The name and the packed bytes of an embedded file.
 type Embedded = (&'static str, &'static [u8]);
 
-macro_rules! embedded {
-    ($name:literal) => {
-        ($name, include_bytes!(concat!("../../data/mnist/", $name)))
-    };
+/// The images of a part, and their labels.
+fn files(split: Split) -> [Embedded; 2] {
+    match split {
+        Split::Train => [
+            ("train-images-idx3-ubyte.gz", gannet_mnist_train::IMAGES),
+            ("train-labels-idx1-ubyte.gz", gannet_mnist_train::LABELS),
+        ],
+        Split::Test => [
+            ("t10k-images-idx3-ubyte.gz", gannet_mnist_test::IMAGES),
+            ("t10k-labels-idx1-ubyte.gz", gannet_mnist_test::LABELS),
+        ],
+    }
 }
-
-const TRAIN_IMAGE_FILE: Embedded = embedded!("train-images-idx3-ubyte.gz");
-const TRAIN_LABEL_FILE: Embedded = embedded!("train-labels-idx1-ubyte.gz");
-const TEST_IMAGE_FILE: Embedded = embedded!("t10k-images-idx3-ubyte.gz");
-const TEST_LABEL_FILE: Embedded = embedded!("t10k-labels-idx1-ubyte.gz");
 
 /// Unpacks one part of MNIST: 28 by 28 pixels, one channel, ten classes.
 pub fn load(split: Split) -> Result<LabelledImages> {
-    let (images, labels) = match split {
-        Split::Train => (TRAIN_IMAGE_FILE, TRAIN_LABEL_FILE),
-        Split::Test => (TEST_IMAGE_FILE, TEST_LABEL_FILE),
-    };
+    let [images, labels] = files(split);
     let read = |(name, packed): Embedded| read_idx(name, GzDecoder::new(packed)).map_err(Error::failure);
     LabelledImages::from_idx((images.0, read(images)?), (labels.0, read(labels)?), 10)
 }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_embedded_files_have_their_checksums() {
-        let files = [TRAIN_IMAGE_FILE, TRAIN_LABEL_FILE, TEST_IMAGE_FILE, TEST_LABEL_FILE];
+        let files = [files(Split::Train), files(Split::Test)].concat();
         assert_eq!(SHA256SUMS.lines().count(), files.len());
         for (name, bytes) in files {
             let sum = hexadecimal(&Sha256::digest(bytes));

@@ -1,11 +1,9 @@
-//! The digits for the examples: the MNIST files that stand in this repository.
+//! The digits for the examples.
 
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 use gannet::random::Stream;
-
-const FILE: &[u8] = include_bytes!("../../../data/data/mnist/train-images-idx3-ubyte.gz");
 
 /// The header of an IDX file of images: a magic number and three sizes.
 const HEADER: usize = 16;
@@ -26,7 +24,7 @@ impl Digits {
     /// Unpacks them.
     pub(crate) fn new(seed: u64) -> std::io::Result<Digits> {
         let mut bytes = Vec::new();
-        GzDecoder::new(FILE).read_to_end(&mut bytes)?;
+        GzDecoder::new(gannet_mnist_train::IMAGES).read_to_end(&mut bytes)?;
         Ok(Digits { bytes, order: Stream::new(seed, "digits", 0) })
     }
 
