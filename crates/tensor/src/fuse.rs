@@ -18,18 +18,30 @@ use crate::shape::Shape;
 
 /// Applies every rewrite to every node, inputs before users.
 pub(crate) fn fuse(trace: &mut Trace) {
+    let mut users = Users::count(trace);
     for i in 0..trace.nodes.len() {
-        let users = Users::count(trace);
         let id = NodeId(i);
-        if users.of(id) > 0 {
-            let _ = bias(trace, &users, id).is_some()
-                || activation(trace, &users, id).is_some()
-                || activation_grad(trace, &users, id).is_some()
-                || bce_sum(trace, &users, id).is_some()
-                || sigmoid_affine(trace, &users, id).is_some()
-                || lerps(trace, &users, id).is_some()
-                || complementary_pads(trace, &users, id).is_some();
+        if users.of(id) == 0 {
+            continue;
         }
+        let before = inputs(trace, id).to_vec();
+        let rewritten = bias(trace, &users, id).is_some()
+            || activation(trace, &users, id).is_some()
+            || activation_grad(trace, &users, id).is_some()
+            || bce_sum(trace, &users, id).is_some()
+            || sigmoid_affine(trace, &users, id).is_some()
+            || lerps(trace, &users, id).is_some()
+            || complementary_pads(trace, &users, id).is_some();
+        if rewritten {
+            users.rewritten(trace, id, before);
+        }
+    }
+}
+
+fn inputs(trace: &Trace, id: NodeId) -> &[NodeId] {
+    match &trace.nodes[id.0].kind {
+        NodeKind::Operation(_, inputs) => inputs,
+        _ => &[],
     }
 }
 
@@ -38,17 +50,36 @@ struct Users(Vec<usize>);
 
 impl Users {
     fn count(trace: &Trace) -> Users {
-        let mut users = vec![0; trace.nodes.len()];
-        let mut stack: Vec<NodeId> = trace.roots().collect();
+        let mut users = Users(Vec::new());
+        users.read(trace, trace.roots().collect());
+        users
+    }
+
+    /// One user more for each of these nodes, and for the inputs of those that had none.
+    fn read(&mut self, trace: &Trace, mut stack: Vec<NodeId>) {
+        self.0.resize(trace.nodes.len(), 0);
         while let Some(id) = stack.pop() {
-            users[id.0] += 1;
-            if users[id.0] == 1
-                && let NodeKind::Operation(_, inputs) = &trace.nodes[id.0].kind
-            {
-                stack.extend(inputs);
+            self.0[id.0] += 1;
+            if self.0[id.0] == 1 {
+                stack.extend(inputs(trace, id));
             }
         }
-        Users(users)
+    }
+
+    /// One user less for each of these nodes, and for the inputs of those that have none left.
+    fn forget(&mut self, trace: &Trace, mut stack: Vec<NodeId>) {
+        while let Some(id) = stack.pop() {
+            self.0[id.0] -= 1;
+            if self.0[id.0] == 0 {
+                stack.extend(inputs(trace, id));
+            }
+        }
+    }
+
+    /// The node has other inputs than it had.
+    fn rewritten(&mut self, trace: &Trace, id: NodeId, before: Vec<NodeId>) {
+        self.read(trace, inputs(trace, id).to_vec());
+        self.forget(trace, before);
     }
 
     fn of(&self, id: NodeId) -> usize {
