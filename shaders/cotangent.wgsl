@@ -2,6 +2,7 @@
 #axis op leaky_relu_grad = select(params.alpha * t, t, y > 0.0)
 #axis op tanh_grad = t * fma(-y, y, 1.0)
 #axis op sigmoid_grad = t * y * (1.0 - y)
+#axis op elu_grad = select(t * (y + params.alpha), t, y > 0.0)
 #axis op clamp_mask = select(0.0, t, y >= params.alpha && y <= params.beta)
 #axis place plain
 #axis place in_place

@@ -12,6 +12,10 @@
 #axis op tanh = tanh_f32(x)
 #axis op sigmoid = sigmoid_f32(x)
 #axis op softplus = softplus_f32(x)
+#axis op silu = x * sigmoid_f32(x)
+#axis op gelu = x * normal_cdf_f32(x)
+#axis op normal_cdf = normal_cdf_f32(x)
+#axis op elu = select(params.alpha * exp_m1_f32(x), x, x > 0.0)
 #axis op fused_sigmoid_affine = sigmoid_affine(x, params.alpha, params.beta)
 #axis place plain
 #axis place in_place

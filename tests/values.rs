@@ -1,6 +1,6 @@
 //! The value of each operation on a few numbers that can be checked by hand.
 
-use gannet_tensor::{Conv2dGeometry, Graph, NodeKind, Padding, Pool2dGeometry, Shape, Var, ops};
+use gannet_tensor::{Conv2dGeometry, Graph, NodeKind, Padding, Pool2dGeometry, Shape, Var, grad, ops};
 use gannet_tests::{Evaluation, node};
 
 /// A tensor of the given values.
@@ -44,6 +44,21 @@ fn elementwise() {
         [3],
         &[2.126_928_011_042_972_5, 0.126_928_011_042_972_5, 800.0],
     );
+    is(t(g, [2], &[2.0, -2.0]).silu(), [2], &[2.0 * sigmoid, -2.0 * (1.0 - sigmoid)]);
+    let elu = 0.5 * (-2.0f64).exp_m1();
+    is(x.elu(0.5), [4], &[elu, 0.0, 0.5, 2.0]);
+    is(x.elu(0.5).elu_grad(x, 0.5), [4], &[-2.0 * (elu + 0.5), 0.0, 0.5, 2.0]);
+    // The table of Abramowitz and Stegun (26.1), and a tail.
+    let x = t(g, [5], &[0.0, 1.0, -1.0, 3.5, -5.0]);
+    let cdf = [
+        0.5,
+        0.841_344_746_068_542_9,
+        0.158_655_253_931_457_05,
+        0.999_767_370_920_964_5,
+        2.866_515_718_791_939e-7,
+    ];
+    is(x.normal_cdf(), [5], &cdf);
+    is(x.gelu(), [5], &[0.0, cdf[1], -cdf[2], 3.5 * cdf[3], -5.0 * cdf[4]]);
     is(t(g, [2], &[4.0, 0.25]).sqrt(), [2], &[2.0, 0.5]);
     is(t(g, [2], &[4.0, -0.25]).reciprocal(), [2], &[0.25, -4.0]);
     is(t(g, [2], &[1.0, 3.0]).log(), [2], &[0.0, 1.098_612_288_668_109_8]);
@@ -143,6 +158,15 @@ fn reductions() {
     is(x.sum(&[1]), [2, 1], &[6.0, 15.0]);
     is(x.sum_all(), [], &[21.0]);
     is(x.mean(&[0, 1]), [1, 1], &[3.5]);
+    is(x.max(&[0]), [1, 3], &[4.0, 5.0, 6.0]);
+    is(x.max(&[1, 0]), [1, 1], &[6.0]);
+    let y = t(g, [2, 3], &[5.0, -1.0, 5.0, -3.0, -2.0, -2.0]);
+    is(y.max(&[1]), [2, 1], &[5.0, -2.0]);
+    is(y.argmax(1), [2, 1], &[0.0, 1.0]);
+    is(y.argmax(0), [1, 3], &[0.0, 0.0, 0.0]);
+    // Equals share the gradient.
+    let shares = grad(y.max(&[1]).sum_all(), &[y]).unwrap()[0];
+    is(shares, [2, 3], &[0.5, 0.0, 0.5, 0.0, 0.5, 0.5]);
     let x = t(g, [3, 2], &[0.0, 3.0f64.ln(), 3.0f64.ln(), 0.0, 800.0, 0.0]);
     is(x.softmax(), [3, 2], &[0.25, 0.75, 0.75, 0.25, 1.0, 0.0]);
     let loss = x.softmax_cross_entropy(t(g, [3], &[0.0, 0.0, 1.0]));

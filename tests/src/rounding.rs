@@ -42,15 +42,15 @@ enum Rule {
 
 fn rule(op: &dyn Operation, inputs: usize) -> Rule {
     match op.name() {
-        "broadcast_to" | "concat" | "copy_to" | "max_pool2d" | "pack" | "pad" | "permute" | "reshape"
-        | "slice" | "stop_gradient" | "upsample_nearest" => Rule::Moves(0),
+        "broadcast_to" | "concat" | "copy_to" | "max" | "max_pool2d" | "pack" | "pad" | "permute"
+        | "reshape" | "slice" | "stop_gradient" | "upsample_nearest" => Rule::Moves(0),
         "max_pool2d_gather" => Rule::Moves(1),
         "embedding" => Rule::Accumulates(0),
         "embedding_grad" | "max_pool2d_grad" => Rule::Accumulates(1),
         "sum" | "avg_pool2d" | "avg_pool2d_grad" => Rule::Accumulates(0),
         "matmul" | "conv2d" | "conv_transpose2d" | "conv2d_weight_grad" => Rule::Multiplies,
         "abs" | "clamp_mask" | "maximum" => Rule::Elementwise { inputs, exact: true },
-        "greater" | "one_hot" | "sign" => Rule::Elementwise { inputs: 0, exact: true },
+        "argmax" | "greater" | "one_hot" | "sign" => Rule::Elementwise { inputs: 0, exact: true },
         // The second input of dropout counts steps.
         "dropout" => Rule::Elementwise { inputs: 1, exact: false },
         "adam" | "batch_stats" | "sgd" | "softmax" | "softmax_cross_entropy" => Rule::Defined,

@@ -35,6 +35,8 @@ pub trait Element:
     fn to_f64(self) -> f64;
     /// e^x.
     fn exp(self) -> Self;
+    /// e^x - 1, accurate near 0.
+    fn exp_m1(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
     /// ln(1 + x), accurate near 0.
@@ -71,6 +73,9 @@ macro_rules! element {
             }
             fn exp(self) -> $t {
                 self.exp()
+            }
+            fn exp_m1(self) -> $t {
+                self.exp_m1()
             }
             fn ln(self) -> $t {
                 self.ln()

@@ -2,8 +2,8 @@
 
 use gannet_shaders::{
     Argument, BinaryParams, ChannelsParams, ConvolutionParams, CotangentParams, Dispatch, Kernel, Launch,
-    PoolingParams, STRIDED_COPY, SUM, SplitKSumParams, StridedCopyParams, SumParams, UnaryParams, grid_1d,
-    grid_folded,
+    MAX, PoolingParams, ReduceParams, STRIDED_COPY, SUM, SplitKSumParams, StridedCopyParams, UnaryParams,
+    grid_1d, grid_folded,
 };
 
 use crate::geometry::{Conv2dGeometry, Pool2dGeometry};
@@ -121,7 +121,48 @@ const MOST_PARTS: usize = 64;
 /// The sum of `from`, with dimensions `dims`, over the axes for which `reduced` holds, in one or two dispatches.
 /// The second one's input is scratch `scratch.len()`, which is added to `scratch`.
 pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> bool, launch: &mut Launch) {
-    // Runs of kept and of reduced axes, slowest first: at most three of each among six axes.
+    let runs = runs(dims, reduced);
+    let product =
+        |wanted: bool| runs.iter().filter(|(kind, ..)| *kind == wanted).map(|(_, n, _)| n).product();
+    let (count, length): (usize, usize) = (product(false), product(true));
+    // Few parts that lie one after another, each as long as the result.
+    if let Some(&(true, parts, _)) = runs.first()
+        && parts == length
+        && parts <= MOST_PARTS
+    {
+        launch.dispatches.push(Dispatch::sum_of_parts(from, parts, count));
+        return;
+    }
+    let (params, grid, parts) = reduction(&runs);
+    if parts == 1 {
+        launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, Output]));
+        return;
+    }
+    let partial = Scratch(launch.scratch.len());
+    launch.scratch.push(parts * count);
+    launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, partial]));
+    launch.dispatches.push(Dispatch::sum_of_parts(partial, parts, count));
+}
+
+/// The largest elements of input 0, of the given dimensions, over the reduced axes.
+pub(crate) fn max(dims: &[usize], reduced: &dyn Fn(usize) -> bool, launch: &mut Launch) {
+    let (params, grid, parts) = reduction(&runs(dims, reduced));
+    if parts == 1 {
+        launch.dispatches.push(Dispatch::new(MAX, &params, grid, &[Input(0), Output]));
+        return;
+    }
+    let count = params.count as usize;
+    let partial = Scratch(launch.scratch.len());
+    launch.scratch.push(parts * count);
+    launch.dispatches.push(Dispatch::new(MAX, &params, grid, &[Input(0), partial]));
+    // As many results, each from one element of every part: too few for a third pass.
+    let (params, grid, _) = reduction(&[(true, parts, count), (false, count, 1)]);
+    launch.dispatches.push(Dispatch::new(MAX, &params, grid, &[partial, Output]));
+}
+
+/// Runs of kept and of reduced axes, slowest first: whether reduced, length, stride. At most three of each among six
+/// axes.
+fn runs(dims: &[usize], reduced: &dyn Fn(usize) -> bool) -> Vec<(bool, usize, usize)> {
     let mut runs: Vec<(bool, usize, usize)> = Vec::new();
     let mut stride: usize = dims.iter().product();
     for (axis, &dim) in dims.iter().enumerate().filter(|(_, dim)| **dim != 1) {
@@ -134,6 +175,11 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
             _ => runs.push((reduced(axis), dim, stride)),
         }
     }
+    runs
+}
+
+/// The parameters and the grid of one pass over such runs, and the parts that it leaves of each result.
+fn reduction(runs: &[(bool, usize, usize)]) -> (ReduceParams, [u32; 3], usize) {
     let axes = |wanted: bool| {
         let mut packed = [[1, 0, 0, 0]; 3];
         let wanted: Vec<_> = runs.iter().filter(|(kind, ..)| *kind == wanted).collect();
@@ -145,14 +191,6 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
     let product =
         |wanted: bool| runs.iter().filter(|(kind, ..)| *kind == wanted).map(|(_, n, _)| n).product();
     let (count, length): (usize, usize) = (product(false), product(true));
-    // Few parts that lie one after another, each as long as the result.
-    if let Some(&(true, parts, _)) = runs.first()
-        && parts == length
-        && parts <= MOST_PARTS
-    {
-        launch.dispatches.push(Dispatch::sum_of_parts(from, parts, count));
-        return;
-    }
     // Neighbouring invocations read neighbouring elements: along the results where the last axis is kept, otherwise
     // along the sum. Sums shorter than a workgroup leave room for more results.
     let neighbours = match runs.last() {
@@ -166,7 +204,7 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
     let parts = if workgroups < 64 { (length / 2048).clamp(1, MOST_PARTS) } else { 1 };
     let part = length.div_ceil(parts);
     let parts = length.div_ceil(part);
-    let params = SumParams {
+    let params = ReduceParams {
         count: size(count),
         reduced: size(length),
         length: size(part),
@@ -174,15 +212,7 @@ pub(crate) fn sum(from: Argument, dims: &[usize], reduced: &dyn Fn(usize) -> boo
         kept: axes(false),
         reduced_axes: axes(true),
     };
-    let grid = grid_folded(workgroups, parts);
-    if parts == 1 {
-        launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, Output]));
-        return;
-    }
-    let partial = Scratch(launch.scratch.len());
-    launch.scratch.push(parts * count);
-    launch.dispatches.push(Dispatch::new(SUM, &params, grid, &[from, partial]));
-    launch.dispatches.push(Dispatch::sum_of_parts(partial, parts, count));
+    (params, grid_folded(workgroups, parts), parts)
 }
 
 /// An epilogue as shaders take it.

@@ -97,6 +97,49 @@ pub fn dropout() -> Row {
     Row { name: "dropout", derivative: Derivative::Exists, cases: cases.boxed() }
 }
 
+/// Several alphas, for one of which the derivative has no kink; away from the kink at 0.
+pub fn elu() -> Row {
+    let cases =
+        (any_shape(), alpha(), prop_oneof![Just(3.0), Just(20.0)]).prop_map(|(shape, alpha, most)| {
+            Case::of(vec![leaf("x", shape, Apart(0.01, most))], move || ops::Elu { alpha })
+        });
+    Row { name: "elu", derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+/// As [`elu`].
+pub fn elu_grad() -> Row {
+    let cases = (any_shape(), alpha()).prop_map(|(shape, alpha)| {
+        let leaves = vec![leaf("y", shape, Apart(0.1, 2.0)), leaf("dy", shape, Within(-2.0, 2.0))];
+        Case::of(leaves, move || ops::EluGrad { alpha })
+    });
+    Row { name: "elu_grad", derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+fn alpha() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(1.0), Just(0.0), Just(0.3)]
+}
+
+/// On both sides, near 0 and into the tails.
+pub fn gelu() -> Row {
+    let domain = prop_oneof![Just(Within(-1.5, 1.5)), Just(Within(-7.0, 7.0))];
+    let cases = (any_shape(), domain)
+        .prop_map(|(shape, domain)| Case::of(vec![leaf("x", shape, domain)], || ops::Gelu));
+    Row { name: "gelu", derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+/// As [`gelu`].
+pub fn normal_cdf() -> Row {
+    let domain = prop_oneof![Just(Within(-1.5, 1.5)), Just(Within(-7.0, 7.0))];
+    let cases = (any_shape(), domain)
+        .prop_map(|(shape, domain)| Case::of(vec![leaf("x", shape, domain)], || ops::NormalCdf));
+    Row { name: "normal_cdf", derivative: Derivative::Exists, cases: cases.boxed() }
+}
+
+/// Far enough to both sides to saturate.
+pub fn silu() -> Row {
+    unary("silu", Within(-20.0, 20.0), || ops::Silu)
+}
+
 /// Far enough to both sides to need range reduction.
 pub fn exp() -> Row {
     unary("exp", Within(-20.0, 4.0), || ops::Exp)

@@ -22,15 +22,15 @@ pub use reductions::*;
 macro_rules! for_each_row {
     ($macro:ident) => {
         $macro! {
-            abs adam add affine avg_pool2d avg_pool2d_grad batch_norm batch_norm_grad batch_norm_sums
-            batch_norm_train batch_stats bce_logits bce_probabilities broadcast_to clamp clamp_mask concat
-            conv2d conv2d_weight_grad conv_transpose2d copy_to div dropout embedding embedding_grad exp
-            fused_batch_norm fused_batch_norm_train fused_bce_sum fused_conv2d fused_conv_transpose2d fused_lerp
-            fused_matmul fused_sigmoid_affine greater
-            leaky_relu leaky_relu_grad lerp log matmul max_pool2d max_pool2d_gather max_pool2d_grad maximum
-            mean mul one_hot operators pack pad permute reciprocal reshape sgd sigmoid sigmoid_grad sign slice
-            softmax softmax_cross_entropy softplus sqrt square stop_gradient sub sum tanh tanh_grad
-            upsample_nearest views
+            abs adam add affine argmax avg_pool2d avg_pool2d_grad batch_norm batch_norm_grad
+            batch_norm_sums batch_norm_train batch_stats bce_logits bce_probabilities broadcast_to clamp
+            clamp_mask concat conv2d conv2d_weight_grad conv_transpose2d copy_to div dropout elu
+            elu_grad embedding embedding_grad exp fused_batch_norm fused_batch_norm_train fused_bce_sum
+            fused_conv2d fused_conv_transpose2d fused_lerp fused_matmul fused_sigmoid_affine gelu
+            greater leaky_relu leaky_relu_grad lerp log matmul max max_pool2d max_pool2d_gather
+            max_pool2d_grad maximum mean mul normal_cdf one_hot operators pack pad permute reciprocal
+            reshape sgd sigmoid sigmoid_grad sign silu slice softmax softmax_cross_entropy softplus sqrt
+            square stop_gradient sub sum tanh tanh_grad upsample_nearest views
         }
     };
 }

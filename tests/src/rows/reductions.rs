@@ -43,6 +43,25 @@ pub fn mean() -> Row {
     )
 }
 
+/// As [`sum`], of elements that are all different.
+pub fn max() -> Row {
+    row(
+        "max",
+        with_axes().prop_map(|(shape, axes)| {
+            Case::of(vec![leaf("x", shape, Domain::Distinct)], move || ops::Max { axes: axes.clone() })
+        }),
+    )
+}
+
+/// Any axis, of elements that are all different.
+pub fn argmax() -> Row {
+    let cases =
+        any_shape().prop_flat_map(|shape| (Just(shape), 0..shape.rank())).prop_map(|(shape, axis)| {
+            Case::of(vec![leaf("x", shape, Domain::Distinct)], move || ops::Argmax { axis })
+        });
+    Row { derivative: Derivative::Missing, ..row("argmax", cases) }
+}
+
 /// One to many classes, values far enough apart to need the shift by the largest.
 pub fn softmax() -> Row {
     row(

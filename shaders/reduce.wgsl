@@ -1,7 +1,10 @@
-// Sums over axes. A workgroup of 256 computes `width` neighbouring results (a power of two), 256 / width
+// Sums and largest elements over axes. A workgroup of 256 computes `width` neighbouring results (a power of two), 256 / width
 // invocations sharing each: every invocation adds its elements in order, a tree adds the invocations. With more
 // than one workgroup in z each sums `length` of the reduced elements into out[z], and a second pass over those
-// adds them, again in this order for every run.
+// adds them, again in this order for every run. (For the largest element, read "takes" for "adds".)
+#axis op sum = total + term
+#axis op max = max(total, term)
+#name {op}
 struct Params {
     // Results, and elements summed into each.
     count: u32,
@@ -34,20 +37,27 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let result = folded(group, groups) * params.width + lane % params.width;
-    var sum = 0.0;
+    var total = 0.0;
     if result < params.count {
         let base = offset(result, params.kept[0], params.kept[1], params.kept[2]);
         let end = min((group.z + 1u) * params.length, params.reduced);
         let step = 256u / params.width;
+#if op max
+        // Any element of the part will do to begin with.
+        total = x[base + offset(group.z * params.length, params.reduced_axes[0], params.reduced_axes[1], params.reduced_axes[2])];
+#endif
         for (var r = group.z * params.length + lane / params.width; r < end; r += step) {
-            sum += x[base + offset(r, params.reduced_axes[0], params.reduced_axes[1], params.reduced_axes[2])];
+            let term = x[base + offset(r, params.reduced_axes[0], params.reduced_axes[1], params.reduced_axes[2])];
+            total = ${op};
         }
     }
-    parts[lane] = sum;
+    parts[lane] = total;
     workgroupBarrier();
     for (var step = 128u; step >= params.width; step /= 2u) {
         if lane < step {
-            parts[lane] += parts[lane + step];
+            let total = parts[lane];
+            let term = parts[lane + step];
+            parts[lane] = ${op};
         }
         workgroupBarrier();
     }
