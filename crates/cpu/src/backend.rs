@@ -68,7 +68,8 @@ impl Cpu {
             let start = Instant::now();
             let done = Mutex::new(0_u64);
             threads.run(threads.count() * 4, &|_, _| {
-                let (operations, total) = isa.run(Chains { rounds: ROUNDS });
+                // SAFETY: there is nothing to rely on.
+                let (operations, total) = unsafe { isa.run(Chains { rounds: ROUNDS }) };
                 std::hint::black_box(total);
                 *lock(&done) += operations;
             });
@@ -120,6 +121,12 @@ impl Executable {
     /// Bytes of all buffers of this program, variables included.
     pub fn bytes(&self) -> usize {
         self.buffers.iter().map(|buffer| size_of_val::<[f32]>(buffer)).sum()
+    }
+
+    /// The instructions, by their positions in [`Plan::instructions`], that have no kernel of their own and run by
+    /// their reference loops, on one thread.
+    pub fn by_reference(&self) -> impl Iterator<Item = usize> {
+        self.steps.iter().filter(|step| step.kernel.is_reference()).map(|step| step.instruction)
     }
 
     fn slice(&self, view: View) -> *mut f32 {

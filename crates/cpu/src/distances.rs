@@ -14,7 +14,8 @@ const LANES: usize = 16;
 /// When `rows` is not `out.len()` rows.
 pub fn squared_distances(isa: Isa, a: &[f32], rows: &[f32], out: &mut [f32]) {
     assert_eq!(rows.len(), a.len() * out.len(), "rows of {} numbers", a.len());
-    isa.run(Distances { a, rows, out });
+    // SAFETY: the lengths were checked above.
+    unsafe { isa.run(Distances { a, rows, out }) };
 }
 
 struct Distances<'a> {
@@ -27,7 +28,7 @@ impl Job for Distances<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for (row, out) in self.rows.chunks_exact(self.a.len().max(1)).zip(self.out) {
             *out = squared_distance(self.a, row);
         }

@@ -97,16 +97,48 @@ impl Isa {
     }
 
     /// Runs a job compiled for this instruction set.
+    ///
+    /// # Safety
+    /// As for [`Job::run`].
     #[inline]
-    pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
+    pub(crate) unsafe fn run<J: Job>(self, job: J) -> J::Output {
+        // SAFETY: the caller vouches for the job.
+        unsafe {
+            match self.0 {
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx512 => Avx512::apart(job),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2 => Avx2::apart(job),
+                #[cfg(target_arch = "aarch64")]
+                Set::Neon => Neon::apart(job),
+                Set::Portable => Portable::apart(job),
+            }
+        }
+    }
+
+    /// Rows and columns of the microkernel.
+    pub(crate) fn sizes(self) -> (usize, usize) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => Avx512::apart(job),
+            Set::Avx512 => (Avx512::MR, Avx512::NR),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => Avx2::apart(job),
+            Set::Avx2 => (Avx2::MR, Avx2::NR),
             #[cfg(target_arch = "aarch64")]
-            Set::Neon => Neon::apart(job),
-            Set::Portable => Portable::apart(job),
+            Set::Neon => (Neon::MR, Neon::NR),
+            Set::Portable => (Portable::MR, Portable::NR),
+        }
+    }
+
+    /// Elements of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => Avx2::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => Neon::LANES,
+            Set::Portable => Portable::LANES,
         }
     }
 }

@@ -28,6 +28,11 @@ pub(crate) trait Kernel: Send + Sync {
         Workspace::default()
     }
 
+    /// Whether the operation runs by its reference loops, on one thread.
+    fn is_reference(&self) -> bool {
+        false
+    }
+
     /// Computes the output from the inputs.
     ///
     /// # Safety

@@ -18,7 +18,7 @@ impl<I: Iterator<Item = *const f32> + Clone> Job for OfRows<I> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let mut column = 0;
         while column < self.columns {
             if column + WIDTH * V::LANES <= self.columns {
@@ -78,7 +78,8 @@ pub(crate) unsafe fn of_rows(
     rows: impl Iterator<Item = *const f32> + Clone,
     out: *mut f32,
 ) {
-    isa.run(OfRows { columns, rows, out });
+    // SAFETY: the caller vouches for rows and moments.
+    unsafe { isa.run(OfRows { columns, rows, out }) };
 }
 
 struct Merge<I> {
@@ -91,7 +92,7 @@ impl<I: Iterator<Item = (usize, *const f32, usize)> + Clone> Job for Merge<I> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         const CHUNK: usize = 16;
         let total: f64 = self.parts.clone().map(|(count, ..)| count as f64).sum();
         for column in (0..self.columns).step_by(CHUNK) {
@@ -136,5 +137,6 @@ pub(crate) unsafe fn merge(
     parts: impl Iterator<Item = (usize, *const f32, usize)> + Clone,
     out: [*mut f32; 2],
 ) {
-    isa.run(Merge { columns, parts, out });
+    // SAFETY: the caller vouches for moments and results.
+    unsafe { isa.run(Merge { columns, parts, out }) };
 }

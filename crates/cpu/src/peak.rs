@@ -14,7 +14,7 @@ impl Job for Chains {
     type Output = (u64, f32);
 
     #[inline(always)]
-    fn run<V: Simd>(self) -> (u64, f32) {
+    unsafe fn run<V: Simd>(self) -> (u64, f32) {
         let factor = V::splat(std::hint::black_box(0.999));
         let summand = V::splat(std::hint::black_box(0.001));
         let mut chains = [V::splat(1.0); CHAINS];

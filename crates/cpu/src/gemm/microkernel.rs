@@ -237,7 +237,7 @@ impl Job for Block<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let mut sums = MaybeUninit::<[f32; LARGEST_TILE]>::uninit();
         let sums = sums.as_mut_ptr().cast::<f32>();
         let (panels, tiles) = (self.columns.div_ceil(V::NR), self.rows.len().div_ceil(V::MR));
@@ -272,7 +272,8 @@ impl Job for Block<'_> {
             }
             let place = Place { rows: &self.rows[tile], column, width };
             if !self.tile::<V>(a, b, place, sums) {
-                V::apart(Finish { block: &self, sums, place });
+                // SAFETY: the tile was computed into the sums.
+                unsafe { V::apart(Finish { block: &self, sums, place }) };
             }
         }
     }
@@ -299,7 +300,8 @@ macro_rules! by_height {
             $($height => {
                 if const { $height <= $V::MR && $vectors <= $V::NV } {
                     let (block, a, b, place, sums) = ($block, $a, $b, $place, $sums);
-                    $V::apart(Tile::<$height, $vectors> { block, a, b, place, sums })
+                    // SAFETY: the block's contract.
+                    unsafe { $V::apart(Tile::<$height, $vectors> { block, a, b, place, sums }) }
                 } else {
                     true
                 }
@@ -339,7 +341,7 @@ impl<const H: usize, const N: usize> Job for Tile<'_, H, N> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<V: Simd>(self) -> bool {
+    unsafe fn run<V: Simd>(self) -> bool {
         let Tile { block, a, b, place, sums: out } = self;
         let (kc, b_row) = (block.kc, block.b.row);
         // SAFETY: the block's owner packed tiles of H rows and kc columns at `a`; at `b` lie kc rows of N vectors.
@@ -438,7 +440,7 @@ impl Job for Finish<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         const { assert!(V::MR * V::NR <= LARGEST_TILE) };
         let epilogue = self.block.epilogue.unwrap_or(Epilogue::NONE);
         let zero = V::splat(0.0);

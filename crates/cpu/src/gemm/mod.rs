@@ -130,34 +130,10 @@ pub(crate) fn k_ranges(ks: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     even_parts(ks.len(), KC).map(move |r| ks.start + r.start..ks.start + r.end)
 }
 
-/// Rows and columns of the microkernel.
-pub(crate) struct Sizes;
-
-impl Job for Sizes {
-    type Output = (usize, usize);
-
-    #[inline(always)]
-    fn run<V: Simd>(self) -> (usize, usize) {
-        (V::MR, V::NR)
-    }
-}
-
-/// Elements of a vector.
-struct Lanes;
-
-impl Job for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<V: Simd>(self) -> usize {
-        V::LANES
-    }
-}
-
 impl Gemm {
     /// `groups`: the number of groups of batch statistics wanted with the result, or 0.
     pub(crate) fn new(isa: Isa, products: Vec<Product>, columns: usize, groups: usize) -> Gemm {
-        let (mr, nr) = isa.run(Sizes);
+        let (mr, nr) = isa.sizes();
         // Rows of A that fill a block.
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let rows: usize = products.iter().map(|product| product.rows).sum();
@@ -214,7 +190,7 @@ impl Gemm {
 
     /// What a run needs beside its operands.
     pub(crate) fn workspace(&self, isa: Isa) -> Workspace {
-        let (mr, nr) = isa.run(Sizes);
+        let (mr, nr) = isa.sizes();
         let rows = self.tasks.iter().map(|task| task.rows.len()).max().unwrap_or(0);
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let own = Left::packed_len(rows.min(block_rows), mr);
@@ -245,7 +221,7 @@ impl Gemm {
         match &self.strategy {
             Strategy::SharedRight { panels } => {
                 let shared = context.shared();
-                let nr = context.isa.run(Sizes).1;
+                let nr = context.isa.sizes().1;
                 // A work item is one panel of one range of k.
                 let count = self.columns.div_ceil(nr);
                 context.threads.run(panels.len() * count, &|_, i| {
@@ -305,15 +281,18 @@ impl Gemm {
                 let rows = self.products[0].rows;
                 let chunk = (4096 / self.columns.max(1)).max(1);
                 context.threads.run(rows.div_ceil(chunk), &|_, i| {
-                    context.isa.run(AddParts {
-                        partials: partials.at(0),
-                        len,
-                        splits: *splits,
-                        rows: i * chunk..((i + 1) * chunk).min(rows),
-                        columns: self.columns,
-                        c: operands.c,
-                        epilogue: operands.epilogue,
-                    });
+                    // SAFETY: the workspace holds these parts; each task has elements of its own.
+                    unsafe {
+                        context.isa.run(AddParts {
+                            partials: partials.at(0),
+                            len,
+                            splits: *splits,
+                            rows: i * chunk..((i + 1) * chunk).min(rows),
+                            columns: self.columns,
+                            c: operands.c,
+                            epilogue: operands.epilogue,
+                        })
+                    };
                 });
             }
         }
@@ -323,7 +302,7 @@ impl Gemm {
     /// As for `run`; the task's own workspace must hold a block of A and a block of B.
     unsafe fn task_with_own_right(&self, context: &Context<'_>, worker: usize, i: usize, operands: Operands) {
         let task = &self.tasks[i];
-        let nr = context.isa.run(Sizes).1;
+        let nr = context.isa.sizes().1;
         let packed_b = context.own(worker);
         let packed_a = packed_b.wrapping_add(task.columns.len().next_multiple_of(nr) * KC);
         let mut ranges = k_ranges(task.ks.clone()).peekable();
@@ -355,14 +334,14 @@ impl Gemm {
         else {
             return None;
         };
-        let few = product.rows <= IN_PLACE * isa.run(Sizes).0;
-        (few && self.columns.is_multiple_of(isa.run(Lanes))).then_some(*stride)
+        let few = product.rows <= IN_PLACE * isa.sizes().0;
+        (few && self.columns.is_multiple_of(isa.lanes())).then_some(*stride)
     }
 
     /// Whether the left operand is read where it lies: for few columns, likewise. A tile of an odd height would
     /// read a row that is not there.
     fn left_in_place(&self, isa: Isa, product: &Product) -> bool {
-        self.columns <= 2 * isa.run(Sizes).1
+        self.columns <= 2 * isa.sizes().1
             && product.rows.is_multiple_of(2)
             && product.rows * product.k >= LARGE
     }
@@ -382,7 +361,7 @@ impl Gemm {
         operands: Operands,
         next: Option<Next>,
     ) {
-        let (mr, nr) = isa.run(Sizes);
+        let (mr, nr) = isa.sizes();
         let product = &self.products[task.product];
         let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let mut pointers = [std::ptr::null_mut(); BLOCK_BYTES / size_of::<f32>() / KC];
@@ -410,17 +389,20 @@ impl Gemm {
             for (pointer, offset) in pointers.iter_mut().zip(product.target.offsets(rows.clone())) {
                 *pointer = operands.c.wrapping_add(offset + task.columns.start);
             }
-            isa.run(Block {
-                a,
-                layout,
-                b,
-                kc: ks.len(),
-                columns: task.columns.len(),
-                rows: &pointers[..rows.len()],
-                accumulate: ks.start > task.ks.start,
-                epilogue,
-                next,
-            });
+            // SAFETY: run's contract; A was packed or lies there, the pointers are rows of the result from the task's columns on.
+            unsafe {
+                isa.run(Block {
+                    a,
+                    layout,
+                    b,
+                    kc: ks.len(),
+                    columns: task.columns.len(),
+                    rows: &pointers[..rows.len()],
+                    accumulate: ks.start > task.ks.start,
+                    epilogue,
+                    next,
+                })
+            };
         }
     }
 
@@ -486,7 +468,7 @@ impl Job for AddParts {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for row in self.rows.clone() {
             for column in (0..self.columns).step_by(V::LANES) {
                 let lanes = (self.columns - column).min(V::LANES);

@@ -73,13 +73,19 @@ impl Left {
         target: *mut f32,
     ) {
         match self {
-            Left::RowMajor { stride } => isa.run(PackRows { source, stride: *stride, rows, ks, target }),
+            // SAFETY: this function's contract.
+            Left::RowMajor { stride } => unsafe {
+                isa.run(PackRows { source, stride: *stride, rows, ks, target })
+            },
             Left::ColumnMajor { stride } => {
-                isa.run(PackColumns { source, stride: *stride, rows, ks, target });
+                // SAFETY: this function's contract.
+                unsafe { isa.run(PackColumns { source, stride: *stride, rows, ks, target }) };
             }
-            Left::Windows(windows) => isa.run(PackWindows { source, windows, rows, ks, target }),
+            // SAFETY: this function's contract.
+            Left::Windows(windows) => unsafe { isa.run(PackWindows { source, windows, rows, ks, target }) },
             Left::WindowsTransposed(windows) => {
-                isa.run(PackWindowsTransposed { source, windows, rows, ks, target });
+                // SAFETY: this function's contract.
+                unsafe { isa.run(PackWindowsTransposed { source, windows, rows, ks, target }) };
             }
         }
     }
@@ -97,7 +103,7 @@ impl Job for PackRows {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for (i, row) in self.rows.enumerate() {
             let source = self.source.wrapping_add(row * self.stride + self.ks.start);
             let target = self.target.wrapping_add(i * ROW_STRIDE);
@@ -123,7 +129,7 @@ impl Job for PackColumns {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
             let mut target = self.target.wrapping_add(t * self.ks.len() * V::MR);
             let source = self.source.wrapping_add(self.rows.start + tile.start);
@@ -272,7 +278,7 @@ impl Job for PackWindows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let windows = self.windows;
         windows.rows(
             &self.rows,
@@ -308,7 +314,7 @@ impl Job for PackWindowsTransposed<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let windows = self.windows;
         for (t, tile) in steps(self.rows.len(), V::MR).enumerate() {
             let elements = self.rows.start + tile.start..self.rows.start + tile.end;
@@ -412,7 +418,8 @@ impl Right {
         columns: Range<usize>,
         target: *mut f32,
     ) {
-        isa.run(PackRight { right: self, source, ks, columns, target });
+        // SAFETY: this function's contract.
+        unsafe { isa.run(PackRight { right: self, source, ks, columns, target }) };
     }
 }
 
@@ -442,7 +449,7 @@ impl Job for PackRight<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         match self.right {
             // Row by row, so that memory is read as it lies.
             Right::RowMajor { stride } => {

@@ -25,7 +25,8 @@ impl Kernel for Adam {
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let tensors = &tensors;
         in_chunks(context, self.n, CHUNK / 4, |range| {
-            context.isa.run(AdamJob { adam: self, tensors, range });
+            // SAFETY: Kernel::run's contract; each task has a range of its own.
+            unsafe { context.isa.run(AdamJob { adam: self, tensors, range }) };
         });
     }
 }
@@ -40,7 +41,7 @@ impl Job for AdamJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let (state, g, new) = (self.tensors.input(0), self.tensors.input(1), self.tensors.output);
         // SAFETY: the scalars are two elements.
         let (step, eps) = unsafe { (*self.tensors.input(2), *self.tensors.input(2).add(1)) };
@@ -76,7 +77,8 @@ impl Kernel for Sgd {
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let tensors = &tensors;
         in_chunks(context, self.n, CHUNK / 2, |range| {
-            context.isa.run(SgdJob { sgd: self, tensors, range });
+            // SAFETY: Kernel::run's contract; each task has a range of its own.
+            unsafe { context.isa.run(SgdJob { sgd: self, tensors, range }) };
         });
     }
 }
@@ -91,7 +93,7 @@ impl Job for SgdJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let (state, g, new) = (self.tensors.input(0), self.tensors.input(1), self.tensors.output);
         // SAFETY: the scalar is one element.
         let lr = V::splat(unsafe { *self.tensors.input(2) });

@@ -27,7 +27,8 @@ pub(super) unsafe fn add_parts(
     }
     let (sum, parts) = (Shared(sum), Shared(parts));
     in_chunks(context, len, CHUNK, |range| {
-        context.isa.run(AddParts { sum: sum.at(0), parts: parts.at(0), count, len, range });
+        // SAFETY: the workspace holds these parts; each task has elements of its own.
+        unsafe { context.isa.run(AddParts { sum: sum.at(0), parts: parts.at(0), count, len, range }) };
     });
 }
 
@@ -43,7 +44,7 @@ impl Job for AddParts {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for i in steps(self.range.len(), V::LANES) {
             let (i, lanes) = (self.range.start + i.start, i.len());
             let p = self.sum.wrapping_add(i);

@@ -187,7 +187,8 @@ impl Kernel for Apply {
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let tensors = &tensors;
         context.threads.run(self.layout.tiles.len(), &|_, i| {
-            context.isa.run(ApplyJob { kernel: self, tensors, tile: &self.layout.tiles[i] });
+            // SAFETY: Kernel::run's contract; each tile is written by one task.
+            unsafe { context.isa.run(ApplyJob { kernel: self, tensors, tile: &self.layout.tiles[i] }) };
         });
     }
 }
@@ -202,7 +203,7 @@ impl Job for ApplyJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         self.all_columns::<V>(&self.tile.columns);
     }
 }
@@ -249,7 +250,8 @@ impl Kernel for Sums {
         let (layout, tensors, partials) = (&self.layout, &tensors, context.shared());
         context.threads.run(layout.tiles.len(), &|_, i| {
             let out = partials.at(i * 2 * COLUMNS);
-            context.isa.run(SumsJob { kernel: self, tensors, tile: &layout.tiles[i], out });
+            // SAFETY: Kernel::run's contract; each tile has partials of its own.
+            unsafe { context.isa.run(SumsJob { kernel: self, tensors, tile: &layout.tiles[i], out }) };
         });
         context.threads.run(layout.stacks.len(), &|_, i| {
             let stack = &layout.stacks[i];
@@ -279,7 +281,7 @@ impl Job for SumsJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         self.all_columns::<V>(&self.tile.columns);
     }
 }
@@ -326,7 +328,8 @@ impl Kernel for Grad {
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let tensors = &tensors;
         context.threads.run(self.layout.tiles.len(), &|_, i| {
-            context.isa.run(GradJob { kernel: self, tensors, tile: &self.layout.tiles[i] });
+            // SAFETY: Kernel::run's contract; each tile is written by one task.
+            unsafe { context.isa.run(GradJob { kernel: self, tensors, tile: &self.layout.tiles[i] }) };
         });
     }
 }
@@ -341,7 +344,7 @@ impl Job for GradJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         self.all_columns::<V>(&self.tile.columns);
     }
 }

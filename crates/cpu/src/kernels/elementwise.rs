@@ -1,12 +1,12 @@
 //! Operations on one element at a time: one loop over vectors, one line per operation.
 
-use crate::context::Context;
+use crate::context::{Context, Workspace};
 use crate::gemm::microkernel::Activation;
 use crate::kernel::{CHUNK, Kernel, Tensors, in_chunks};
 use crate::math;
 use crate::simd::{Job, Simd};
 use crate::strided::Strided;
-use gannet_tensor::{Instruction, ops};
+use gannet_tensor::{Element, Instruction, ops};
 
 /// y = f(x)
 trait Unary: Copy + Send + Sync + 'static {
@@ -71,6 +71,10 @@ unary! {
     Tanh {} (x) V => math::tanh(x);
     Sigmoid {} (x) V => math::sigmoid(x);
     Softplus {} (x) V => math::softplus(x);
+    Silu {} (x) V => x.mul(math::sigmoid(x));
+    Gelu {} (x) V => x.mul(math::normal_cdf(x));
+    NormalCdf {} (x) V => math::normal_cdf(x);
+    Elu { alpha } (x) V => x.select_gt(V::splat(0.0), x, alpha.mul(math::exp_m1(x)));
 }
 
 binary! {
@@ -85,6 +89,7 @@ binary! {
         low.select_gt(x, zero, x.select_gt(high, zero, dy))
     };
     LeakyReluGrad { slope } (y, dy) V => y.select_gt(V::splat(0.0), dy, dy.mul(slope));
+    EluGrad { alpha } (y, dy) V => y.select_gt(V::splat(0.0), dy, dy.mul(y.add(alpha)));
     TanhGrad {} (y, dy) V => Activation::Tanh.grad(y, dy);
     SigmoidGrad {} (y, dy) V => Activation::Sigmoid.grad(y, dy);
     // max(x, 0) - x t + ln(1 + e^-|x|), the last two terms of softplus(x) - x t.
@@ -118,6 +123,10 @@ pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
         Tanh => |_| map(len, Tanh {}),
         Sigmoid => |_| map(len, Sigmoid {}),
         Softplus => |_| map(len, Softplus {}),
+        Silu => |_| map(len, Silu {}),
+        Gelu => |_| map(len, Gelu {}),
+        NormalCdf => |_| map(len, NormalCdf {}),
+        Elu => |op: &ops::Elu| map(len, Elu { alpha: op.alpha as f32 }),
         Add => |_| zip(instruction, Add {}),
         Sub => |_| zip(instruction, Sub {}),
         Mul => |_| zip(instruction, Mul {}),
@@ -130,10 +139,22 @@ pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
         LeakyReluGrad => |op: &ops::LeakyReluGrad| {
             zip(instruction, LeakyReluGrad { slope: op.negative_slope as f32 })
         },
+        EluGrad => |op: &ops::EluGrad| zip(instruction, EluGrad { alpha: op.alpha as f32 }),
         TanhGrad => |_| zip(instruction, TanhGrad {}),
         SigmoidGrad => |_| zip(instruction, SigmoidGrad {}),
         BceLogits => |_| zip(instruction, BceLogits {}),
         Lerp => |_| -> Box<dyn Kernel> { Box::new(Lerp { len }) },
+        StopGradient => |_| map(len, Copied {}),
+        FusedLerp => |_| -> Box<dyn Kernel> {
+            Box::new(Formula { len, of: Of::Lerp { steps: instruction.inputs.len() - 2 } })
+        },
+        FusedSigmoidAffine => |op: &ops::FusedSigmoidAffine| -> Box<dyn Kernel> {
+            let [scale, shift, sum] = [op.scale, op.shift, op.scale + op.shift].map(|x| x as f32);
+            Box::new(Formula { len, of: Of::SigmoidAffine { scale, shift, sum } })
+        },
+        FusedBceSum => |op: &ops::FusedBceSum| -> Box<dyn Kernel> {
+            Box::new(BceSum { len: instruction.inputs[0].shape.len(), scale: op.scale as f32 })
+        },
         Dropout => |op: &ops::Dropout| -> Box<dyn Kernel> { Box::new(Dropout::new(op, len)) },
     }
     None
@@ -154,7 +175,8 @@ impl<F: Unary> Kernel for Map<F> {
         in_chunks(context, self.len, CHUNK, |range| {
             let x = tensors.input(0).wrapping_add(range.start);
             let y = tensors.output.wrapping_add(range.start);
-            context.isa.run(MapJob { f: self.f, x, y, len: range.len() });
+            // SAFETY: Kernel::run's contract; each task has a range of its own.
+            unsafe { context.isa.run(MapJob { f: self.f, x, y, len: range.len() }) };
         });
     }
 }
@@ -170,7 +192,7 @@ impl<F: Unary> Job for MapJob<F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let whole = self.len / V::LANES * V::LANES;
         for i in (0..whole).step_by(V::LANES) {
             // SAFETY: Kernel::run's contract; i + LANES <= len. x and y may be the same.
@@ -204,14 +226,17 @@ impl<F: Binary> Kernel for Zip<F> {
         let (len, steps) = self.loops.inner();
         let job = |run: usize, at: usize, len: usize| {
             let [a, b] = self.loops.start(run);
-            context.isa.run(ZipJob {
-                f: self.f,
-                a: tensors.input(0).wrapping_add(a + at * steps[0]),
-                b: tensors.input(1).wrapping_add(b + at * steps[1]),
-                y: tensors.output.wrapping_add(run * self.loops.inner().0 + at),
-                steps,
-                len,
-            });
+            // SAFETY: Kernel::run's contract; each task has elements of its own.
+            unsafe {
+                context.isa.run(ZipJob {
+                    f: self.f,
+                    a: tensors.input(0).wrapping_add(a + at * steps[0]),
+                    b: tensors.input(1).wrapping_add(b + at * steps[1]),
+                    y: tensors.output.wrapping_add(run * self.loops.inner().0 + at),
+                    steps,
+                    len,
+                })
+            };
         };
         if self.loops.runs() == 1 {
             in_chunks(context, len, CHUNK, |range| job(0, range.start, range.len()));
@@ -239,7 +264,7 @@ impl<F: Binary> Job for ZipJob<F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         match self.steps {
             [1, 1] => self.loops::<V, 1, 1>(),
             [1, _] => self.loops::<V, 1, 0>(),
@@ -296,8 +321,82 @@ impl Kernel for Lerp {
         in_chunks(context, self.len, CHUNK, |range| {
             let [a, b] = [0, 1].map(|i| tensors.input(i).wrapping_add(range.start));
             let y = tensors.output.wrapping_add(range.start);
-            context.isa.run(ZipJob { f, a, b, y, steps: [1, 1], len: range.len() });
+            // SAFETY: Kernel::run's contract; each task has elements of its own.
+            unsafe { context.isa.run(ZipJob { f, a, b, y, steps: [1, 1], len: range.len() }) };
         });
+    }
+}
+
+/// Functions of a few elements, by the operations of their definition.
+struct Formula {
+    len: usize,
+    of: Of,
+}
+
+enum Of {
+    /// Inputs: a, one or more b, t. y = a; then for each b, y = y + t (b - y).
+    Lerp { steps: usize },
+    /// y = scale sigmoid(x) + shift. For positive x from sigmoid(x) = 1 - sigmoid(-x), which keeps its digits when the
+    /// sigmoid is nearly 1 and shift is -scale; sum is scale + shift.
+    SigmoidAffine { scale: f32, shift: f32, sum: f32 },
+}
+
+impl Kernel for Formula {
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let tensors = &tensors;
+        // SAFETY, for all: Kernel::run's contract. The output may be the first input.
+        // SAFETY: see above.
+        let element = |input: usize, i: usize| unsafe { *tensors.input(input).add(i) };
+        in_chunks(context, self.len, CHUNK, |range| {
+            for i in range {
+                let y = match self.of {
+                    Of::Lerp { steps } => {
+                        let t = element(steps + 1, 0);
+                        (1..=steps).fold(element(0, i), |y, b| y + t * (element(b, i) - y))
+                    }
+                    Of::SigmoidAffine { scale, shift, sum } => {
+                        let sigmoid = |x: f32| ops::Activation::Sigmoid.eval(x);
+                        let x = element(0, i);
+                        if x > 0.0 { sum - scale * sigmoid(-x) } else { scale * sigmoid(x) + shift }
+                    }
+                };
+                // SAFETY: see above.
+                unsafe { *tensors.output.add(i) = y };
+            }
+        });
+    }
+}
+
+/// scale times the sum of the binary cross-entropies of logits x and targets t, in blocks of fixed lengths.
+struct BceSum {
+    len: usize,
+    scale: f32,
+}
+
+impl Kernel for BceSum {
+    fn workspace(&self) -> Workspace {
+        Workspace { shared: self.len.div_ceil(CHUNK), own: 0 }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
+        let (tensors, sums) = (&tensors, context.shared());
+        // SAFETY, for all: Kernel::run's contract; the workspace has a sum for each block.
+        // SAFETY: see above.
+        let element = |input: usize, i: usize| unsafe { *tensors.input(input).add(i) };
+        in_chunks(context, self.len, CHUNK, |range| {
+            let mut sum = 0.0_f32;
+            let block = range.start / CHUNK;
+            for i in range {
+                let (x, t) = (element(0, i), element(1, i));
+                sum += Element::max(x, 0.0) - x * t + (-x.abs()).exp().ln_1p();
+            }
+            // SAFETY: see above.
+            unsafe { *sums.at(block) = sum };
+        });
+        // SAFETY: see above.
+        let total: f32 = (0..self.len.div_ceil(CHUNK)).map(|block| unsafe { *sums.at(block) }).sum();
+        // SAFETY: see above.
+        unsafe { *tensors.output = self.scale * total };
     }
 }
 
@@ -322,7 +421,8 @@ impl Kernel for Dropout {
         let tensors = &tensors;
         in_chunks(context, self.len, CHUNK, |range| {
             let (x, y) = (tensors.input(0), tensors.output);
-            context.isa.run(DropoutJob { kernel: self, counter, x, y, range });
+            // SAFETY: Kernel::run's contract; each task has a range of its own.
+            unsafe { context.isa.run(DropoutJob { kernel: self, counter, x, y, range }) };
         });
     }
 }
@@ -340,7 +440,7 @@ impl Job for DropoutJob<'_> {
 
     // Integer arithmetic per element, which the compiler vectorises with the features of the job.
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let &Dropout { seed, threshold, scale, .. } = self.kernel;
         for i in self.range {
             let keep = ops::Dropout::hash(seed, self.counter, i as u32) >> 8 >= threshold;

@@ -5,7 +5,6 @@
 use super::add_parts::add_parts;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
-use crate::gemm::Sizes;
 use crate::gemm::microkernel::{Block, Epilogue, Panels, TileLayout, rank_one_update};
 use crate::gemm::pack::Right;
 use crate::isa::Isa;
@@ -30,7 +29,7 @@ const WIDTH: usize = 2;
 
 pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
     let op = &*instruction.op;
-    let (mr, nr) = isa.run(Sizes);
+    let (mr, nr) = isa.sizes();
     let fits = |g: &Conv2dGeometry| fits(g, mr, nr);
     if let Some(op) = op.downcast::<ops::Conv2dWeightGrad>() {
         // The first part of the images is what the result begins with.
@@ -113,17 +112,20 @@ impl Kernel for Convolution {
                 for (j, row) in rows.iter_mut().enumerate().take(g.out_w) {
                     *row = y.wrapping_add(j * g.out_c);
                 }
-                isa.run(Block {
-                    a: own.wrapping_add(i * g.stride_h * line),
-                    layout: TileLayout::Windows { step: g.stride_w * g.in_c, line, run },
-                    b: Panels::packed(panels.at(0), k, self.nr),
-                    kc: k,
-                    columns: g.out_c,
-                    rows: &rows[..g.out_w],
-                    accumulate: false,
-                    epilogue: Some(*epilogue),
-                    next: None,
-                });
+                // SAFETY: Kernel::run's contract; the workspace holds the panels and the padded image.
+                unsafe {
+                    isa.run(Block {
+                        a: own.wrapping_add(i * g.stride_h * line),
+                        layout: TileLayout::Windows { step: g.stride_w * g.in_c, line, run },
+                        b: Panels::packed(panels.at(0), k, self.nr),
+                        kc: k,
+                        columns: g.out_c,
+                        rows: &rows[..g.out_w],
+                        accumulate: false,
+                        epilogue: Some(*epilogue),
+                        next: None,
+                    })
+                };
             }
         });
     }
@@ -158,7 +160,8 @@ impl Kernel for WeightGrad {
                 // SAFETY: Kernel::run's contract; the workspace holds a padded image.
                 unsafe { pad(g, tensors.input(0).wrapping_add(image * g.in_h * g.in_w * g.in_c), own) };
                 let dy = tensors.input(1).wrapping_add(image * g.out_h * g.out_w * g.out_c);
-                isa.run(AddImage { g, padded: own, dy, sums, accumulate: image > first });
+                // SAFETY: Kernel::run's contract; the workspace holds the padded image, and each task has sums of its own.
+                unsafe { isa.run(AddImage { g, padded: own, dy, sums, accumulate: image > first }) };
             }
         });
         // SAFETY: dw has the elements of one part, the workspace those of the others.
@@ -179,7 +182,7 @@ impl Job for AddImage<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let g = self.g;
         for u in 0..g.kernel_h {
             let mut column = 0;
@@ -305,7 +308,7 @@ mod tests {
                 of_w.add(k, x[i], y[o]);
             });
             for isa in Isa::available() {
-                let (mr, nr) = isa.run(Sizes);
+                let (mr, nr) = isa.sizes();
                 if fits(&g, mr, nr) {
                     let convolution = Convolution { g, epilogue: None, nr };
                     of_y.check(&run(isa, 2, &convolution, &[&x, &w], ly));
@@ -336,7 +339,7 @@ mod tests {
             pad_left: 1,
         };
         for isa in Isa::available() {
-            let (mr, nr) = isa.run(Sizes);
+            let (mr, nr) = isa.sizes();
             assert!(fits(&g, mr, nr), "{isa}");
             assert!(!fits(&Conv2dGeometry { in_c: 4, ..g }, mr, nr), "{isa}");
         }

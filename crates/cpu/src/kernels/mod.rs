@@ -6,8 +6,10 @@ mod batch_norm;
 mod elementwise;
 mod from_image;
 mod movement;
+mod pooling;
 mod product;
 mod reference;
+mod rows;
 mod sum;
 mod to_image;
 mod vector_product;
@@ -30,6 +32,8 @@ pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
         .or_else(|| adam::prepare(instruction))
         .or_else(|| sum::prepare(instruction))
         .or_else(|| movement::prepare(instruction))
+        .or_else(|| pooling::prepare(instruction))
+        .or_else(|| rows::prepare(instruction))
         .unwrap_or_else(|| Box::new(reference::ByReference::new(instruction)))
 }
 

@@ -42,6 +42,12 @@ pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
             part(x, dense, x.strides(), [start, 0])
         });
         parts.collect()
+    } else if let Some(op) = op.downcast::<ops::Pack>() {
+        zeroed = output.len();
+        let parts = inputs.iter().zip(&op.offsets);
+        parts.map(|(&x, &offset)| part(x, x.strides(), x.strides(), [offset, 0])).collect()
+    } else if op.downcast::<ops::Reshape>().is_some() {
+        vec![part(output, dense, dense, [0, 0])]
     } else if let Some(op) = op.downcast::<ops::Permute>() {
         let strides = inputs[0].strides();
         let mut from = [0; MAX_RANK];

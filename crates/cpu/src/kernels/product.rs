@@ -4,7 +4,7 @@ use crate::context::{Context, Shared, Workspace};
 use crate::conv;
 use crate::gemm::microkernel::{Activation, Epilogue};
 use crate::gemm::pack::{Left, Right};
-use crate::gemm::{Gemm, Operands, Product, Sizes, Target};
+use crate::gemm::{Gemm, Operands, Product, Target};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors, in_chunks};
 use crate::simd::{Job, Simd};
@@ -59,7 +59,7 @@ fn turned(isa: Isa, products: &[Product]) -> Option<Product> {
     else {
         return None;
     };
-    let few = product.rows <= 2 * isa.run(Sizes).1 && 8 * product.rows <= *columns;
+    let few = product.rows <= 2 * isa.sizes().1 && 8 * product.rows <= *columns;
     (few && segments.len() == 1).then(|| Product {
         rows: *columns,
         k: product.k,
@@ -100,7 +100,17 @@ impl Kernel for Turned {
         let (turned, y, epilogue) = (Shared(turned), Shared(tensors.output), &epilogue);
         in_chunks(context, self.columns, 256, |range| {
             let (turned, y) = (turned.at(0), y.at(0));
-            context.isa.run(TurnBack { turned, y, rows: self.rows, columns: self.columns, range, epilogue });
+            // SAFETY: the product was computed above; each task has columns of its own.
+            unsafe {
+                context.isa.run(TurnBack {
+                    turned,
+                    y,
+                    rows: self.rows,
+                    columns: self.columns,
+                    range,
+                    epilogue,
+                })
+            };
         });
     }
 }
@@ -119,7 +129,7 @@ impl Job for TurnBack<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for column in self.range.clone().step_by(V::LANES) {
             let lanes = V::LANES.min(self.range.end - column);
             for row in 0..self.rows {

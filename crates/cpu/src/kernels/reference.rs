@@ -25,6 +25,10 @@ impl ByReference {
 const FEW: usize = 8;
 
 impl Kernel for ByReference {
+    fn is_reference(&self) -> bool {
+        true
+    }
+
     fn workspace(&self) -> Workspace {
         // Room for an input that the output overwrites: the reference reads and writes separate slices.
         Workspace { shared: if self.op.in_place().is_some() { self.output.len() } else { 0 }, own: 0 }

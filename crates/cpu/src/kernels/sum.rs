@@ -1,6 +1,7 @@
 //! Sums over axes that lie together, as [outer, summed, inner]: rows of a matrix, columns, or everything.
 //! Long sums are cut into fixed blocks, whose sums are added in their order.
 
+use super::rows::Reduce;
 use crate::context::{Context, Shared, Workspace};
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
@@ -22,6 +23,9 @@ struct Sum {
 }
 
 pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
+    if let Some(op) = instruction.op.downcast::<ops::Max>() {
+        return Some(Box::new(Reduce::new(instruction.inputs[0].shape, &op.axes, true)));
+    }
     let op = instruction.op.downcast::<ops::Sum>()?;
     let shape = instruction.inputs[0].shape;
     // Axes of one element are summed or not, as it suits.
@@ -30,7 +34,7 @@ pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
     let first = summed.iter().position(|&s| s).unwrap_or(0);
     let last = summed.iter().rposition(|&s| s).map_or(0, |last| last + 1);
     if shape.len() == 0 || !summed[first..last.max(first)].iter().all(|&s| s) {
-        return None;
+        return Some(Box::new(Reduce::new(shape, &op.axes, false)));
     }
     let size = |range: &[usize]| range.iter().map(|&axis| shape.dims()[axis]).product::<usize>();
     let (outer, inner) = (size(&axes[..first]), size(&axes[last.max(first)..]));
@@ -84,7 +88,8 @@ impl Kernel for Sum {
 /// # Safety
 /// x and y must be valid for these shapes.
 unsafe fn sum_rows(context: &Context<'_>, x: *const f32, rows: usize, inner: usize, y: *mut f32) {
-    context.isa.run(SumRows { x, rows, inner, y });
+    // SAFETY: this function's contract.
+    unsafe { context.isa.run(SumRows { x, rows, inner, y }) };
 }
 
 struct SumRows {
@@ -98,7 +103,7 @@ impl Job for SumRows {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         if self.inner == 1 {
             // SAFETY: sum_rows' contract.
             unsafe { *self.y = sum_run::<V>(self.x, self.rows) };

@@ -5,10 +5,10 @@
 
 use super::product::resolve;
 use crate::context::{Context, Workspace};
+use crate::gemm::k_ranges;
 use crate::gemm::microkernel::steps;
 use crate::gemm::microkernel::{Block, Epilogue, Panels, TileLayout};
 use crate::gemm::pack::{Left, Right};
-use crate::gemm::{Sizes, k_ranges};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
 use crate::simd::{Job, Simd};
@@ -39,7 +39,7 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
         let op = instruction.op.downcast::<ops::FusedConvTranspose2d>()?;
         (op.geometry, Some(op.epilogue))
     };
-    let (mr, nr) = isa.run(Sizes);
+    let (mr, nr) = isa.sizes();
     let columns = geometry.kernel_h * geometry.kernel_w * geometry.in_c;
     if geometry.in_c > nr / 4 || columns > MAX_COLUMNS || stats_groups > 0 {
         return None;
@@ -98,21 +98,25 @@ impl Kernel for ToImage {
                         unsafe { left.pack(isa, tensors.input(0), source.clone(), ks.clone(), packed) };
                         (packed.cast_const(), TileLayout::RowMajor)
                     };
-                    isa.run(Block {
-                        a,
-                        layout,
-                        b: Panels::packed(panels.at(ks.start * self.stride), ks.len(), self.nr),
-                        kc: ks.len(),
-                        columns: self.columns,
-                        rows: &pointers[..rows.len()],
-                        accumulate: ks.start > 0,
-                        epilogue: None,
-                        next: None,
-                    });
+                    // SAFETY: Kernel::run's contract; the workspace holds the panels, and the terms of an image.
+                    unsafe {
+                        isa.run(Block {
+                            a,
+                            layout,
+                            b: Panels::packed(panels.at(ks.start * self.stride), ks.len(), self.nr),
+                            kc: ks.len(),
+                            columns: self.columns,
+                            rows: &pointers[..rows.len()],
+                            accumulate: ks.start > 0,
+                            epilogue: None,
+                            next: None,
+                        })
+                    };
                 }
             }
             let y = tensors.output.wrapping_add(image * g.in_h * g.in_w * g.in_c);
-            isa.run(Gather { kernel: self, terms, y, epilogue });
+            // SAFETY: Kernel::run's contract; the terms of the image were computed above.
+            unsafe { isa.run(Gather { kernel: self, terms, y, epilogue }) };
         });
     }
 }
@@ -128,7 +132,7 @@ impl Job for Gather<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let (g, stride) = (&self.kernel.geometry, self.kernel.stride);
         let width = g.in_w * g.in_c;
         let pixels = self.kernel.pixels() * stride;

@@ -57,7 +57,8 @@ impl Kernel for VectorProduct {
             Shape::Outer => (CHUNK / self.columns).max(1),
         };
         in_chunks(context, self.rows, chunk, |rows| {
-            context.isa.run(VectorProductJob { kernel: self, tensors, epilogue, rows });
+            // SAFETY: Kernel::run's contract; each task has rows of its own.
+            unsafe { context.isa.run(VectorProductJob { kernel: self, tensors, epilogue, rows }) };
         });
     }
 }
@@ -76,7 +77,7 @@ impl Job for VectorProductJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let (a, b, y) = (self.tensors.input(0), self.tensors.input(1), self.tensors.output);
         let (k, columns) = (self.kernel.k, self.kernel.columns);
         // SAFETY, for all three: Kernel::run's contract; rows, columns and k are those of the tensors.

@@ -18,11 +18,12 @@ fn lanes_below(n: usize) -> __m256i {
 }
 
 /// # Safety
-/// The CPU must have AVX2 and FMA.
+/// The CPU must have AVX2 and FMA. The job as for [`Job::run`].
 #[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn run<J: Job>(job: J) -> J::Output {
-    job.run::<Avx2>()
+    // SAFETY: the caller vouches for the job.
+    unsafe { job.run::<Avx2>() }
 }
 
 impl Simd for Avx2 {
@@ -31,8 +32,8 @@ impl Simd for Avx2 {
     const NV: usize = 2;
 
     #[inline(always)]
-    fn apart<J: Job>(job: J) -> J::Output {
-        // SAFETY: `Isa::available` checked the features.
+    unsafe fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: `Isa::available` checked the features; the caller vouches for the job.
         unsafe { run(job) }
     }
 

@@ -13,11 +13,12 @@ fn lanes_below(n: usize) -> u16 {
 }
 
 /// # Safety
-/// The CPU must have AVX-512F, AVX2 and FMA.
+/// The CPU must have AVX-512F, AVX2 and FMA. The job as for [`Job::run`].
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx2,fma")]
 unsafe fn run<J: Job>(job: J) -> J::Output {
-    job.run::<Avx512>()
+    // SAFETY: the caller vouches for the job.
+    unsafe { job.run::<Avx512>() }
 }
 
 impl Simd for Avx512 {
@@ -26,8 +27,8 @@ impl Simd for Avx512 {
     const NV: usize = 2;
 
     #[inline(always)]
-    fn apart<J: Job>(job: J) -> J::Output {
-        // SAFETY: `Isa::available` checked the features.
+    unsafe fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: `Isa::available` checked the features; the caller vouches for the job.
         unsafe { run(job) }
     }
 

@@ -21,7 +21,11 @@ pub(crate) trait Job {
     type Output;
 
     /// Does the work. Implementations are `#[inline(always)]`.
-    fn run<V: Simd>(self) -> Self::Output;
+    ///
+    /// # Safety
+    /// The pointers of the job must be valid for what its fields say lies there: whoever makes a job vouches for it
+    /// where it is run. What it writes, no other thread reads or writes meanwhile.
+    unsafe fn run<V: Simd>(self) -> Self::Output;
 }
 
 /// A vector of `LANES` f32.
@@ -40,7 +44,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const NR: usize = Self::NV * Self::LANES;
 
     /// Runs a job as a function of its own, compiled with the features of this instruction set.
-    fn apart<J: Job>(job: J) -> J::Output;
+    ///
+    /// # Safety
+    /// As for [`Job::run`].
+    unsafe fn apart<J: Job>(job: J) -> J::Output;
 
     fn splat(x: f32) -> Self;
 

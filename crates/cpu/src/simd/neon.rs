@@ -7,9 +7,12 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(float32x4_t);
 
+/// # Safety
+/// As for [`Job::run`].
 #[inline(never)]
-fn run<J: Job>(job: J) -> J::Output {
-    job.run::<Neon>()
+unsafe fn run<J: Job>(job: J) -> J::Output {
+    // SAFETY: the caller vouches for the job.
+    unsafe { job.run::<Neon>() }
 }
 
 impl Simd for Neon {
@@ -18,8 +21,9 @@ impl Simd for Neon {
     const NV: usize = 3;
 
     #[inline(always)]
-    fn apart<J: Job>(job: J) -> J::Output {
-        run(job)
+    unsafe fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: the caller vouches for the job.
+        unsafe { run(job) }
     }
 
     #[inline(always)]

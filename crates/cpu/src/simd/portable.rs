@@ -24,9 +24,12 @@ impl Portable {
     }
 }
 
+/// # Safety
+/// As for [`Job::run`].
 #[inline(never)]
-fn run<J: Job>(job: J) -> J::Output {
-    job.run::<Portable>()
+unsafe fn run<J: Job>(job: J) -> J::Output {
+    // SAFETY: the caller vouches for the job.
+    unsafe { job.run::<Portable>() }
 }
 
 impl Simd for Portable {
@@ -35,8 +38,9 @@ impl Simd for Portable {
     const NV: usize = 2;
 
     #[inline(always)]
-    fn apart<J: Job>(job: J) -> J::Output {
-        run(job)
+    unsafe fn apart<J: Job>(job: J) -> J::Output {
+        // SAFETY: the caller vouches for the job.
+        unsafe { run(job) }
     }
 
     #[inline(always)]

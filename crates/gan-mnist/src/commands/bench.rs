@@ -235,6 +235,7 @@ fn profile_gpu(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
 fn profile_cpu(args: &BenchArgs, cpu: &Cpu, data: &DataSet) -> Result<()> {
     let mut gan = warmed_up(args, cpu, data)?;
     let mut times: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let slow: Vec<usize> = gan.executable()?.by_reference().collect();
     for _ in 0..args.steps {
         for timing in cpu.run_timed(gan.executable()?) {
             times.entry(timing.instruction).or_default().push(timing.seconds);
@@ -251,10 +252,11 @@ fn profile_cpu(args: &BenchArgs, cpu: &Cpu, data: &DataSet) -> Result<()> {
     let plan = gan.prepare()?;
     say(&format!("{:>9} {:>6} {:>9} {:>7}  operation, result <- operands", "us", "share", "GFLOP/s", "GB/s"));
     for (instruction, seconds) in rows {
+        let mark = if slow.contains(&instruction) { "  (reference loops, one thread)" } else { "" };
         let instruction = &plan.instructions()[instruction];
         let operands: Vec<String> = instruction.inputs.iter().map(|view| view.shape.to_string()).collect();
         say(&format!(
-            "{:>9.1} {:>4.1} % {:>9.1} {:>7.1}  {} {} <- {}",
+            "{:>9.1} {:>4.1} % {:>9.1} {:>7.1}  {} {} <- {}{mark}",
             seconds * 1e6,
             100.0 * seconds / total,
             instruction.flops() as f64 / seconds / 1e9,

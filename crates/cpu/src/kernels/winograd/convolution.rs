@@ -11,7 +11,6 @@ use super::transform::{
     by_extents, has,
 };
 use crate::context::{Context, Shared, Workspace};
-use crate::gemm::Sizes;
 use crate::gemm::microkernel::{
     Block, Epilogue, KC, LINE, Panels, ROW_STRIDE, TileLayout, even_parts, steps,
 };
@@ -120,7 +119,7 @@ impl Convolution {
         epilogue: Option<ops::Epilogue>,
         groups: usize,
     ) -> Option<Convolution> {
-        let (mr, nr) = isa.run(Sizes);
+        let (mr, nr) = isa.sizes();
         let (k, columns) = (map.source().channels(), map.target().channels());
         let fit = TASK_ELEMENTS / (POINTS * (k + columns));
         if fit < LEAST_TILES {
@@ -144,6 +143,8 @@ impl Convolution {
             }
         }
         let height = tasks.iter().map(|task| task.tiles.len()).max().unwrap_or(0);
+        // A run has room for the pointers of so many rows.
+        assert!(height <= MOST_TILES, "a task of {height} tiles, of which there may be {MOST_TILES}");
         Some(Convolution { map, epilogue, k, columns, nr, height, tasks, groups })
     }
 
@@ -191,7 +192,8 @@ impl Convolution {
     fn transform_kernel(&self, isa: Isa, w: *const f32, i: usize, target: *mut f32) {
         let ranges = self.k.div_ceil(KC);
         let ks = i % ranges * KC..self.k.min((i % ranges + 1) * KC);
-        isa.run(TransformKernel { convolution: self, w, panel: i / ranges, ks, target });
+        // SAFETY: the caller vouches for the kernel, and for room for its points.
+        unsafe { isa.run(TransformKernel { convolution: self, w, panel: i / ranges, ks, target }) };
     }
 }
 
@@ -233,8 +235,12 @@ impl Kernel for Convolution {
             let (block, x) = (tiles.clone(), tensors.input(0));
             let (grid, tiles) = (self.map.source(), self.map.tiles);
             match self.map.direction {
-                Direction::Forward => isa.run(TransformWindows { grid, tiles, block, phases: 0..4, x, to }),
-                Direction::Transposed => isa.run(TransformFeatures { grid, tiles, block, x, to }),
+                // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
+                Direction::Forward => unsafe {
+                    isa.run(TransformWindows { grid, tiles, block, phases: 0..4, x, to })
+                },
+                // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
+                Direction::Transposed => unsafe { isa.run(TransformFeatures { grid, tiles, block, x, to }) },
             }
             for point in 0..POINTS {
                 let of_point = Tiles::rows(groups, point);
@@ -246,30 +252,36 @@ impl Kernel for Convolution {
                     let row = range * self.height + of_point.start;
                     let a = point * self.source_stride() + row * ROW_STRIDE;
                     let b = point * self.kernel_stride() + ks.start * self.columns.next_multiple_of(self.nr);
-                    isa.run(Block {
-                        a: sources.wrapping_add(a),
-                        layout: TileLayout::RowMajor,
-                        b: Panels::packed(kernel.wrapping_add(b), ks.len(), self.nr),
-                        kc: ks.len(),
-                        columns: self.columns,
-                        rows: &rows[of_point.clone()],
-                        accumulate: ks.start > 0,
-                        epilogue: None,
-                        next: None,
-                    });
+                    // SAFETY: tiles and kernel were transformed above; the products of a task are its own.
+                    unsafe {
+                        isa.run(Block {
+                            a: sources.wrapping_add(a),
+                            layout: TileLayout::RowMajor,
+                            b: Panels::packed(kernel.wrapping_add(b), ks.len(), self.nr),
+                            kc: ks.len(),
+                            columns: self.columns,
+                            rows: &rows[of_point.clone()],
+                            accumulate: ks.start > 0,
+                            epilogue: None,
+                            next: None,
+                        })
+                    };
                 }
             }
             let sums = products.wrapping_add(POINTS * self.product_stride());
-            isa.run(TransformOutputs {
-                convolution: self,
-                block: self.tasks[i].tiles.clone(),
-                products,
-                y: tensors.output,
-                epilogue,
-                sums: (self.groups > 0).then_some(sums),
-                moments: moments.at(i * 2 * self.channels()),
-                edges: sums.wrapping_add(3 * self.channels()),
-            });
+            // SAFETY: Kernel::run's contract; the products were computed above, and each task has pixels of its own.
+            unsafe {
+                isa.run(TransformOutputs {
+                    convolution: self,
+                    block: self.tasks[i].tiles.clone(),
+                    products,
+                    y: tensors.output,
+                    epilogue,
+                    sums: (self.groups > 0).then_some(sums),
+                    moments: moments.at(i * 2 * self.channels()),
+                    edges: sums.wrapping_add(3 * self.channels()),
+                })
+            };
         });
         for group in 0..self.groups {
             let channels = self.channels();
@@ -334,7 +346,7 @@ impl Job for TransformKernel<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let convolution = self.convolution;
         let stride = convolution.kernel_stride();
         let start =
@@ -438,7 +450,7 @@ impl Job for TransformWindows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for tile in self.tiles.of_block(self.block.clone()) {
             by_extents!(tile.extents, self.tile::<V>(&tile));
         }
@@ -486,7 +498,7 @@ impl Job for TransformFeatures<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         for tile in self.tiles.of_block(self.block.clone()) {
             by_extents!(tile.extents, self.tile::<V>(&tile));
         }
@@ -557,7 +569,7 @@ impl Job for TransformOutputs<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let Map { tiles, .. } = &self.convolution.map;
         let mut count = 0;
         for tile in tiles.of_block(self.block.clone()) {
@@ -610,24 +622,30 @@ impl TransformOutputs<'_> {
                 match direction {
                     Direction::Forward => {
                         let mut outputs = ToOutputs::square::<V, H, W>(products);
-                        V::apart(StoreResults {
-                            transform: self,
-                            results: outputs.as_flattened_mut(),
-                            inside: &inside,
-                            c,
-                            first,
-                        });
+                        // SAFETY: the pixels lie in the result, and have channels from c on.
+                        unsafe {
+                            V::apart(StoreResults {
+                                transform: self,
+                                results: outputs.as_flattened_mut(),
+                                inside: &inside,
+                                c,
+                                first,
+                            })
+                        };
                     }
                     Direction::Transposed => {
                         let window = ToWindow::square::<V, H, W>(products);
                         let mut window = self.with_neighbours::<V, H, W>(tile, window, start + c);
-                        V::apart(StoreResults {
-                            transform: self,
-                            results: window.as_flattened_mut(),
-                            inside: &inside,
-                            c,
-                            first,
-                        });
+                        // SAFETY: the pixels lie in the result, and have channels from c on.
+                        unsafe {
+                            V::apart(StoreResults {
+                                transform: self,
+                                results: window.as_flattened_mut(),
+                                inside: &inside,
+                                c,
+                                first,
+                            })
+                        };
                     }
                 }
             }
@@ -714,7 +732,7 @@ impl<R: Simd> Job for StoreResults<'_, R> {
 
     // V is R: the results belong to the instruction set that stores them.
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let StoreResults { transform, results, inside, c, first } = self;
         let inside = &inside.pixels[..inside.len];
         for &(i, pixel) in inside {

@@ -10,7 +10,6 @@ use super::convolution::{AtPoints, Map, TransformFeatures, TransformWindows};
 use super::grid::Tiles;
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Workspace};
-use crate::gemm::Sizes;
 use crate::gemm::microkernel::{Block, Panels, TileLayout, even_parts, steps};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
@@ -49,7 +48,7 @@ impl WeightGrad {
         let tiles = map.tiles.count();
         let parts = (tiles / LEAST_TILES).clamp(1, MOST_PARTS);
         let parts = even_parts(tiles, tiles.div_ceil(parts)).collect();
-        WeightGrad { map, rows, columns, nr: isa.run(Sizes).1, parts }
+        WeightGrad { map, rows, columns, nr: isa.sizes().1, parts }
     }
 
     /// Elements from the window of one tile to the next, and from point to point; a tile of an odd height reads an
@@ -99,9 +98,13 @@ impl WeightGrad {
             let groups = tiles.groups(block.clone());
             let x = tensors.input(0);
             let phases = phase..phase + 1;
-            isa.run(TransformWindows { grid, tiles, block: block.clone(), phases, x, to: windows });
+            // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
+            unsafe {
+                isa.run(TransformWindows { grid, tiles, block: block.clone(), phases, x, to: windows })
+            };
             let (grid, x) = (&self.map.features, tensors.input(1));
-            isa.run(TransformFeatures { grid, tiles, block, x, to: cotangents });
+            // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
+            unsafe { isa.run(TransformFeatures { grid, tiles, block, x, to: cotangents }) };
             for point in 0..POINTS {
                 let terms = Tiles::rows(&groups, point);
                 let a = windows.start.wrapping_add(point * windows.point + terms.start * windows.row);
@@ -111,17 +114,20 @@ impl WeightGrad {
                     for (row, pointer) in range.clone().zip(&mut rows) {
                         *pointer = sums.wrapping_add(point * self.sum_stride() + row * self.columns);
                     }
-                    isa.run(Block {
-                        a: a.wrapping_add(range.start),
-                        layout: TileLayout::Whole { stride: windows.row },
-                        b: Panels { start: b, panel: cotangents.range, row: self.nr },
-                        kc: terms.len(),
-                        columns: self.columns,
-                        rows: &rows[..range.len()],
-                        accumulate,
-                        epilogue: None,
-                        next: None,
-                    });
+                    // SAFETY: windows and cotangents were transformed above; the sums are those of this task.
+                    unsafe {
+                        isa.run(Block {
+                            a: a.wrapping_add(range.start),
+                            layout: TileLayout::Whole { stride: windows.row },
+                            b: Panels { start: b, panel: cotangents.range, row: self.nr },
+                            kc: terms.len(),
+                            columns: self.columns,
+                            rows: &rows[..range.len()],
+                            accumulate,
+                            epilogue: None,
+                            next: None,
+                        })
+                    };
                 }
             }
         }
@@ -142,7 +148,8 @@ impl Kernel for WeightGrad {
             self.sum(isa, tensors, phase, self.parts[part].clone(), own);
             let sums = own.wrapping_add(POINTS * (self.window_stride() + self.cotangent_stride()));
             let dw = if part > 0 { partials.at((part - 1) * self.len()) } else { tensors.output };
-            isa.run(TransformSums { kernel: self, phase, sums, dw });
+            // SAFETY: Kernel::run's contract; the sums were computed above, and each task has taps of its own.
+            unsafe { isa.run(TransformSums { kernel: self, phase, sums, dw }) };
         });
         // SAFETY: dw has the taps of one part, the workspace those of the others.
         unsafe { add_parts(context, tensors.output, partials.at(0), parts - 1, self.len()) };
@@ -161,7 +168,7 @@ impl Job for TransformSums<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Simd>(self) {
+    unsafe fn run<V: Simd>(self) {
         let (in_c, out_c) = (self.kernel.rows, self.kernel.columns);
         for c in 0..in_c {
             for column in (0..out_c).step_by(V::LANES) {
