@@ -2,16 +2,12 @@
 //!
 //! A row of the list (`rows/`) says how to draw cases of one operation: shapes, parameters, and a domain of
 //! values for each input that keeps away from kinks and singularities. Every row gets three properties,
-//! one test binary each: `gradients.rs`, `backends.rs`, `fusion.rs`. To add an operation, add a function
+//! one test binary each: `gradients.rs`, `fusion.rs`, and `backends/backends.rs`, which is in a package of its own. To add an operation, add a function
 //! here under its name and the name to [`for_each_row!`]; `case_list.rs` fails until that is done.
 
 mod agreement;
 mod case;
 mod evaluation;
-pub mod golden;
-#[cfg(doctest)]
-mod guide;
-
 mod random;
 mod rounding;
 pub mod rows;

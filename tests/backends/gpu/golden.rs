@@ -1,6 +1,6 @@
 //! The golden files on the GPU, with checked shaders.
 
-use gannet_tests::golden::{check_operations, check_trace, traces};
+use gannet_backend_tests::golden::{check_operations, check_trace, traces};
 
 use super::device::device;
 

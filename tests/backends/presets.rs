@@ -205,6 +205,19 @@ fn every_preset_trains_and_all_backends_agree() {
     }
 }
 
+/// No instruction of a training step is left to the loops of the reference on the CPU.
+#[test]
+fn every_preset_runs_by_kernels_alone_on_the_cpu() {
+    let cpu = Cpu::new().unwrap();
+    for name in presets::names() {
+        let mut gan = Gan::new(&cpu, narrow(name)).unwrap();
+        let slow: Vec<usize> = gan.executable().unwrap().by_reference().collect();
+        let plan = gan.prepare().unwrap();
+        let slow: Vec<&str> = slow.iter().map(|&i| plan.instructions()[i].op.name()).collect();
+        assert!(slow.is_empty(), "{name} runs {slow:?} by reference loops");
+    }
+}
+
 #[test]
 fn the_reference_step_has_the_layers_of_its_description() {
     let mut config = presets::get("dcgan").unwrap();

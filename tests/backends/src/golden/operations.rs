@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{File, Tensor, assert_close, directory};
-use crate::trial::evaluate;
+use gannet_tests::evaluate;
 
 /// A case of `ops.json`.
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 macro_rules! pages {
     ($($name:ident $path:literal)*) => {$(
-        #[doc = include_str!(concat!("../../", $path))]
+        #[doc = include_str!(concat!("../../../", $path))]
         struct $name;
     )*};
 }

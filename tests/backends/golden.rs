@@ -1,8 +1,8 @@
 //! Every backend against the golden files of `golden/`, an oracle that shares nothing with this project.
 
+use gannet_backend_tests::golden::{check_operations, check_trace, traces};
 use gannet_cpu::{Cpu, Isa};
 use gannet_tensor::Reference;
-use gannet_tests::golden::{check_operations, check_trace, traces};
 
 /// What float64 must agree to: operations, traces.
 const DOUBLE: [f64; 2] = [1e-9, 1e-6];

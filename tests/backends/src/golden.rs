@@ -17,7 +17,7 @@ pub use operations::check_operations;
 
 /// The directory of the golden files.
 pub fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden")
 }
 
 /// A tensor of a golden file.
