@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use gannet_tensor::{Error, Result};
 
-use crate::device::{Gpu, Tally};
+use crate::gpu::{Gpu, Tally};
 
 /// The memory of a tensor that lives across runs. Clones are the same memory.
 #[derive(Clone)]
@@ -16,6 +16,13 @@ pub(crate) struct Buffer {
     pub(crate) raw: wgpu::Buffer,
     pub(crate) bytes: u64,
     tally: Arc<Tally>,
+}
+
+/// A buffer of the plan: elements from `base` on.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) base: usize,
 }
 
 impl Drop for Buffer {

@@ -1,24 +1,17 @@
-//! The device: the handle that clones share, its errors and its counters.
+//! The device as a backend: how it is opened, and what it does for programs.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 use gannet_tensor::{Backend, Error, Operation, Plan, Result, Shape};
 
 use crate::adapter;
 use crate::buffer::Storage;
 use crate::executable::Executable;
-use crate::pipelines::Pipelines;
+use crate::gpu::{Gpu, Tally, Trouble};
+use crate::pipelines::{Pipelines, Progress};
 use crate::readback;
-
-/// Runs that may wait in the device's queue, of all programs together: a training loop that takes losses a few steps
-/// late then finds them there. More would not make the device faster, only the host's lead longer.
-pub(crate) const QUEUED_RUNS: usize = 3;
-
-/// Told how many of how many shaders are compiled, as they are.
-pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
 
 /// How to open a device.
 #[derive(Clone, Default)]
@@ -58,106 +51,11 @@ pub struct Counters {
     pub waits: u64,
 }
 
-/// The counters as they are counted, and the memory that allocation may take.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    pub(crate) buffers: AtomicU64,
-    pub(crate) bytes: AtomicU64,
-    pub(crate) pipelines: AtomicU64,
-    pub(crate) bind_groups: AtomicU64,
-    pub(crate) submissions: AtomicU64,
-    pub(crate) dispatches: AtomicU64,
-    pub(crate) queued: AtomicU64,
-    pub(crate) waits: AtomicU64,
-    pub(crate) budget: AtomicU64,
-}
-
-/// What the callbacks of the device have reported.
-#[derive(Default)]
-struct Trouble {
-    lost: Option<String>,
-    error: Option<String>,
-}
-
-pub(crate) struct Gpu {
-    pub(crate) info: wgpu::AdapterInfo,
-    pub(crate) device: wgpu::Device,
-    pub(crate) queue: wgpu::Queue,
-    pub(crate) limits: wgpu::Limits,
-    pub(crate) checked: bool,
-    pub(crate) pipelines: Pipelines,
-    pub(crate) tally: Arc<Tally>,
-    trouble: Arc<Mutex<Trouble>>,
-    runs: Mutex<VecDeque<wgpu::SubmissionIndex>>,
-}
-
-impl Gpu {
-    /// Errors if the device is lost or has reported an error since the last check.
-    pub(crate) fn check(&self) -> Result<()> {
-        let mut trouble = self.trouble.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(reason) = &trouble.lost {
-            return Err(Error::new(format!(
-                "the GPU {} was lost ({reason}): what was saved is safe; start again, on another device if it \
-                 happens again",
-                self.info.name
-            )));
-        }
-        match trouble.error.take() {
-            Some(error) => Err(Error::new(format!(
-                "the GPU {} reported an error: {error}; what was saved is safe: start again, with a newer driver or on \
-                 another device if it happens again",
-                self.info.name
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// Submits one command buffer.
-    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
-        self.tally.submissions.fetch_add(1, Relaxed);
-        self.queue.submit([encoder.finish()])
-    }
-
-    /// Notes a run that was submitted, and waits for an earlier one if too many are in the queue.
-    pub(crate) fn enqueue(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
-        let oldest = {
-            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            runs.push_back(submission);
-            let oldest = if runs.len() > QUEUED_RUNS { runs.pop_front() } else { None };
-            self.tally.queued.store(runs.len() as u64, Relaxed);
-            oldest
-        };
-        oldest.map_or(Ok(()), |oldest| self.wait(oldest))
-    }
-
-    /// Notes that everything submitted is finished.
-    pub(crate) fn queue_is_done(&self) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.tally.queued.store(0, Relaxed);
-    }
-
-    /// Blocks until `submission` has finished.
-    pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        let waited = self.device.poll(wait);
-        self.check()?;
-        waited
-            .map(|_| ())
-            .map_err(|error| Error::new(format!("waiting for the GPU {}: {error}", self.info.name)))
-    }
-
-    /// Lets the device call back for what has finished, without waiting.
-    pub(crate) fn poll(&self) -> Result<()> {
-        // What is wrong with the device shows in the check.
-        let _ = self.device.poll(wgpu::PollType::Poll);
-        self.check()
-    }
-}
-
 /// A GPU. Clones share it.
 #[derive(Clone)]
 pub struct Wgpu {
     pub(crate) gpu: Arc<Gpu>,
+    pub(crate) pipelines: Arc<Pipelines>,
 }
 
 impl Wgpu {
@@ -213,8 +111,8 @@ impl Wgpu {
         });
         let checked = options.checked;
         let runs = Mutex::default();
-        let gpu = Gpu { info, device, queue, limits, checked, pipelines, tally, trouble, runs };
-        Ok(Wgpu { gpu: Arc::new(gpu) })
+        let gpu = Gpu { info, device, queue, limits, checked, tally, trouble, runs };
+        Ok(Wgpu { gpu: Arc::new(gpu), pipelines: Arc::new(pipelines) })
     }
 
     /// What the device holds and has done.
@@ -303,7 +201,7 @@ impl Backend for Wgpu {
     }
 
     fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::new(&self.gpu, plan, variables)
+        Executable::new(&self.gpu, &self.pipelines, plan, variables)
     }
 
     fn write_input(&self, program: &mut Executable, index: usize, data: &[f32]) -> Result<()> {

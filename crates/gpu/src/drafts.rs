@@ -14,8 +14,7 @@ use gannet_shaders::{
 };
 use gannet_tensor::{BufferKind, Instruction, Plan, View};
 
-use crate::buffer::Buffer;
-use crate::executable::Place;
+use crate::buffer::{Buffer, Place};
 
 /// Sources that one dispatch of the `gather` shader binds.
 const MOST_SOURCES: usize = GATHER.shader.bindings.len() - 1;

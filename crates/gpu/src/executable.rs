@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use gannet_shaders::{Launch, Shader};
 use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
 
-use crate::buffer::{Buffer, Storage};
-use crate::device::{Gpu, QUEUED_RUNS};
+use crate::buffer::{Buffer, Place, Storage};
 use crate::drafts::{Draft, Drafts, Memory};
+use crate::gpu::{Gpu, QUEUED_RUNS};
+use crate::pipelines::Pipelines;
 use crate::readback::{Staging, read_now, read_through};
 
 /// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
@@ -32,13 +33,6 @@ pub struct Executable {
     requested: Vec<usize>,
     pending: VecDeque<Pending>,
     idle: Vec<Pending>,
-}
-
-/// A buffer of the plan: elements from `base` on.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) buffer: Arc<Buffer>,
-    pub(crate) base: usize,
 }
 
 /// A dispatch with everything it needs.
@@ -71,23 +65,39 @@ struct Pending {
 }
 
 impl Executable {
-    pub(crate) fn new(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::made(gpu, plan, variables, true)
+    pub(crate) fn new(
+        gpu: &Arc<Gpu>,
+        pipelines: &Pipelines,
+        plan: Arc<Plan>,
+        variables: Vec<Storage>,
+    ) -> Result<Executable> {
+        Executable::made(gpu, pipelines, plan, variables, true)
     }
 
     /// An executable whose every dispatch belongs to one instruction, to be run one by one.
-    pub(crate) fn one_by_one(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::made(gpu, plan, variables, false)
+    pub(crate) fn one_by_one(
+        gpu: &Arc<Gpu>,
+        pipelines: &Pipelines,
+        plan: Arc<Plan>,
+        variables: Vec<Storage>,
+    ) -> Result<Executable> {
+        Executable::made(gpu, pipelines, plan, variables, false)
     }
 
-    fn made(gpu: &Arc<Gpu>, plan: Arc<Plan>, variables: Vec<Storage>, joined: bool) -> Result<Executable> {
+    fn made(
+        gpu: &Arc<Gpu>,
+        pipelines: &Pipelines,
+        plan: Arc<Plan>,
+        variables: Vec<Storage>,
+        joined: bool,
+    ) -> Result<Executable> {
         let (places, small) = place_buffers(gpu, &plan, &variables)?;
         let alignment = (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1);
         let launches = launches(&plan)?;
         let Drafts { drafts, scratch, kept, .. } =
             Drafts::new(&plan, &places, alignment, joined).made(launches);
         let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
-        gpu.pipelines.prepare(gpu, &shaders)?;
+        pipelines.prepare(gpu, &shaders)?;
         let scratch = scratch
             .iter()
             .enumerate()
@@ -97,7 +107,7 @@ impl Executable {
             .iter()
             .map(|&elements| gpu.tensor("a result on its way", elements))
             .collect::<Result<Vec<Buffer>>>()?;
-        let steps = bind(gpu, &plan, &places, [&scratch, &kept], drafts)?;
+        let steps = bind(gpu, pipelines, &plan, &places, [&scratch, &kept], drafts)?;
         let small_values = vec![0.0; small.as_ref().map_or(0, |buffer| buffer.bytes as usize / 4)];
         Ok(Executable {
             gpu: gpu.clone(),
@@ -392,6 +402,7 @@ fn temporary_name(plan: &Plan, buffer: usize) -> String {
 /// Makes the parameter buffer and the bind groups.
 fn bind(
     gpu: &Gpu,
+    pipelines: &Pipelines,
     plan: &Plan,
     places: &[Place],
     [scratch, kept]: [&[Buffer]; 2],
@@ -412,7 +423,7 @@ fn bind(
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let mut steps = Vec::new();
     for (draft, offset) in drafts.into_iter().zip(offsets) {
-        let pipeline = gpu.pipelines.get(draft.shader)?;
+        let pipeline = pipelines.get(draft.shader)?;
         let storage = draft.shader.bindings.iter().zip(&draft.regions).map(|(binding, region)| {
             let (buffer, base) = match region.memory {
                 Memory::Plan(buffer) => (&places[buffer].buffer.raw, region.offset),

@@ -9,6 +9,7 @@ mod buffer;
 mod device;
 mod drafts;
 mod executable;
+mod gpu;
 mod pipelines;
 mod profile;
 mod readback;
@@ -16,7 +17,8 @@ mod verify;
 
 pub use adapter::{AdapterDescription, adapters, has_gpu};
 pub use buffer::Storage;
-pub use device::{Counters, Options, Progress, Wgpu};
+pub use device::{Counters, Options, Wgpu};
 pub use executable::{Executable, launches};
+pub use pipelines::Progress;
 pub use profile::DispatchTime;
 pub use verify::{Report, Verdict, Verifier};

@@ -3,12 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use gannet_shaders::{Access, Shader};
 use gannet_tensor::{Error, Result};
 
-use crate::device::{Gpu, Progress};
+use crate::gpu::Gpu;
+
+/// Told how many of how many shaders are compiled, as they are.
+pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
 
 /// A pipeline with the layout of its bind groups.
 pub(crate) struct Pipeline {

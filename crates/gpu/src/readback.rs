@@ -7,7 +7,7 @@ use std::time::Duration;
 use gannet_tensor::{Error, Result};
 
 use crate::buffer::Buffer;
-use crate::device::Gpu;
+use crate::gpu::Gpu;
 
 /// How often, and after which pause, a mapping is looked for once the work it waits for is done.
 const PATIENCE: usize = 50_000;

@@ -190,7 +190,7 @@ impl Backend for Verifier {
     }
 
     fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::one_by_one(&self.gpu.gpu, plan, variables)
+        Executable::one_by_one(&self.gpu.gpu, &self.gpu.pipelines, plan, variables)
     }
 
     fn write_input(&self, program: &mut Executable, index: usize, data: &[f32]) -> Result<()> {
