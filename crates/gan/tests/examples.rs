@@ -1,4 +1,4 @@
-//! What the examples print, run as users run them. `cargo test -p gannet` builds them beside the tests.
+//! What the examples print, run as users run them. `cargo test -p gannet`, of which this is a part, builds them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn printed(name: &str, arguments: &[&str]) -> Vec<String> {
     let example = example.with_extension(std::env::consts::EXE_EXTENSION);
     let output = Command::new(&example).args(arguments).output();
     let output = output.unwrap_or_else(|e| {
-        panic!("{}: {e}; cargo test -p gannet --examples builds it", example.display());
+        panic!("{}: {e}; cargo build -p gannet --examples builds it", example.display());
     });
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
