@@ -6,7 +6,8 @@ mod device;
 
 use gannet::layers::{Conv2d, Dense, Flatten, LeakyRelu};
 use gannet::{
-    Backend, Element, Gan, GanConfig, Losses, Padding, Penalty, Reference, Sequential, Sgd, Stream, presets,
+    AdamW, Backend, Element, EpsForm, Gan, GanConfig, Graph, Losses, Optimiser, Padding, Penalty, Program,
+    Reference, RmsProp, Sequential, Sgd, Stream, Variables, optimisers, presets,
 };
 use gannet_cpu::Cpu;
 
@@ -284,6 +285,63 @@ fn penalties_move_critics_alike_on_every_backend() {
         check("the reference".into(), moved_by(&Reference::<f32>::new(), penalty));
         if let Some(gpu) = gpu {
             check(gpu.describe(), moved_by(gpu, penalty));
+        }
+    }
+}
+
+/// Some updates by a rule from given gradients. Returns the whole state, the parameters and what the rule keeps.
+fn updated_by<B: Backend>(backend: &B, rule: &Optimiser) -> Vec<f64> {
+    const N: usize = 192;
+    let rows = 1 + rule.moments().len();
+    let graph = Graph::new();
+    let state = graph.variable("state", [rows, N]);
+    let next = rule.update(state, graph.input("g", [N]), graph.input("scalars", [rule.scalar_count()]));
+    let plan = graph.plan().assign(state, next).build().unwrap();
+    let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
+    let mut stream = Stream::new(8, "optimiser", 0);
+    let mut draw = |n: usize| of((0..n).map(|_| f64::from(stream.normal() as f32)).collect());
+    let mut values = draw(N);
+    values.resize(rows * N, B::Element::ZERO);
+    let mut variables = Variables::new();
+    variables.insert(backend, "state", [rows, N].into(), &values).unwrap();
+    let mut program = Program::new(backend, plan, &variables).unwrap();
+    for t in 1..=4 {
+        program.write("g", &draw(N)).unwrap();
+        program.write("scalars", &of(rule.scalars(t, 0.5))).unwrap();
+        program.run().unwrap();
+    }
+    variables.read(backend, "state").unwrap().into_iter().map(B::Element::to_f64).collect()
+}
+
+#[test]
+fn optimisers_update_alike_on_every_backend() {
+    let gpu = device::device(false);
+    let by_name = |name: &str| {
+        let network = "input = [1]\nlayers = [{ dense = { units = 1 } }]";
+        let text = format!(
+            "batch_size = 1\n[generator]\noptimiser = \"{name}\"\n{network}\n[discriminator]\n{network}"
+        );
+        GanConfig::from_toml(&text).unwrap().generator_optimiser
+    };
+    let others = [
+        Optimiser::from(AdamW::new(0.1).weight_decay(0.5).eps(1e-3, EpsForm::Pytorch)),
+        RmsProp::new(0.1).momentum(0.5).centred(true).into(),
+        RmsProp::new(0.1).centred(true).eps(1e-3, EpsForm::Pytorch).into(),
+    ];
+    for rule in optimisers::names().into_iter().map(by_name).chain(others) {
+        let expected = updated_by(&Reference::<f64>::new(), &rule);
+        // Each number comes from a few dozen operations, none of which takes nearly equal numbers from one another.
+        let check = |device: String, found: Vec<f64>| {
+            for (a, b) in expected.iter().zip(found) {
+                let bound = 128.0 * UNIT * (1.0 + a.abs());
+                assert!((a - b).abs() <= bound, "{rule:?} on {device}: {a} and {b}, the bound is {bound:e}");
+            }
+        };
+        let cpu = Cpu::new().unwrap();
+        check(cpu.describe(), updated_by(&cpu, &rule));
+        check("the reference".into(), updated_by(&Reference::<f32>::new(), &rule));
+        if let Some(gpu) = gpu {
+            check(gpu.describe(), updated_by(gpu, &rule));
         }
     }
 }
