@@ -195,6 +195,16 @@ impl Bounds {
         Bounds((1..clusters).map(|i| quantile(i as f64 / clusters as f64)).collect())
     }
 
+    /// The bounds in single precision, in ascending order: a number of single precision lies at or above one of them
+    /// where it lies at or above the bound itself.
+    pub(crate) fn single(&self) -> Vec<f32> {
+        let up = |bound: &f64| {
+            let rounded = *bound as f32;
+            if f64::from(rounded) < *bound { rounded.next_up() } else { rounded }
+        };
+        self.0.iter().map(up).collect()
+    }
+
     /// The cluster that `x` lies in.
     pub(crate) fn cluster(&self, x: f64) -> usize {
         self.0.partition_point(|bound| *bound <= x)

@@ -104,6 +104,9 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         file.finish_with(&tensors)?;
     }
     say(&format!("{part} of {} after {} steps in {}", gan.config().name, gan.step(), files.join(", ")));
+    if args.format != Format::Npz {
+        say(&export::Signature::of(&gan, part).to_string());
+    }
     Ok(())
 }
 

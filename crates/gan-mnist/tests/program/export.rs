@@ -134,6 +134,10 @@ fn weights_are_turned_into_pytorchs_layouts() {
     assert_eq!(tensor(&discriminator, "projection_9_embeddings.weight"), table);
     let class = fs::read_to_string(folder.path().join("generator.py")).unwrap();
     for line in [
+        "latents [N, 64]\n    labels [N], whole numbers from 0 to 9\n",
+        "the last of the 64 latents chooses one of 16 clusters of the class",
+        "last = x.flatten(1)[:, -1].contiguous()",
+        "labels = labels * 16 + torch.bucketize(last, self.cluster_bounds, right=True)",
         "x = torch.cat([x, 2.0 * F.one_hot(labels, 160).to(x.dtype)], 1)",
         "self.dense_1 = nn.Linear(224, 6272, bias=False)",
         "x = x.reshape(-1, 7, 7, 128)",
@@ -143,6 +147,42 @@ fn weights_are_turned_into_pytorchs_layouts() {
         "x = F.leaky_relu(x, 0.2)",
     ] {
         assert!(class.contains(line), "{line}\n{class}");
+    }
+}
+
+/// What the exported models take is said: classes of the data, and the latent that chooses a part.
+#[test]
+fn inputs_are_named() {
+    let folder = folder();
+    for (preset, part, says) in [
+        (
+            "cdcgan",
+            "generator",
+            &[
+                "takes latents [N, 64] and labels [N], whole numbers from 0 to 9; gives images [N, 1, 28, 28]",
+                "the last of the 64 latents chooses one of 16 clusters of the class",
+            ][..],
+        ),
+        (
+            "cdcgan",
+            "discriminator",
+            &[
+                "takes images [N, 1, 28, 28] and labels [N], whole numbers from 0 to 159: the class times 16 plus",
+            ],
+        ),
+        ("dcgan", "generator", &["gives images [N, 1, 28, 28]\n"]),
+    ] {
+        let model = trained(preset).join("model.safetensors");
+        let flags = format!("--format onnx --part {part} --out m.onnx");
+        let outcome = run(folder.path(), &format!("export {} {flags}", model.display())).success();
+        for text in says {
+            assert!(outcome.stdout.contains(text), "{}", outcome.stdout);
+        }
+        // Metadata are texts of the file.
+        let bytes = fs::read(folder.path().join("m.onnx")).unwrap();
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("inputs") && holds("outputs"), "{preset}");
+        assert_eq!(holds("16 clusters of the class"), (preset, part) == ("cdcgan", "generator"), "{preset}");
     }
 }
 

@@ -7,6 +7,8 @@
 //!
 //! - The generator's weights and running statistics are those of its average where there is one: what
 //!   [`Gan::generate`](crate::Gan::generate) uses.
+//! - A generator with clusters takes the classes of the data and draws the cluster from the last of the latents, as
+//!   [`Gan::generate`](crate::Gan::generate) does.
 //! - A weight under spectral normalisation is exported divided by its norm.
 //! - A layer that is not one of this crate's has a meaning that only its trace knows: an error names it.
 
@@ -18,10 +20,12 @@ pub mod npz;
 pub mod onnx;
 #[doc(hidden)]
 pub mod protobuf;
+mod signature;
 mod test_vectors;
 pub mod torch;
 mod weights;
 
+pub use signature::Signature;
 pub use test_vectors::test_vectors;
 pub(crate) use weights::Weights;
 

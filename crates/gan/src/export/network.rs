@@ -1,15 +1,16 @@
 //! A model as other frameworks can be told it: known layers with their shapes, and weights in their layouts.
 
-use gannet_tensor::{Conv2dGeometry, Padding, Pool2dGeometry, Shape};
+use gannet_tensor::{Backend, Conv2dGeometry, Padding, Pool2dGeometry, Shape};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Weights;
+use super::{Part, Signature, Weights};
+use crate::clusters::Bounds;
 use crate::error::{Error, Result};
+use crate::gan::Gan;
 use crate::layer::Layer;
 use crate::layers::{self, Entry, batched};
 use crate::model::Model;
-use crate::sequential::Sequential;
 
 /// How close the norm of a weight must be to 1 for the weight to count as normalised already, so that what was
 /// exported and imported is exported as the same bytes again. Rounding to single precision moves a norm by less.
@@ -78,12 +79,17 @@ pub(super) struct Network {
     pub(super) weights: Vec<Weight>,
     pub(super) input: Shape,
     pub(super) output: Shape,
-    pub(super) classes: Option<usize>,
+    pub(super) signature: Signature,
+    /// Where the last of a generator's latents passes from one cluster to the next; the labels that layers are told are then
+    /// class times clusters plus cluster.
+    pub(super) bounds: Vec<f32>,
 }
 
 impl Network {
-    /// The layers of a model. Errors, naming the layer, when one is not this crate's.
-    pub(super) fn of(sequential: &Sequential, model: &Model) -> Result<Network> {
+    /// The layers of a part of a GAN. Errors, naming the layer, when one is not this crate's.
+    pub(super) fn of<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Network> {
+        let (sequential, model) = (part.sequential(gan), part.model(gan));
+        let signature = Signature::of(gan, part);
         let mut lowering = Lowering { model, weights: Vec::new() };
         let mut steps = Vec::new();
         let mut shape = model.input();
@@ -106,7 +112,11 @@ impl Network {
             weights: lowering.weights,
             input: model.input(),
             output: model.output(),
-            classes: model.classes(),
+            bounds: match part {
+                Part::Generator => Bounds::new(signature.clusters).single(),
+                Part::Discriminator => Vec::new(),
+            },
+            signature,
         })
     }
 }

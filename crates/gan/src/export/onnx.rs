@@ -1,7 +1,8 @@
 //! ONNX: a part of a GAN as a graph that onnxruntime and others run.
 //!
 //! The generator takes `latents` [N, z] and gives `images` [N, C, H, W]; the discriminator takes `images` and gives
-//! `scores` [N, 1]. A model with classes also takes `labels` `[N]` int64. N is free. The message numbers are those of
+//! `scores` [N, 1]. A model with classes also takes `labels` `[N]` int64; [`Signature`](super::Signature) says which, and
+//! the metadata of the file does. N is free. The message numbers are those of
 //! onnx.proto, the operators those of the standard's set [`OPSET`].
 
 use gannet_tensor::{Backend, Shape};
@@ -31,13 +32,14 @@ const INT64: i64 = 7;
 /// A part of a GAN as an ONNX model; the generator's weights are those of its average where there is one. Errors, naming
 /// the layer, when one has no counterpart, and when the file would be larger than the format allows (2 GiB).
 pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
-    let network = Network::of(part.sequential(gan), part.model(gan))?;
+    let network = Network::of(gan, part)?;
     let weights = Weights::of(gan, part)?;
     let mut graph = Graph {
         nodes: Vec::new(),
         initialisers: Vec::new(),
         x: part.input().into(),
         channels: Channels::outside(network.input),
+        labels: "labels".into(),
         serial: 0,
     };
     for weight in &network.weights {
@@ -46,6 +48,7 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
             graph.floats(&weight.name, &weight.shape, &weight.values(&weights)?);
         }
     }
+    graph.choose_clusters(&network);
     graph.steps(&network.steps)?;
     graph.turn(Channels::outside(network.output), network.output);
     graph.name_output(part.output());
@@ -53,7 +56,8 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
     let mut message = Message::new().messages(1, &graph.nodes).text(2, &part.to_string());
     message = message.messages(5, &graph.initialisers);
     message = message.message(11, &value(part.input(), FLOAT, &channels_first(network.input)));
-    if network.classes.is_some() {
+    let signature = &network.signature;
+    if signature.labels.is_some() {
         message = message.message(11, &value("labels", INT64, &[]));
     }
     message = message.message(12, &value(part.output(), FLOAT, &channels_first(network.output)));
@@ -65,9 +69,23 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
         .text(6, &format!("{} of {}: {}", part, config.name, config.description))
         .message(7, &message)
         .message(8, &Message::new().text(1, "").integer(2, OPSET));
-    let classes = network.classes.map(|classes| ("classes", classes.to_string()));
-    let facts = [("recipe", config.name.clone()), ("step", gan.step().to_string())];
-    for (key, fact) in facts.into_iter().chain(classes) {
+    let number = |name: &'static str, number: Option<usize>| Some((name, number?.to_string()));
+    let (generator, labels) = (part == Part::Generator, signature.labels);
+    let inputs = std::iter::once(signature.input_text()).chain(signature.labels_text());
+    let facts = [
+        Some(("recipe", config.name.clone())),
+        Some(("step", gan.step().to_string())),
+        Some(("inputs", inputs.collect::<Vec<_>>().join("; "))),
+        Some(("outputs", signature.output_text())),
+        number("latents", generator.then(|| network.input.len())),
+        number(
+            "classes",
+            if generator { labels } else { labels.and_then(|told| config.classes_among(told)) },
+        ),
+        number("clusters", (signature.clusters > 1).then_some(signature.clusters)),
+        signature.clusters_text().map(|text| ("cluster", text)),
+    ];
+    for (key, fact) in facts.into_iter().flatten() {
         model = model.message(14, &Message::new().text(1, key).text(2, &fact));
     }
     let bytes = model.into_bytes();
@@ -114,6 +132,8 @@ struct Graph {
     /// The value that the next layer takes.
     x: String,
     channels: Channels,
+    /// The value with the labels that layers are told.
+    labels: String,
     /// How many values were named.
     serial: usize,
 }
@@ -162,6 +182,31 @@ impl Graph {
         node = node.text(2, &output).text(3, &output).text(4, operator).messages(5, attributes);
         self.nodes.push(node);
         output
+    }
+
+    /// Makes the labels that layers are told from the classes and from the cluster that the last of the latents chooses.
+    fn choose_clusters(&mut self, network: &Network) {
+        if network.bounds.is_empty() {
+            return;
+        }
+        let x = self.x.clone();
+        let flat = self.node("latents", "Flatten", &[&x], &[integer("axis", 1)]);
+        let last = self.list("last", &[network.input.len() as i64 - 1]);
+        let last = self.node("latents", "Gather", &[&flat, &last], &[integer("axis", 1)]);
+        let bounds = self.fresh("cluster_bounds");
+        self.floats(&bounds, &[1, network.bounds.len()], &network.bounds);
+        let above = self.node("cluster", "GreaterOrEqual", &[&last, &bounds], &[]);
+        let above = self.node("cluster", "Cast", &[&above], &[integer("to", INT64)]);
+        let axes = self.list("axes", &[1]);
+        let cluster = self.node("cluster", "ReduceSum", &[&above, &axes], &[integer("keepdims", 0)]);
+        self.labels = match network.signature.labels {
+            None => cluster,
+            Some(_) => {
+                let clusters = self.list("clusters", &[network.signature.clusters as i64]);
+                let first = self.node("label", "Mul", &["labels", &clusters], &[]);
+                self.node("label", "Add", &[&first, &cluster], &[])
+            }
+        };
     }
 
     /// A node that x goes through, with further inputs.
@@ -214,6 +259,7 @@ impl Graph {
         let (input, output) = (*input, *output);
         let channels = input.dims().last().copied().unwrap_or(1);
         let [weight, bias] = ["weight", "bias"].map(|tensor| format!("{name}.{tensor}"));
+        let labels = self.labels.clone();
         let weights = |use_bias: bool| if use_bias { vec![&*weight, &*bias] } else { vec![&*weight] };
         match layer {
             Known::Dense(l) => {
@@ -254,7 +300,7 @@ impl Graph {
                 let row = self.list("shape", &row);
                 let [gamma, beta] = ["gamma", "beta"].map(|what| {
                     let table = format!("{name}_{what}.weight");
-                    let rows = self.node(name, "Gather", &[&table, "labels"], &[]);
+                    let rows = self.node(name, "Gather", &[&table, &labels], &[]);
                     self.node(name, "Reshape", &[&rows, &row], &[])
                 });
                 self.through(name, "Mul", &[&gamma], &[]);
@@ -307,7 +353,7 @@ impl Graph {
                 };
                 let table: Vec<f32> = (0..l.classes).flat_map(row).collect();
                 self.floats(&rows, &[l.classes, l.classes], &table);
-                let hot = self.node(name, "Gather", &[&rows, "labels"], &[]);
+                let hot = self.node(name, "Gather", &[&rows, &labels], &[]);
                 self.through(name, "Concat", &[&hot], &[integer("axis", 1)]);
             }
             Known::Embedding(_) => {
@@ -319,7 +365,7 @@ impl Graph {
             Known::Projection(_) => {
                 let x = self.x.clone();
                 let table = format!("{name}_embeddings.weight");
-                let rows = self.node(name, "Gather", &[&table, "labels"], &[]);
+                let rows = self.node(name, "Gather", &[&table, &labels], &[]);
                 let product = self.node(name, "Mul", &[&x, &rows], &[]);
                 let axes = self.list("axes", &[1]);
                 let class = self.node(name, "ReduceSum", &[&product, &axes], &[]);

@@ -2,8 +2,9 @@
 
 use gannet_tensor::{Backend, Element, Graph, Program, Shape};
 
-use super::{Channels, Part, channels_first};
+use super::{Channels, Part, Signature, channels_first};
 use crate::compiled::samples;
+use crate::clusters::Bounds;
 use crate::error::{Error, Result};
 use crate::gan::{Gan, normal, write_if_read};
 use crate::layer::Pass;
@@ -14,7 +15,7 @@ use crate::tensor_file::{FileTensor, Values};
 use crate::update::Traced;
 
 /// `n` inputs of a part and its outputs for them, in the layouts of the exported models: `latents` [n, z] and `images`
-/// [n, C, H, W], or `images` and `scores` [n, 1]; `labels` `[n]` where there are classes, all in turn. Latents are standard
+/// [n, C, H, W], or `images` and `scores` [n, 1]; `labels` `[n]` where the model takes them, all in turn. Latents are standard
 /// normal; a discriminator's images are noise in -1 to 1. Errors when the device fails.
 pub fn test_vectors<B: Backend>(gan: &Gan<B>, part: Part, n: usize, seed: u64) -> Result<Vec<FileTensor>> {
     let model = part.model(gan);
@@ -26,7 +27,8 @@ pub fn test_vectors<B: Backend>(gan: &Gan<B>, part: Part, n: usize, seed: u64) -
             (0..n * input.len()).map(|_| B::Element::of(stream.uniform(-1.0, 1.0))).collect()
         }
     };
-    let labels: Vec<u8> = match model.classes() {
+    let signature = Signature::of(gan, part);
+    let labels: Vec<u8> = match signature.labels {
         Some(classes) if classes > 256 => {
             return Err(Error::invalid("labels of a byte cannot tell more than 256 classes apart"));
         }
@@ -47,7 +49,17 @@ pub fn test_vectors<B: Backend>(gan: &Gan<B>, part: Part, n: usize, seed: u64) -
     };
     let mut program = Program::new(gan.backend(), plan, gan.variables())?;
     program.write(names::LATENTS, &x)?;
-    let numbers: Vec<B::Element> = labels.iter().map(|label| B::Element::of(f64::from(*label))).collect();
+    // What layers are told: the class, and the cluster that the last latent chooses.
+    let mut told: Vec<f64> = labels.iter().map(|label| f64::from(*label)).collect();
+    if part == Part::Generator && signature.clusters > 1 {
+        let bounds = Bounds::new(signature.clusters);
+        told.resize(n, 0.0);
+        for (label, latents) in told.iter_mut().zip(x.chunks_exact(input.len())) {
+            let last = latents.last().map_or(0.0, |last| last.to_f64());
+            *label = *label * signature.clusters as f64 + bounds.cluster(last) as f64;
+        }
+    }
+    let numbers: Vec<B::Element> = told.into_iter().map(B::Element::of).collect();
     write_if_read(&mut program, names::LABELS, &numbers)?;
     program.run()?;
     let y = program.read(names::IMAGES)?;

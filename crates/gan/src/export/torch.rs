@@ -36,7 +36,7 @@ pub struct Export {
 /// A part of a GAN for PyTorch; the generator's weights are those of its average where there is one. `file` is the name
 /// of the weights' file, for the text of the class. Errors, naming the layer, when one has no counterpart.
 pub fn export<B: Backend>(gan: &Gan<B>, part: Part, file: &str) -> Result<Export> {
-    let network = Network::of(part.sequential(gan), part.model(gan))?;
+    let network = Network::of(gan, part)?;
     let weights = Weights::of(gan, part)?;
     let mut tensors = Vec::new();
     for weight in &network.weights {
@@ -120,9 +120,8 @@ fn from_half(bits: u16) -> f32 {
 
 /// The part of `gan` whose tensors `state` has. Errors when it has those of neither or of both.
 pub fn part_of<B: Backend>(gan: &Gan<B>, state: &StateDict) -> Result<Part> {
-    let fits = |part: Part| -> Result<Result<(), String>> {
-        Ok(check(&Network::of(part.sequential(gan), part.model(gan))?.weights, state))
-    };
+    let fits =
+        |part: Part| -> Result<Result<(), String>> { Ok(check(&Network::of(gan, part)?.weights, state)) };
     match (fits(Part::Generator)?, fits(Part::Discriminator)?) {
         (Ok(()), Err(_)) => Ok(Part::Generator),
         (Err(_), Ok(())) => Ok(Part::Discriminator),
@@ -142,7 +141,7 @@ pub fn part_of<B: Backend>(gan: &Gan<B>, state: &StateDict) -> Result<Part> {
 /// Returns what deserves to be known, a sentence each: a weight under spectral normalisation whose norm is not 1 is
 /// divided by it as ever, so that the model computes something else than PyTorch does.
 pub fn import<B: Backend>(gan: &mut Gan<B>, part: Part, state: &StateDict) -> Result<Vec<String>> {
-    let network = Network::of(part.sequential(gan), part.model(gan))?;
+    let network = Network::of(gan, part)?;
     check(&network.weights, state).map_err(Error::invalid)?;
     let plain = format!("{part}/");
     let averaged = prefix(gan, part);
@@ -204,6 +203,7 @@ fn check(weights: &[Weight], state: &StateDict) -> Result<(), String> {
 fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<String> {
     let mut code =
         Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
+    code.labels(network);
     code.steps(&network.steps)?;
     code.turn(Channels::outside(network.output), network.output);
     let vectors =
@@ -217,20 +217,16 @@ fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<Stri
         let buffer = format!("self.{layer}.register_buffer(\"weight_u\", torch.zeros({len}))");
         let _ = writeln!(code.modules, "        {buffer}");
     }
-    let (class, arguments) = match (part, network.classes.is_some()) {
-        (Part::Generator, true) => ("Generator", "latents, labels"),
-        (Part::Generator, false) => ("Generator", "latents"),
-        (Part::Discriminator, true) => ("Discriminator", "images, labels"),
-        (Part::Discriminator, false) => ("Discriminator", "images"),
+    let class = match part {
+        Part::Generator => "Generator",
+        Part::Discriminator => "Discriminator",
     };
-    let shape = |sample: Shape| {
-        super::channels_first(sample).iter().fold("[N".to_owned(), |text, dim| format!("{text}, {dim}")) + "]"
-    };
-    let labels = network
-        .classes
-        .map(|classes| format!("\n    labels [N], whole numbers from 0 to {}", classes - 1))
-        .unwrap_or_default();
-    let (input, output) = (part.input(), part.output());
+    let signature = &network.signature;
+    let arguments = [Some(signature.input), signature.labels.map(|_| "labels")];
+    let arguments = arguments.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let line = |text: Option<String>| text.map(|text| format!("\n    {text}")).unwrap_or_default();
+    let (labels, clusters) = (line(signature.labels_text()), line(signature.clusters_text()));
+    let (input, output) = (signature.input, signature.output);
     let range = |name: &str| if name == "images" { ", in -1 to 1 as in training" } else { "" };
     let Code { modules, forward, .. } = &code;
     // A name from a model file is anything; it stands within a docstring.
@@ -242,8 +238,8 @@ fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<Stri
         r#"{HEADING}
 """The {part} of "{recipe}" for PyTorch.
 
-    {input} {}{}{labels}
-    {output} {}{}
+    {}{}{labels}
+    {}{}{clusters}
 
 Weights differ from Gannet's by the order of their axes alone. Where an image becomes a vector or a vector an image,
 the class turns it, for there the order of the numbers is Gannet's, [H, W, C].
@@ -270,9 +266,9 @@ def load(path="{file}"):
     model.load_state_dict(load_file(path))
     return model.eval()
 "#,
-        shape(network.input),
+        signature.input_text(),
         range(input),
-        shape(network.output),
+        signature.output_text(),
         range(output),
     ))
 }
@@ -285,6 +281,25 @@ struct Code {
 }
 
 impl Code {
+    /// Makes the labels that layers are told from the classes and from the cluster that the last of the latents chooses.
+    fn labels(&mut self, network: &Network) {
+        if network.bounds.is_empty() {
+            return;
+        }
+        // Digits that single precision gives back as they were.
+        let bounds: Vec<String> =
+            network.bounds.iter().map(|bound| format!("{:?}", f64::from(*bound))).collect();
+        let _ = writeln!(
+            self.modules,
+            "        self.register_buffer(\"cluster_bounds\", torch.tensor([{}]), persistent=False)",
+            bounds.join(", ")
+        );
+        let signature = &network.signature;
+        let class = signature.labels.map(|_| format!("labels * {} + ", signature.clusters)).unwrap_or_default();
+        self.line("last = x.flatten(1)[:, -1].contiguous()");
+        self.line(&format!("labels = {class}torch.bucketize(last, self.cluster_bounds, right=True)"));
+    }
+
     fn module(&mut self, name: &str, module: &str) {
         let _ = writeln!(self.modules, "        self.{name} = {module}");
     }
