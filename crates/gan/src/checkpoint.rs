@@ -228,7 +228,7 @@ fn progress(file: &TensorFile) -> Result<Option<Progress>> {
 }
 
 /// Errors unless `file` has every tensor, in its shape, as finite numbers.
-fn check(slots: &[Slot], file: &TensorFile) -> Result<()> {
+pub(crate) fn check(slots: &[Slot], file: &TensorFile) -> Result<()> {
     for slot in slots {
         let Some(tensor) = file.tensor(&slot.name) else {
             return Err(Error::invalid(format!("the tensor '{}' is missing in this file", slot.name)));
@@ -247,7 +247,7 @@ fn check(slots: &[Slot], file: &TensorFile) -> Result<()> {
 }
 
 /// An error about a file, with its path.
-fn at(path: &Path, error: Error) -> Error {
+pub(crate) fn at(path: &Path, error: Error) -> Error {
     match error {
         Error::Io { .. } | Error::File { .. } | Error::Tensor(_) => error,
         other => Error::file(path, other.to_string()),

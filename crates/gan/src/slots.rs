@@ -7,6 +7,7 @@ use gannet_tensor::Shape;
 use crate::config::GanConfig;
 use crate::model::Model;
 use crate::names;
+use crate::optimisers::Optimiser;
 
 /// A tensor of a GAN by the name it has in files, and where it lies on the device.
 #[derive(Clone, Debug)]
@@ -27,39 +28,44 @@ impl Slot {
 
 /// Every tensor of a GAN.
 pub(crate) fn slots(config: &GanConfig, generator: &Model, discriminator: &Model) -> Vec<Slot> {
+    let averaged = config.ema.is_some();
+    let mut slots = model_slots(generator, &config.generator_optimiser, averaged);
+    slots.extend(model_slots(discriminator, &config.discriminator_optimiser, false));
+    slots.sort_by(|a, b| a.name.cmp(&b.name));
+    slots
+}
+
+/// Every tensor of a model, by name: its own, the optimiser's, and their averages where there are any.
+pub(crate) fn model_slots(model: &Model, optimiser: &Optimiser, averaged: bool) -> Vec<Slot> {
     let mut slots = Vec::new();
-    let models = [(generator, &config.generator_optimiser), (discriminator, &config.discriminator_optimiser)];
-    for (model, optimiser) in models {
-        let name = model.name();
-        let averaged = config.ema.is_some() && name == generator.name();
-        let variable = names::state(name);
-        for slot in model.parameters() {
-            let mut add = |name: String, variable: &str, row: usize| {
-                let offset = row * model.vector_len() + slot.offset;
-                slots.push(Slot { name, shape: slot.shape, variable: variable.into(), offset });
-            };
-            let own = format!("{name}/{}", slot.name);
-            for (row, moment) in optimiser.moments().iter().enumerate() {
-                add(format!("optimiser/{own}/{moment}"), &variable, row + 1);
-            }
-            if averaged {
-                add(names::average(&own), &names::average(&variable), 0);
-            }
-            add(own, &variable, 0);
+    let name = model.name();
+    let variable = names::state(name);
+    for slot in model.parameters() {
+        let mut add = |name: String, variable: &str, row: usize| {
+            let offset = row * model.vector_len() + slot.offset;
+            slots.push(Slot { name, shape: slot.shape, variable: variable.into(), offset });
+        };
+        let own = format!("{name}/{}", slot.name);
+        for (row, moment) in optimiser.moments().iter().enumerate() {
+            add(format!("optimiser/{own}/{moment}"), &variable, row + 1);
         }
-        for slot in model.states() {
-            let variable = names::kept(name, &slot.name);
-            for (row, (row_name, _)) in slot.rows.iter().enumerate() {
-                let mut add = |name: String, variable: &str| {
-                    let shape = Shape::from([slot.len]);
-                    slots.push(Slot { name, shape, variable: variable.into(), offset: row * slot.len });
-                };
-                let own = format!("{name}/{}/{row_name}", slot.layer);
-                if averaged {
-                    add(names::average(&own), &names::average(&variable));
-                }
-                add(own, &variable);
+        if averaged {
+            add(names::average(&own), &names::average(&variable), 0);
+        }
+        add(own, &variable, 0);
+    }
+    for slot in model.states() {
+        let variable = names::kept(name, &slot.name);
+        for (row, (row_name, _)) in slot.rows.iter().enumerate() {
+            let mut add = |name: String, variable: &str| {
+                let shape = Shape::from([slot.len]);
+                slots.push(Slot { name, shape, variable: variable.into(), offset: row * slot.len });
+            };
+            let own = format!("{name}/{}/{row_name}", slot.layer);
+            if averaged {
+                add(names::average(&own), &names::average(&variable));
             }
+            add(own, &variable);
         }
     }
     slots.sort_by(|a, b| a.name.cmp(&b.name));

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use gannet_tensor::{Backend, Element, Graph, Plan, Program, Variables};
 
-use crate::compiled::{Compiled, batch, samples};
+use crate::compiled::Compiled;
 use crate::error::{Error, Result};
 use crate::gan::write_if_read;
 use crate::layer::Pass;
@@ -13,6 +13,7 @@ use crate::model::Model;
 use crate::names;
 use crate::objective::Objective;
 use crate::optimisers::Optimiser;
+use crate::samples::{batch, samples};
 use crate::update::{Traced, Training};
 
 const Z: &str = "z";

@@ -463,6 +463,46 @@ fn a_layer_of_ones_own_trains_but_cannot_be_saved_as_a_model_file() {
     assert!(message.contains("'double'"), "{message}");
 }
 
+/// Activations against their formulas, as a layer and behind one; far out none of them is infinite or not a number.
+#[test]
+fn activations_are_their_formulas() {
+    type Formula<'a> = &'a dyn Fn(f64) -> f64;
+    // Simpson's rule over the density of the normal distribution.
+    let density = |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt();
+    let gelu = |x: f64| {
+        let h = x / 2000.0;
+        let triple = |i: i32| [0, 1, 2].map(|j| density(f64::from(2 * i + j) * h));
+        let sum: f64 = (0..1000).map(triple).map(|[a, b, c]| a + 4.0 * b + c).sum();
+        x * (0.5 + sum * h / 3.0)
+    };
+    let cases: [(Activation, Bench, Formula<'_>); 4] = [
+        (Activation::Softplus, Bench::new(Softplus::new(), &[6]), &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        (Activation::Gelu, Bench::new(Gelu::new(), &[6]), &gelu),
+        (Activation::Silu, Bench::new(Silu::new(), &[6]), &|x| x / (1.0 + (-x).exp())),
+        (Activation::Elu { alpha: 0.7 }, Bench::new(Elu::new().alpha(0.7), &[6]), &|x| {
+            if x > 0.0 { x } else { 0.7 * x.exp_m1() }
+        }),
+    ];
+    for (activation, bench, formula) in cases {
+        let x = [-2.0, -0.5, 0.25, 1.5, 3.0, -0.01];
+        let expected: Vec<f64> = x.iter().map(|x| formula(*x)).collect();
+        close(&bench.run(&x, Mode::Inference, None).y, &expected);
+        bench.check_gradient(&x, TRAINING, None);
+        let far = bench.run(&[-800.0, 800.0, -40.0, 40.0, 0.0, -1e4], TRAINING, None);
+        assert!(
+            far.y.iter().chain(&far.dx).all(|x| x.is_finite()),
+            "{activation:?}: {:?} {:?}",
+            far.y,
+            far.dx
+        );
+        let mut behind = Bench::new(Dense::new(1).use_bias(false).activation(activation), &[1]);
+        *behind.parameter("0.dense/kernel") = vec![2.0];
+        close(&behind.run(&[-0.25, 0.75], Mode::Inference, None).y, &[formula(-0.5), formula(1.5)]);
+    }
+    let refused = Sequential::new("m", [1]).add(Elu::new().alpha(0.0)).build().unwrap_err().to_string();
+    assert!(refused.contains("layer 0 (elu): alpha must be a positive number, got 0"), "{refused}");
+}
+
 /// The gradients of a batch normalisation by name, and where they lie in the packed vector. Its parameters are declared
 /// gamma first, and sorted by name beta first: one must not be taken for the other.
 #[test]

@@ -45,7 +45,8 @@ fn parse(text: &str) -> GanConfig {
 #[test]
 fn the_zoo_has_every_kind_of_layer() {
     let text = zoo().concat();
-    for kind in layers::KINDS {
+    // What takes a further input has no place in a GAN.
+    for kind in layers::KINDS.iter().filter(|kind| **kind != "concat_input") {
         let (plain, with_options) = (format!("\"{kind}\""), format!("{{ {kind} ="));
         assert!(text.contains(&plain) || text.contains(&with_options), "{kind}");
     }

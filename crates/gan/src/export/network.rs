@@ -26,8 +26,10 @@ pub(super) enum Known {
     ConvTranspose2d(layers::ConvTranspose2d),
     Dense(layers::Dense),
     Dropout(layers::Dropout),
+    Elu(layers::Elu),
     Embedding(layers::Embedding),
     Flatten,
+    Gelu,
     GlobalAvgPool2d,
     GroupNorm(layers::GroupNorm),
     InstanceNorm(layers::InstanceNorm),
@@ -43,6 +45,8 @@ pub(super) enum Known {
     /// The layers of the block and those of its shortcut.
     Residual(Vec<Step>, Vec<Step>),
     Sigmoid,
+    Silu,
+    Softplus,
     Tanh,
     UpsampleNearest(layers::UpsampleNearest),
 }
@@ -180,8 +184,10 @@ impl Lowering<'_> {
             "conv_transpose2d" => Known::ConvTranspose2d(options(layer)?),
             "dense" => Known::Dense(options(layer)?),
             "dropout" => Known::Dropout(options(layer)?),
+            "elu" => Known::Elu(options(layer)?),
             "embedding" => Known::Embedding(options(layer)?),
             "flatten" => Known::Flatten,
+            "gelu" => Known::Gelu,
             "global_avg_pool2d" => Known::GlobalAvgPool2d,
             "group_norm" => Known::GroupNorm(options(layer)?),
             "instance_norm" => Known::InstanceNorm(options(layer)?),
@@ -202,6 +208,8 @@ impl Lowering<'_> {
                 )
             }
             "sigmoid" => Known::Sigmoid,
+            "silu" => Known::Silu,
+            "softplus" => Known::Softplus,
             "tanh" => Known::Tanh,
             "upsample_nearest" => Known::UpsampleNearest(options(layer)?),
             kind => {

@@ -246,6 +246,23 @@ impl Graph {
             }
             Activation::Tanh => self.through(name, "Tanh", &[], &[]),
             Activation::Sigmoid => self.through(name, "Sigmoid", &[], &[]),
+            Activation::Softplus => self.through(name, "Softplus", &[], &[]),
+            Activation::Elu { alpha } => self.through(name, "Elu", &[], &[float("alpha", alpha)]),
+            Activation::Silu => {
+                let x = self.x.clone();
+                let gate = self.node(name, "Sigmoid", &[&x], &[]);
+                self.through(name, "Mul", &[&gate], &[]);
+            }
+            Activation::Gelu => {
+                let x = self.x.clone();
+                let [scale, one, half] =
+                    [std::f64::consts::FRAC_1_SQRT_2, 1.0, 0.5].map(|value| self.number("gelu", value));
+                let scaled = self.node(name, "Mul", &[&x, &scale], &[]);
+                let erf = self.node(name, "Erf", &[&scaled], &[]);
+                let gate = self.node(name, "Add", &[&erf, &one], &[]);
+                let gate = self.node(name, "Mul", &[&gate, &half], &[]);
+                self.through(name, "Mul", &[&gate], &[]);
+            }
         }
     }
 
@@ -411,6 +428,10 @@ impl Graph {
             Known::Relu => self.activation(name, Activation::Relu),
             Known::Sigmoid => self.activation(name, Activation::Sigmoid),
             Known::Tanh => self.activation(name, Activation::Tanh),
+            Known::Softplus => self.activation(name, Activation::Softplus),
+            Known::Gelu => self.activation(name, Activation::Gelu),
+            Known::Silu => self.activation(name, Activation::Silu),
+            Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
             Known::Residual(layers, shortcut) => {
                 let (start, before) = (self.x.clone(), self.channels);
                 self.steps(layers)?;

@@ -3,13 +3,13 @@
 use gannet_tensor::{Backend, Element, Graph, Program, Shape};
 
 use super::{Channels, Part, Signature, channels_first};
-use crate::compiled::samples;
 use crate::clusters::Bounds;
 use crate::error::{Error, Result};
 use crate::gan::{Gan, normal, write_if_read};
 use crate::layer::Pass;
 use crate::names;
 use crate::random::Stream;
+use crate::samples::samples;
 use crate::step;
 use crate::tensor_file::{FileTensor, Values};
 use crate::update::Traced;

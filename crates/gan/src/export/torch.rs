@@ -332,6 +332,10 @@ impl Code {
             }
             Activation::Tanh => self.line("x = torch.tanh(x)"),
             Activation::Sigmoid => self.line("x = torch.sigmoid(x)"),
+            Activation::Softplus => self.line("x = F.softplus(x)"),
+            Activation::Gelu => self.line("x = F.gelu(x)"),
+            Activation::Silu => self.line("x = F.silu(x)"),
+            Activation::Elu { alpha } => self.line(&format!("x = F.elu(x, {alpha:?})")),
         }
     }
 
@@ -507,6 +511,10 @@ impl Code {
             Known::Relu => self.activation(Activation::Relu),
             Known::Sigmoid => self.activation(Activation::Sigmoid),
             Known::Tanh => self.activation(Activation::Tanh),
+            Known::Softplus => self.activation(Activation::Softplus),
+            Known::Gelu => self.activation(Activation::Gelu),
+            Known::Silu => self.activation(Activation::Silu),
+            Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
             Known::Residual(layers, shortcut) => {
                 let before = self.channels;
                 self.line(&format!("{name} = x"));
