@@ -12,9 +12,7 @@ use gannet::layers::{BatchNorm, Conv2d, Dense, Dropout, Flatten, LeakyRelu};
 use gannet::{
     Adam, Compiled, Cpu, EarlyStopping, Epoch, Fit, Objective, Padding, Schedule, Sequential, set_seed,
 };
-
-const IMAGES: &[u8] = include_bytes!("../../gan-mnist/data/mnist/train-images-idx3-ubyte.gz");
-const LABELS: &[u8] = include_bytes!("../../gan-mnist/data/mnist/train-labels-idx1-ubyte.gz");
+use gannet_mnist_train::{IMAGES, LABELS};
 
 const PIXELS: usize = 28 * 28;
 const VALIDATION: usize = 500;

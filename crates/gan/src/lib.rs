@@ -27,6 +27,13 @@
 //! - [`Gan::fit`] with [`Callback`]s and [`Checkpoint`]s: training over data.
 //! - [`losses::AdversarialLoss`] and [`optimisers::UpdateRule`]: a loss and an optimiser of your own.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cpu` (default) | `Cpu`, the fast CPU backend, and `metrics` |
+//! | `gpu` | `Wgpu`, the backend for GPUs, and `gpu` with its options |
+//!
+//! Without either there is [`Reference`], every operation by its definition.
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +57,7 @@ mod layer;
 pub mod layers;
 mod loss_queue;
 pub mod losses;
+#[cfg(feature = "cpu")]
 pub mod metrics;
 mod model;
 mod names;
@@ -81,7 +89,12 @@ pub use ema::Ema;
 pub use error::{Error, Result};
 pub use fit::{Batch, Batches, Callback, Checkpoint};
 pub use gan::Gan;
+#[cfg(feature = "cpu")]
 pub use gannet_cpu::Cpu;
+#[cfg(feature = "gpu")]
+pub use gannet_gpu as gpu;
+#[cfg(feature = "gpu")]
+pub use gannet_gpu::Wgpu;
 pub use gannet_tensor as tensor;
 pub use gannet_tensor::{
     Backend, Conv2dGeometry, Element, Fault, Gradients, Graph, MAX_RANK, Operation, Padding, Plan,

@@ -152,10 +152,7 @@ fn targets_and_samples_that_do_not_fit_are_errors() {
     let mut model = compiled(&Reference::<f32>::new());
     let x = [0.5f32; 4];
     for (targets, part) in [
-        (
-            &[0.0, 3.0][..],
-            "the target 3 of sample 1 is no class: an output of 3 numbers has classes 0 to 2",
-        ),
+        (&[0.0, 3.0][..], "the target 3 of sample 1 is no class: an output of 3 numbers has classes 0 to 2"),
         (&[9.0, 0.0], "the target 9 of sample 0"),
         (&[-1.0, 0.0], "the target -1 of sample 0"),
         (&[0.5, 0.0], "the target 0.5 of sample 0"),

@@ -43,3 +43,11 @@ fn all_modes_of_a_ring_are_found() {
     let found = lines.iter().find(|line| line.contains("modes")).expect("a line on modes");
     assert!(numbers(found)[0] >= 7.0, "{lines:#?}");
 }
+
+#[test]
+fn a_classifier_learns_digits() {
+    let lines = printed("classifier", &["--epochs", "3", "--digits", "500"]);
+    assert_eq!(lines.iter().filter(|line| line.starts_with("Epoch")).count(), 3, "{lines:#?}");
+    let last = lines.last().expect("a last line");
+    assert!(last.starts_with("saved, loaded again") && numbers(last)[0] > 75.0, "{last}");
+}

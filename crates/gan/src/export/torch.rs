@@ -295,7 +295,8 @@ impl Code {
             bounds.join(", ")
         );
         let signature = &network.signature;
-        let class = signature.labels.map(|_| format!("labels * {} + ", signature.clusters)).unwrap_or_default();
+        let class =
+            signature.labels.map(|_| format!("labels * {} + ", signature.clusters)).unwrap_or_default();
         self.line("last = x.flatten(1)[:, -1].contiguous()");
         self.line(&format!("labels = {class}torch.bucketize(last, self.cluster_bounds, right=True)"));
     }
