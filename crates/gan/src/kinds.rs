@@ -32,8 +32,8 @@ pub(crate) trait Kinds: Sized + 'static {
         options: impl ReadOptions<E>,
     ) -> Option<Result<Arc<Self::Object>, E>>;
 
-    /// The name and the options of one of this crate's kinds.
-    fn write(object: &dyn Any) -> Option<(&'static str, Written)>;
+    /// Writes one of this crate's kinds; gives the serializer back where it is none.
+    fn write<S: Serializer>(object: &dyn Any, serializer: S) -> Result<Result<S::Ok, S::Error>, S>;
 
     /// The object as what it is.
     fn any(object: &Self::Object) -> &dyn Any;
@@ -43,7 +43,7 @@ pub(crate) trait Kinds: Sized + 'static {
 }
 
 /// Options as they stand in a file, or why they cannot.
-pub(crate) type Written = Result<toml::Table, toml::ser::Error>;
+type Written = Result<toml::Table, toml::ser::Error>;
 
 /// Reads the options of a kind from wherever they stand.
 pub(crate) trait ReadOptions<E> {
@@ -80,8 +80,22 @@ impl<'de, A: MapAccess<'de>> ReadOptions<A::Error> for NextValue<'_, A> {
 }
 
 /// The options of a value.
-pub(crate) fn written<T: Serialize>(value: &T) -> Written {
+fn written<T: Serialize>(value: &T) -> Written {
     if size_of::<T>() == 0 { Ok(toml::Table::new()) } else { toml::Table::try_from(value) }
+}
+
+/// Writes a name with the options of a value, in the order of its fields.
+pub(crate) fn write_named<T: Serialize, S: Serializer>(
+    name: &'static str,
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if size_of::<T>() == 0 {
+        return serializer.serialize_str(name);
+    }
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(name, value)?;
+    map.end()
 }
 
 type Read<T> = Arc<dyn Fn(toml::Value) -> Result<Arc<T>, toml::de::Error> + Send + Sync>;
@@ -229,17 +243,20 @@ pub(crate) fn serialize<K: Kinds, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let any = K::any(object);
-    let registered = || {
-        let kinds = K::registry().0.read().unwrap_or_else(PoisonError::into_inner);
-        kinds.iter().find_map(|kind| Some((kind.name, (kind.write)(any)?)))
+    let serializer = match K::write(any, serializer) {
+        Ok(done) => return done,
+        Err(serializer) => serializer,
     };
-    let (name, options) = K::write(any).or_else(registered).ok_or_else(|| {
-        S::Error::custom(format!(
-            "{} that a file cannot name: {object:?}; make it known with {} first",
-            K::NOUN,
-            K::REGISTER
-        ))
-    })?;
+    let kinds = K::registry().0.read().unwrap_or_else(PoisonError::into_inner);
+    let (name, options) =
+        kinds.iter().find_map(|kind| Some((kind.name, (kind.write)(any)?))).ok_or_else(|| {
+            S::Error::custom(format!(
+                "{} that a file cannot name: {object:?}; make it known with {} first",
+                K::NOUN,
+                K::REGISTER
+            ))
+        })?;
+    drop(kinds);
     let options = options.map_err(|e| S::Error::custom(format!("the options of '{name}': {e}")))?;
     if options.is_empty() {
         return serializer.serialize_str(name);
@@ -276,11 +293,14 @@ macro_rules! kinds {
                 }
             }
 
-            fn write(object: &dyn std::any::Any) -> Option<(&'static str, $crate::kinds::Written)> {
+            fn write<S: serde::Serializer>(
+                object: &dyn std::any::Any,
+                serializer: S,
+            ) -> Result<Result<S::Ok, S::Error>, S> {
                 $(if let Some(kind) = object.downcast_ref::<$kind>() {
-                    return Some(($name, $crate::kinds::written(kind)));
+                    return Ok($crate::kinds::write_named($name, kind, serializer));
                 })*
-                None
+                Err(serializer)
             }
 
             fn any(object: &$object) -> &dyn std::any::Any {

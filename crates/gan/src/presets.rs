@@ -48,6 +48,15 @@ pub fn get(name: &str) -> Result<GanConfig> {
 mod tests {
     use super::*;
 
+    /// Options of optimisers stand in the order of their fields: the bytes of saved models depend on it.
+    #[test]
+    fn optimisers_are_written_as_in_the_first_files() {
+        let text = get("cdcgan").unwrap().to_toml().unwrap();
+        let expected = "[generator.optimiser.adam]\nlearning_rate = 0.003\nbeta1 = 0.5\nbeta2 = 0.999\neps = 0.0000001\nform = \"keras\"\n";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("\nloss = \"non_saturating\"\n") && text.contains("\nparts = 16\n"), "{text}");
+    }
+
     #[test]
     fn every_preset_builds_under_its_own_name_and_survives_a_round_trip() {
         for name in names() {
