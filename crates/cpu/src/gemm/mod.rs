@@ -113,8 +113,35 @@ struct Task {
     part: usize,
 }
 
-/// Bytes of the second-level cache that a block of A or B may fill.
-const BLOCK_BYTES: usize = 128 * 1024;
+/// Elements of the second-level cache that a block of A or B may fill.
+const BLOCK: usize = 128 * 1024 / size_of::<f32>();
+
+/// Rows of A that fill a block, in whole tiles.
+fn block_rows(mr: usize) -> usize {
+    (BLOCK / KC / mr).max(1) * mr
+}
+
+/// How a strategy cuts a product, and where it begins: blocks are [`block_rows`] rows, panels the columns of a tile.
+///
+/// | strategy | taken for | a task |
+/// |---|---|---|
+/// | [`Strategy::SplitK`] | k of `LONG` ranges or more, fewer than `TASKS / 2` tasks otherwise | `TALL` blocks, `WIDE` panels, a part of k |
+/// | [`Strategy::OwnRight`] | at most `TALL` blocks of rows, `NARROW` panels or more | all rows, one panel to `MOST_OWN` |
+/// | [`Strategy::SharedRight`] | everything else, and whatever gives batch statistics | a block at most, `WIDE` panels |
+mod cut {
+    /// Ranges of k from which on its sum is split.
+    pub(super) const LONG: usize = 8;
+    /// Ranges of k of a part at least.
+    pub(super) const PART: usize = 2;
+    /// Blocks of rows above one another in a task that packs its own panels.
+    pub(super) const TALL: usize = 4;
+    /// Panels beside one another in a task.
+    pub(super) const WIDE: usize = 16;
+    /// Panels from which on tasks pack their own.
+    pub(super) const NARROW: usize = 4;
+    /// The most panels that a task packs for itself alone.
+    pub(super) const MOST_OWN: usize = 8;
+}
 
 /// Elements of an operand that will not be found in a cache.
 const LARGE: usize = 256 * 1024;
@@ -134,66 +161,84 @@ impl Gemm {
     /// `groups`: the number of groups of batch statistics wanted with the result, or 0.
     pub(crate) fn new(isa: Isa, products: Vec<Product>, columns: usize, groups: usize) -> Gemm {
         let (mr, nr) = isa.sizes();
-        // Rows of A that fill a block.
-        let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
         let rows: usize = products.iter().map(|product| product.rows).sum();
         let k = products[0].k;
-        let mut tasks = Vec::new();
-        let strategy = if groups == 0
-            && products.len() == 1
-            && k >= 8 * KC
-            && (rows.div_ceil(4 * block_rows)) * columns.div_ceil(16 * nr) < TASKS / 2
-        {
-            // Few blocks of the result: several parts of k for each.
-            let blocks = rows.div_ceil(4 * block_rows) * columns.div_ceil(16 * nr);
-            let height = rows.div_ceil(rows.div_ceil(4 * block_rows)).next_multiple_of(mr);
-            let splits = (TASKS / 2).div_ceil(blocks).clamp(1, k / (2 * KC));
-            for (part, ks) in even_parts(k, k.div_ceil(splits)).enumerate() {
-                for rows in steps(rows, height) {
-                    for columns in columns_of(columns, 16 * nr, nr) {
-                        tasks.push(Task { product: 0, rows: rows.clone(), columns, ks: ks.clone(), part });
-                    }
-                }
-            }
-            Strategy::SplitK { splits: tasks.last().map_or(1, |task| task.part + 1) }
-        } else if groups == 0 && products.len() == 1 && rows <= 4 * block_rows && columns >= 4 * nr {
-            let width = (columns.div_ceil(TASKS)).clamp(nr, 8 * nr);
-            for columns in columns_of(columns, width, nr) {
-                tasks.push(Task { product: 0, rows: 0..rows, columns, ks: 0..k, part: 0 });
-            }
-            Strategy::OwnRight
+        let tall = cut::TALL * block_rows(mr);
+        let blocks = rows.div_ceil(tall) * columns.div_ceil(cut::WIDE * nr);
+        let single = groups == 0 && products.len() == 1;
+        let (strategy, tasks) = if single && k >= cut::LONG * KC && blocks < TASKS / 2 {
+            Gemm::split_k(rows, columns, k, blocks, [mr, nr])
+        } else if single && rows <= tall && columns >= cut::NARROW * nr {
+            Gemm::own_right(rows, columns, k, nr)
         } else {
-            let mut panels = Vec::new();
-            let mut start = 0;
-            let width = if groups > 0 { columns.next_multiple_of(nr) } else { 16 * nr };
-            // Statistics are taken per task: the tasks of small products should not be too small.
-            let height = (rows * columns.div_ceil(width) / TASKS).next_multiple_of(mr).clamp(mr, block_rows);
-            for (product, p) in products.iter().enumerate() {
-                for ks in k_ranges(0..p.k) {
-                    panels.push(SharedPanels { product, ks: ks.clone(), start });
-                    start += ks.len() * columns.next_multiple_of(nr);
-                }
-                for columns in columns_of(columns, width, nr) {
-                    for part in 0..groups.max(1) {
-                        let size = p.rows / groups.max(1);
-                        for rows in steps(size, height) {
-                            let rows = part * size + rows.start..part * size + rows.end;
-                            tasks.push(Task { product, rows, columns: columns.clone(), ks: 0..p.k, part });
-                        }
-                    }
-                }
-            }
-            Strategy::SharedRight { panels }
+            Gemm::shared_right(&products, columns, groups, [mr, nr])
         };
         Gemm { products, columns, tasks, strategy, groups }
+    }
+
+    /// Few blocks of the result: several parts of k for each.
+    fn split_k(
+        rows: usize,
+        columns: usize,
+        k: usize,
+        blocks: usize,
+        [mr, nr]: [usize; 2],
+    ) -> (Strategy, Vec<Task>) {
+        let mut tasks = Vec::new();
+        let height = rows.div_ceil(rows.div_ceil(cut::TALL * block_rows(mr))).next_multiple_of(mr);
+        let splits = (TASKS / 2).div_ceil(blocks).clamp(1, k / (cut::PART * KC));
+        for (part, ks) in even_parts(k, k.div_ceil(splits)).enumerate() {
+            for rows in steps(rows, height) {
+                for columns in columns_of(columns, cut::WIDE * nr, nr) {
+                    tasks.push(Task { product: 0, rows: rows.clone(), columns, ks: ks.clone(), part });
+                }
+            }
+        }
+        (Strategy::SplitK { splits: tasks.last().map_or(1, |task| task.part + 1) }, tasks)
+    }
+
+    fn own_right(rows: usize, columns: usize, k: usize, nr: usize) -> (Strategy, Vec<Task>) {
+        let width = (columns.div_ceil(TASKS)).clamp(nr, cut::MOST_OWN * nr);
+        let parts = columns_of(columns, width, nr);
+        let task = |columns| Task { product: 0, rows: 0..rows, columns, ks: 0..k, part: 0 };
+        (Strategy::OwnRight, parts.map(task).collect())
+    }
+
+    fn shared_right(
+        products: &[Product],
+        columns: usize,
+        groups: usize,
+        [mr, nr]: [usize; 2],
+    ) -> (Strategy, Vec<Task>) {
+        let (mut panels, mut tasks) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        let rows: usize = products.iter().map(|product| product.rows).sum();
+        let width = if groups > 0 { columns.next_multiple_of(nr) } else { cut::WIDE * nr };
+        // Statistics are taken per task: the tasks of small products should not be too small.
+        let height = (rows * columns.div_ceil(width) / TASKS).next_multiple_of(mr).clamp(mr, block_rows(mr));
+        for (product, p) in products.iter().enumerate() {
+            for ks in k_ranges(0..p.k) {
+                panels.push(SharedPanels { product, ks: ks.clone(), start });
+                start += ks.len() * columns.next_multiple_of(nr);
+            }
+            for columns in columns_of(columns, width, nr) {
+                for part in 0..groups.max(1) {
+                    let size = p.rows / groups.max(1);
+                    for rows in steps(size, height) {
+                        let rows = part * size + rows.start..part * size + rows.end;
+                        tasks.push(Task { product, rows, columns: columns.clone(), ks: 0..p.k, part });
+                    }
+                }
+            }
+        }
+        (Strategy::SharedRight { panels }, tasks)
     }
 
     /// What a run needs beside its operands.
     pub(crate) fn workspace(&self, isa: Isa) -> Workspace {
         let (mr, nr) = isa.sizes();
         let rows = self.tasks.iter().map(|task| task.rows.len()).max().unwrap_or(0);
-        let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
-        let own = Left::packed_len(rows.min(block_rows), mr);
+        let own = Left::packed_len(rows.min(block_rows(mr)), mr);
         let width = self.tasks.iter().map(|task| task.columns.len().next_multiple_of(nr)).max().unwrap_or(0);
         match &self.strategy {
             Strategy::SharedRight { panels } => {
@@ -363,8 +408,7 @@ impl Gemm {
     ) {
         let (mr, nr) = isa.sizes();
         let product = &self.products[task.product];
-        let block_rows = (BLOCK_BYTES / size_of::<f32>() / KC / mr).max(1) * mr;
-        let mut pointers = [std::ptr::null_mut(); BLOCK_BYTES / size_of::<f32>() / KC];
+        let mut pointers = [std::ptr::null_mut(); BLOCK / KC];
         let epilogue = (ks.end == task.ks.end).then(|| {
             let mut epilogue = operands.epilogue;
             if !epilogue.bias.is_null() {
@@ -372,7 +416,7 @@ impl Gemm {
             }
             epilogue
         });
-        for rows in steps(task.rows.len(), block_rows) {
+        for rows in steps(task.rows.len(), block_rows(mr)) {
             let rows = task.rows.start + rows.start..task.rows.start + rows.end;
             let (a, layout) = match product.left {
                 // The loop over windows takes packed panels.
