@@ -1,8 +1,7 @@
 //! Pictures one after another, as a GIF.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use gannet_data::ImageShape;
@@ -10,6 +9,7 @@ use gannet_data::files::PendingFile;
 
 use crate::error::{Error, Result};
 use crate::picture::Picture;
+use crate::run::sample_grids;
 
 /// The colours of a palette.
 const COLOURS: usize = 256;
@@ -63,26 +63,6 @@ pub fn write_gif(frames: &[(Picture, Duration)], mut file: PendingFile) -> Resul
     }
     drop(encoder);
     Ok(file.finish()?)
-}
-
-/// The sample grids of a run directory, by their steps: samples/step-NNNNNN.png, in order.
-pub fn sample_grids(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let folder = run.join("samples");
-    let mut grids = BTreeMap::new();
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::cannot_read(&folder, &e)),
-    };
-    for entry in entries {
-        let path = entry.map_err(|e| Error::cannot_read(&folder, &e))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let step = name.and_then(|name| name.strip_prefix("step-")?.strip_suffix(".png")?.parse().ok());
-        if let Some(step) = step {
-            grids.insert(step, path);
-        }
-    }
-    Ok(grids.into_iter().collect())
 }
 
 /// At most `most` of `items`, evenly spread, the first and the last among them.
@@ -221,6 +201,8 @@ impl ColourBox {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn picture(channels: usize, pixels: Vec<u8>) -> Picture {

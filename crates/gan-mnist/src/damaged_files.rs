@@ -15,17 +15,14 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::data::DataArgs;
-use crate::disk::Os;
+use crate::arguments::DataArgs;
 use crate::error::{Error, Result};
-use crate::features::ClassifierFile;
-use crate::image_set::ImageSet;
-use crate::metrics_file::{self, Event, EventKind, Point};
+use crate::evaluation::{ClassifierFile, ImageSet};
 use crate::picture::Picture;
 use crate::recipe;
-use crate::report::{self, read_evaluation, read_losses};
-use crate::run_directory::{MODEL, RunDirectory, data_of_run};
-use crate::training::checkpoint::{Checkpoints, State};
+use crate::report;
+use crate::run::metrics_file::{self, Event, EventKind, Point};
+use crate::run::{Checkpoints, MODEL, Os, RunDirectory, State, data_of_run, read_evaluation, read_losses};
 use crate::training::tests::{config, settings};
 
 static CPU: LazyLock<Cpu> = LazyLock::new(|| Cpu::with_threads(1).unwrap());

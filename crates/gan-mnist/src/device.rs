@@ -7,9 +7,9 @@ use gannet::{Backend, Reference};
 use gannet_cpu::Cpu;
 use gannet_gpu::{Options, Wgpu};
 
-use crate::cli::{DeviceArgs, DeviceChoice};
+use crate::arguments::{DeviceArgs, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::output::note;
+use crate::terminal::note;
 
 /// A device that is ready to use.
 #[derive(Clone)]

@@ -5,38 +5,35 @@
 #![forbid(unsafe_code)]
 
 pub mod animation;
+pub mod arguments;
 pub mod cli;
 pub mod commands;
 #[cfg(test)]
 mod damaged_files;
 pub mod data;
 pub mod device;
-pub mod disk;
 pub mod error;
 pub mod evaluation;
-pub mod features;
-pub mod image_set;
 pub mod memory;
-pub mod metrics_file;
-pub mod output;
+pub mod parse;
 pub mod picture;
-pub mod progress;
 pub mod recipe;
 pub mod report;
-pub mod run_directory;
-pub mod time_left;
+pub mod run;
+pub mod terminal;
 pub mod training;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::cli::{Command, Parsed};
+use crate::cli::Command;
+use crate::parse::Parsed;
 
 /// Runs the program with these arguments, its name first. Results go to stdout, progress and errors to stderr,
 /// an error as one line; the exit code is 0, 1 for a failure, 2 for a wrong command line, or 130 for an interruption.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::parse(arguments) {
+    let cli = match parse::parse(arguments) {
         Parsed::Run(cli) => cli,
         Parsed::Print(text) => {
             // Whoever closed the pipe does not want the rest.
@@ -73,8 +70,8 @@ fn complain(error: &error::Error) -> ExitCode {
     let line = error.line();
     match error {
         error::Error::Interrupted(_) if line.is_empty() => {}
-        error::Error::Interrupted(_) => output::note(&line),
-        _ => output::note(&format!("error: {line}")),
+        error::Error::Interrupted(_) => terminal::note(&line),
+        _ => terminal::note(&format!("error: {line}")),
     }
     ExitCode::from(error.exit_code())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use gan_mnist::features::ClassifierFile;
+use gan_mnist::evaluation::ClassifierFile;
 use gannet::metrics::{
     ClassHistogram, Classified, Features, FrechetStatistics, Kid, KidOptions, Manifold, Prdc,
 };

@@ -1,20 +1,48 @@
 //! `gan-mnist bench`: how fast training steps are, beside what the machine could do.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::Args;
 use gannet::{Backend, Gan};
 use gannet_cpu::Cpu;
 use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
-use crate::cli::BenchArgs;
-use crate::data::{DataArgs, batches_of, check_fit, images_of};
+use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, preset, whole_number};
+use crate::data::{batches_of, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
-use crate::output::say;
+use crate::terminal::say;
+
+/// The flags of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = preset())]
+    pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// How many steps to measure
+    #[arg(long, value_name = "N", default_value = "20", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
+    pub steps: u64,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print the time of every kernel: of a GPU by timestamp queries, of the CPU in the order in which they run
+    #[arg(long, conflicts_with = "json")]
+    pub profile: bool,
+}
 
 /// Steps that are taken and not measured: caches, branch predictors and the clock settle.
 const WARM_UP: usize = 2;

@@ -4,7 +4,7 @@ use gannet::{Backend, Reference};
 use gannet_cpu::Cpu;
 
 use crate::error::{Error, Result};
-use crate::output::say;
+use crate::terminal::say;
 
 /// Lists what `--device` and `--adapter` can name.
 pub fn run() -> Result<()> {

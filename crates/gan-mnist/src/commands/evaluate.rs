@@ -1,8 +1,9 @@
 //! `gan-mnist evaluate`: how good a model's images are, beside real ones.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::Args;
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
 use gannet_data::files::write_whole;
@@ -10,16 +11,46 @@ use gannet_data::{Images, LabelledImages};
 use serde::Serialize;
 
 use super::generate::load;
-use crate::cli::EvaluateArgs;
-use crate::data::{Compared, check_fit_images};
+use crate::arguments::{DataArgs, DeviceArgs, whole_number};
+use crate::data::check_fit_images;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{EVALUATION, Evaluation, Evaluator, LEAST};
-use crate::features::ClassifierFile;
-use crate::image_set::ImageSet;
-use crate::output::{note, say};
-use crate::run_directory::run_of;
+use crate::evaluation::{ClassifierFile, Compared, Evaluator, ImageSet, LEAST};
+use crate::run::{EVALUATION, Evaluation, run_of};
+use crate::terminal::{note, say};
 use crate::training::{classes_in_turn, image_shape};
+
+/// The flags of `evaluate`.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// A model.safetensors, or the run directory that holds it
+    #[arg(required_unless_present = "images", conflicts_with = "images")]
+    pub model: Option<PathBuf>,
+    /// Score these images instead of a model's: a .safetensors file with `images`, or a folder of PNG
+    #[arg(long, value_name = "FILE|DIR")]
+    pub images: Option<PathBuf>,
+    /// How many images to score; scores of different numbers cannot be compared [default: 10000, or all of --images]
+    #[arg(long, value_name = "N", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub count: Option<u64>,
+    /// What the latents and the choice of real images follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// The classifier whose features are compared [default: the run's own, or the embedded one, which is for MNIST]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub classifier: Option<PathBuf>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Train a classifier on the images and test it on real ones
+    #[arg(long)]
+    pub train_on_synthetic: bool,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
 
 /// How many images of a model are scored without --count.
 const DEFAULT_COUNT: usize = 10_000;

@@ -9,10 +9,10 @@ use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Cpu, Gan};
 use gannet_data::files::PendingFile;
 
-use crate::cli::whole_number;
+use crate::arguments::whole_number;
 use crate::error::{Error, Result};
-use crate::output::say;
-use crate::run_directory::MODEL;
+use crate::run::MODEL;
+use crate::terminal::say;
 
 /// Inputs among the test vectors.
 const TEST_VECTORS: u64 = 16;

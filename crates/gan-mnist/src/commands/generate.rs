@@ -3,18 +3,44 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Backend, Gan};
 use gannet_data::ImageShape;
 use gannet_data::files::PendingFile;
 
-use crate::cli::GenerateArgs;
+use crate::arguments::{DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::output::say;
 use crate::picture::Picture;
-use crate::run_directory::MODEL;
+use crate::run::MODEL;
+use crate::terminal::say;
 use crate::training::{classes_in_turn, columns, image_shape};
+
+/// The flags of `generate`.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArgs {
+    /// A model.safetensors, or the run directory that holds it
+    pub model: PathBuf,
+    /// How many images to draw [default: 100, or one for each of --latents]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
+    pub count: Option<u64>,
+    /// The class of every image [default: all classes in turn]
+    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub class: Option<u64>,
+    /// What the latents follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// A file with the tensor `latents` [N, size] f32 and perhaps `labels` `[N]` u8, instead of drawing them
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
+    pub latents: Option<PathBuf>,
+    /// What to write: a grid (.png), a folder of one PNG each (a name that ends in /), or tensors (.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
 
 /// How many images are drawn without --count and --latents.
 const DEFAULT_COUNT: usize = 100;

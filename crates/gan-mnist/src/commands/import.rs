@@ -11,7 +11,7 @@ use gannet_data::files::PendingFile;
 
 use super::export::{PartChoice, cpu};
 use crate::error::{Error, Result};
-use crate::output::{note, say};
+use crate::terminal::{note, say};
 
 /// The flags of `import`.
 #[derive(Debug, Clone, Args)]

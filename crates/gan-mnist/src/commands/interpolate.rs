@@ -10,11 +10,11 @@ use gannet_data::files::PendingFile;
 
 use super::generate::{check_class, load};
 use crate::animation::write_gif;
-use crate::cli::{DeviceArgs, whole_number};
+use crate::arguments::{DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::output::say;
 use crate::picture::Picture;
+use crate::terminal::say;
 use crate::training::{classes_in_turn, image_shape};
 
 /// How long a frame of an animation is shown, and how long its two ends are.

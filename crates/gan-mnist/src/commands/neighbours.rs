@@ -10,12 +10,13 @@ use gannet_data::{ImageShape, LabelledImages};
 use rayon::prelude::*;
 
 use super::generate::{check_class, load};
-use crate::cli::{DeviceArgs, whole_number};
-use crate::data::{Compared, DataArgs, check_fit_images};
+use crate::arguments::{DataArgs, DeviceArgs, whole_number};
+use crate::data::check_fit_images;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::output::say;
+use crate::evaluation::Compared;
 use crate::picture::Picture;
+use crate::terminal::say;
 use crate::training::{classes_in_turn, image_shape};
 
 /// The flags of `neighbours`.

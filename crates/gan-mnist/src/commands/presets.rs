@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use gannet::presets;
 
 use crate::error::Result;
-use crate::output::say;
+use crate::terminal::say;
 
 /// The flags of `presets`.
 #[derive(Debug, Clone, Args)]

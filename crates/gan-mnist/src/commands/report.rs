@@ -7,8 +7,8 @@ use gannet_data::files::PendingFile;
 
 use crate::animation::write_samples_gif;
 use crate::error::{Error, Result};
-use crate::output::say;
 use crate::report::{self, REPORT, Run};
+use crate::terminal::say;
 
 /// The flags of `report`.
 #[derive(Debug, Clone, Args)]

@@ -7,15 +7,13 @@ use gannet::{Backend, Gan};
 use gannet_data::DataSet;
 
 use super::train::report;
-use crate::cli::{DeviceArgs, DeviceChoice, whole_number};
-use crate::data::{Terminal, batches_of};
+use crate::arguments::{DeviceArgs, DeviceChoice, Every, whole_number};
+use crate::data::batches_of;
 use crate::device::Device;
-use crate::disk::Os;
 use crate::error::{Error, Result};
-use crate::output::{note, resume_command, say};
-use crate::run_directory::{Config, RunDirectory};
-use crate::training::checkpoint::{Checkpoint, Checkpoints};
-use crate::training::{Every, Interrupt, Parts, Session, observers};
+use crate::run::{Checkpoint, Checkpoints, Config, Os, RunDirectory};
+use crate::terminal::{Listening, note, resume_command, say};
+use crate::training::{Interrupt, Session, Setup, observers};
 
 /// The flags of `resume`.
 #[derive(Debug, Clone, Args)]
@@ -80,7 +78,7 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     if let Some(keep) = args.keep_checkpoints {
         settings.keep_checkpoints = keep as usize;
     }
-    let data = settings.data.open(&Terminal::default())?;
+    let data = settings.data.open(&Listening::default())?;
     let device = Device::open(&device_args(&mut settings, args)?)?;
     match &device {
         Device::Cpu(cpu) => go_on(args, &run, settings, &device, cpu, &checkpoint, &data),
@@ -152,7 +150,7 @@ fn go_on<B: Backend<Element = f32>>(
     let batches = batches_of(&gan, data, 0)?;
     let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     let interrupt = Interrupt::listen(args.quiet)?;
-    let parts = Parts {
+    let parts = Setup {
         run,
         disk: &Os,
         settings: settings.clone(),

@@ -1,20 +1,125 @@
 //! `gan-mnist train`: from a preset to a run directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::Args;
 use gannet::{Backend, Gan, GanConfig};
 use gannet_data::DataSet;
 
-use crate::cli::{TrainArgs, duration};
+use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, Every, learning_rate, preset, whole_number};
 use crate::data::{batches_of, check_fit, fit_classes, images_of};
 use crate::device::Device;
-use crate::disk::Os;
 use crate::error::{Error, Result};
-use crate::output::{note, program, resume_command, say, shell_word};
+use crate::evaluation::{self, ClassifierFile};
 use crate::recipe;
-use crate::run_directory::{Config, RunDirectory};
-use crate::training::{End, Interrupt, Outcome, Parts, Session, image_shape, observers};
+use crate::run::{Config, MetricsSettings, OnCollapse, Os, RunDirectory};
+use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
+use crate::training::{End, Interrupt, Outcome, Session, Setup, image_shape, observers};
+
+/// The flags of `train`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = preset())]
+    pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Mirror half of the training images, drawn anew each time they are seen
+    #[arg(long)]
+    pub flip: bool,
+    /// How often to see every training image [default: 1, where the model file says nothing]
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
+    pub epochs: Option<u64>,
+    /// How many training steps to take
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub steps: Option<u64>,
+    /// How many training images to see, rounded up to whole steps
+    #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
+    pub images: Option<u64>,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    /// Adam's learning rate at the start [default: the preset's]
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// What all random numbers follow from [default: 42, or what the model file says]
+    // A model file, which is TOML, has no higher numbers.
+    #[arg(long, value_name = "SEED", value_parser = whole_number(0, i64::MAX as u64), allow_negative_numbers = true)]
+    pub seed: Option<u64>,
+    /// The run directory to create [default: runs/NAME-N, N counting up]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Steps between two sample grids [default: a tenth of the run]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub sample_every: Option<u64>,
+    /// Time (30s, 5m, 1h) or steps (500) between two checkpoints; one at the end there is anyway
+    #[arg(long, value_name = "EVERY", default_value = "60s", allow_negative_numbers = true)]
+    pub checkpoint_every: Every,
+    /// How many checkpoints to keep, the newest
+    #[arg(long, value_name = "N", default_value = "2", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
+    pub keep_checkpoints: u64,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+    /// Print the run directory and nothing else
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// The flags of `train` that say what is measured.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsArgs {
+    /// Steps between two lines of metrics.jsonl [default: 50, or a twentieth of a shorter run]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub log_every: Option<u64>,
+    /// Steps between two evaluations, into metrics.jsonl and the report [default: none]
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
+    pub evaluate_every: Option<u64>,
+    /// Images that each of them scores; such scores cannot be compared with those of another number
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub evaluate_count: u64,
+    /// The classifier whose features evaluations compare, of `train-classifier` [default: the embedded one, for MNIST]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub classifier: Option<PathBuf>,
+    /// What to do when the generator collapses, or when numbers are no longer finite
+    #[arg(long, value_name = "WHAT", default_value = "warn", ignore_case = true)]
+    pub on_collapse: OnCollapse,
+}
+
+impl MetricsArgs {
+    /// Reads the classifier that the flags name, if they do. Errors unless the evaluations that they ask for can be made
+    /// of these images, which is better known before a run than hours later.
+    pub fn check(&self, data: &DataSet) -> Result<Option<ClassifierFile>> {
+        let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
+        if self.evaluate_every.is_some() || named.is_some() {
+            let test = data.record().open_test(&Listening::default())?.map(|test| test.len());
+            let count = self.evaluate_every.map_or(0, |_| self.evaluate_count as usize);
+            let embedded = ClassifierFile::embedded();
+            evaluation::check(named.as_ref().unwrap_or(&embedded), data, test, count)?;
+        }
+        Ok(named)
+    }
+
+    /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
+    pub fn settings(&self, steps: u64, classifier: Option<&ClassifierFile>) -> MetricsSettings {
+        MetricsSettings {
+            log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
+            evaluate_every: self.evaluate_every,
+            evaluate_count: self.evaluate_count,
+            classifier: classifier.map(|file| file.name.clone()),
+            classifier_sha256: classifier.map(|file| file.sha256.clone()),
+            on_collapse: self.on_collapse,
+        }
+    }
+}
 
 /// Where runs go by default.
 const RUNS: &str = "runs";
@@ -117,7 +222,7 @@ fn train<B: Backend<Element = f32>>(
     }
     let batches = batches_of(&gan, &data, 0)?;
     let watching = observers(&run, &settings, &data, gan.classes().is_some(), args.quiet)?;
-    let session = Session::begin(Parts {
+    let session = Session::begin(Setup {
         run: &run,
         disk: &Os,
         settings,
@@ -158,13 +263,13 @@ pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
         Outcome::Stopped(reason) => say(&format!("stopped after step {step} of {steps}: {reason}")),
         Outcome::Finished | Outcome::Failed(_) => {}
     }
-    let (done, took) = (step - end.first, end.took);
+    let (done, took) = (step - end.began_at_step, end.took);
     let rate = done as f64 / took.as_secs_f64();
     say(&format!("{done} steps in {}, {rate:.1} steps/s with everything", duration(took)));
     for (what, name) in [
         ("pictures", "samples.png"),
         ("", "samples/"),
-        ("model", crate::run_directory::MODEL),
+        ("model", crate::run::MODEL),
         ("", "samples.gif"),
         ("losses", "losses.csv"),
         ("metrics", "metrics.jsonl"),

@@ -1,17 +1,42 @@
 //! `gan-mnist train-classifier`: the features of the metrics.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use gannet::Backend;
 use gannet::metrics::{Classifier, ClassifierRecord, ClassifierTraining};
 use gannet_data::Images;
 use gannet_data::files::PendingFile;
 
-use crate::cli::{TrainClassifierArgs, duration};
-use crate::data::Compared;
+use crate::arguments::{DataArgs, DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::output::{note, say};
+use crate::evaluation::Compared;
+use crate::terminal::{duration, note, say};
+
+/// The flags of `train-classifier`.
+#[derive(Debug, Clone, Args)]
+pub struct TrainClassifierArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How often to see every training image
+    #[arg(long, value_name = "N", default_value = "12", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
+    pub epochs: u64,
+    /// What weights, batches and shifts follow from
+    #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
+    pub seed: u64,
+    /// Print the result and nothing else
+    #[arg(long)]
+    pub quiet: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
 
 /// How often a line says how far it is.
 const LINE: Duration = Duration::from_secs(10);

@@ -1,13 +1,36 @@
 //! `gan-mnist verify`: training steps with every operation computed again by the reference.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use gannet::{Backend, Gan};
 use gannet_gpu::Verifier;
 
-use crate::cli::{DeviceChoice, VerifyArgs};
-use crate::data::{DataArgs, batches_of, check_fit, images_of};
+use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, DeviceChoice, preset, whole_number};
+use crate::data::{batches_of, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::output::say;
+use crate::terminal::say;
+
+/// The flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// What to train
+    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = preset())]
+    pub preset: String,
+    /// What to train instead: a model file, such as `presets NAME` prints
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    pub model: Option<PathBuf>,
+    /// Images per step [default: 4]
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 256), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// How many steps to check
+    #[arg(long, value_name = "K", default_value = "2", value_parser = whole_number(1, 1_000), allow_negative_numbers = true)]
+    pub steps: u64,
+}
 
 /// Images in a step without `--batch-size`: enough to cross the edges of tiles, few enough for the reference.
 const BATCH_SIZE: usize = 4;

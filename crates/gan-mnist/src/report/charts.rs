@@ -1,8 +1,8 @@
 //! Which curves a report has.
 
-use super::Run;
 use super::chart::{Chart, Series};
-use crate::metrics_file::Point;
+use super::run::Run;
+use crate::run::metrics_file::Point;
 
 /// What a curve takes from a run: steps and values.
 type Course = fn(&Run) -> Vec<(f64, f64)>;

@@ -3,8 +3,8 @@
 use gannet::{Backend, Gan, Probe};
 use gannet_data::Batches;
 
-use super::checkpoint::Checkpoint;
 use crate::error::Result;
+use crate::run::Checkpoint;
 
 /// Trains again from a checkpoint to just before step `failed`, and computes that step by the reference, one operation
 /// after another. Says in words what it found. The GAN and the batches stay somewhere before that step.

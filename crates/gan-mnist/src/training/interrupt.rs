@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, INTERRUPTED, Result};
-use crate::output::{has_bar, note};
+use crate::terminal::{has_bar, note};
 
 /// Whether someone asked the run to end. Clones are the same.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,8 @@
 //! losses.csv: a row for each step.
 
-use super::{Log, Next, Observer, Step};
+use super::observer::{Next, Observer, Step};
 use crate::error::Result;
-use crate::run_directory::RunDirectory;
+use crate::run::{LOSSES, Log, RunDirectory};
 
 /// Writes losses.csv, which grows by whole rows while the run goes on, so that it can be plotted meanwhile.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct LossesCsv {
 impl LossesCsv {
     /// For this run.
     pub fn new(run: &RunDirectory) -> Self {
-        LossesCsv { log: Log::new(run.path().join("losses.csv"), "step,d_real,d_fake,g\n") }
+        LossesCsv { log: Log::new(run.path().join(LOSSES), "step,d_real,d_fake,g\n") }
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
             let step = Step { number, images: 0, losses: losses_of_step, elapsed: Duration::ZERO };
             losses.stepped(&step).unwrap();
         }
-        losses.log.flush(&crate::disk::Os).unwrap();
+        losses.log.flush(&crate::run::Os).unwrap();
         let text = fs::read_to_string(run.path().join("losses.csv")).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..2], ["step,d_real,d_fake,g", "1,0.1,0.33333334,12"]);

@@ -1,9 +1,7 @@
 //! metrics.jsonl, and what is done when it shows that a run goes wrong.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
 use gannet::metrics::{dequantise, quantise};
 use gannet::{Cpu, Losses};
 use gannet_data::{DataSet, Images, LabelledImages};
@@ -11,15 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::diversity::mean_distance;
-use super::{Log, Next, Observer, Step, Trained, Watch, classes_in_turn};
-use crate::cli::whole_number;
-use crate::data::{Compared, Terminal};
+use super::observer::{Next, Observer, Step, Trained};
+use super::sampler::classes_in_turn;
+use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::evaluation::{self, Evaluation, Evaluator};
-use crate::features::{CLASSIFIER, ClassifierFile};
-use crate::metrics_file::{Event, EventKind, METRICS, Point};
-use crate::output::note;
-use crate::run_directory::{Config, RunDirectory};
+use crate::evaluation::{CLASSIFIER, ClassifierFile, Compared, Evaluator};
+use crate::run::metrics_file::{Event, EventKind, METRICS, Point};
+use crate::run::{Config, Evaluation, Log, MetricsSettings, OnCollapse, RunDirectory};
+use crate::terminal::{Listening, note};
 
 /// Samples whose diversity is measured: as many as are drawn at a time anyway.
 const SAMPLES: usize = 64;
@@ -32,99 +29,6 @@ const ROLLBACKS: u64 = 3;
 
 /// What the learning rates are multiplied with each time.
 const SLOWER: f64 = 0.5;
-
-/// What happens when a run collapses or diverges.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnCollapse {
-    /// It is said; a collapsed run goes on, a diverged one fails
-    #[default]
-    Warn,
-    /// The run ends there
-    Stop,
-    /// Go back to the last good checkpoint, three times at most, each time with half the learning rates
-    Rollback,
-}
-
-/// The flags of `train` that say what is measured.
-#[derive(Debug, Clone, Args)]
-pub struct MetricsArgs {
-    /// Steps between two lines of metrics.jsonl [default: 50, or a twentieth of a shorter run]
-    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
-    pub log_every: Option<u64>,
-    /// Steps between two evaluations, into metrics.jsonl and the report [default: none]
-    #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
-    pub evaluate_every: Option<u64>,
-    /// Images that each of them scores; such scores cannot be compared with those of another number
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
-    pub evaluate_count: u64,
-    /// The classifier whose features evaluations compare, of `train-classifier` [default: the embedded one, for MNIST]
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub classifier: Option<PathBuf>,
-    /// What to do when the generator collapses, or when numbers are no longer finite
-    #[arg(long, value_name = "WHAT", default_value = "warn", ignore_case = true)]
-    pub on_collapse: OnCollapse,
-}
-
-/// What is measured in a run: the table `[metrics]` of config.toml.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricsSettings {
-    /// Steps between two lines of metrics.jsonl.
-    pub log_every: u64,
-    /// Steps between two evaluations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evaluate_every: Option<u64>,
-    /// Images that each of them scores.
-    pub evaluate_count: u64,
-    /// The classifier that `--classifier` named, a copy of which is in the run directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classifier: Option<String>,
-    /// The SHA-256 of its file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classifier_sha256: Option<String>,
-    /// What is done about a collapse.
-    pub on_collapse: OnCollapse,
-}
-
-impl Default for MetricsSettings {
-    fn default() -> Self {
-        MetricsSettings {
-            log_every: 50,
-            evaluate_every: None,
-            evaluate_count: 2000,
-            classifier: None,
-            classifier_sha256: None,
-            on_collapse: OnCollapse::Warn,
-        }
-    }
-}
-
-impl MetricsArgs {
-    /// Reads the classifier that the flags name, if they do. Errors unless the evaluations that they ask for can be made
-    /// of these images, which is better known before a run than hours later.
-    pub fn check(&self, data: &DataSet) -> Result<Option<ClassifierFile>> {
-        let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
-        if self.evaluate_every.is_some() || named.is_some() {
-            let test = data.record().open_test(&Terminal::default())?.map(|test| test.len());
-            let count = self.evaluate_every.map_or(0, |_| self.evaluate_count as usize);
-            let embedded = ClassifierFile::embedded();
-            evaluation::check(named.as_ref().unwrap_or(&embedded), data, test, count)?;
-        }
-        Ok(named)
-    }
-
-    /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
-    pub fn settings(&self, steps: u64, classifier: Option<&ClassifierFile>) -> MetricsSettings {
-        MetricsSettings {
-            log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
-            evaluate_every: self.evaluate_every,
-            evaluate_count: self.evaluate_count,
-            classifier: classifier.map(|file| file.name.clone()),
-            classifier_sha256: classifier.map(|file| file.sha256.clone()),
-            on_collapse: self.on_collapse,
-        }
-    }
-}
 
 /// What has been measured since the last line: part of a checkpoint.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -246,7 +150,7 @@ impl Metrics {
         let count = self.settings.evaluate_count as usize;
         if self.evaluator.is_none() {
             let cpu = Cpu::new().map_err(Error::failure)?;
-            let test = self.data.record().open_test(&Terminal::default())?;
+            let test = self.data.record().open_test(&Listening::default())?;
             let compared = Compared::of(&self.data, test.as_ref(), self.seed)?;
             self.evaluator = Some(Evaluator::new(&cpu, &self.classifier, compared, count, self.seed)?);
         }

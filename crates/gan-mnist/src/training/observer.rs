@@ -6,9 +6,9 @@ use gannet::{Backend, Gan, Gauges, Losses};
 use gannet_data::ImageShape;
 use serde_json::Value;
 
-use super::Log;
 use crate::error::Result;
 use crate::picture::Picture;
+use crate::run::Log;
 
 /// Something that a [`Session`](super::Session) tells what happens. Every method but the name has a default that does
 /// nothing.
@@ -147,7 +147,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub struct End {
     /// The steps that were done before this part of the run.
-    pub first: u64,
+    pub began_at_step: u64,
     /// The steps that are done.
     pub step: u64,
     /// The steps that the run was to take.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{End, Next, Observer, Samples};
+use super::observer::{End, Next, Observer, Samples};
 use crate::animation::write_samples_gif;
 use crate::error::Result;
-use crate::output::note;
 use crate::report;
-use crate::run_directory::RunDirectory;
+use crate::run::RunDirectory;
+use crate::terminal::note;
 
 /// The least time between two of them while the run goes on: they are read by people.
 const PAUSE: Duration = Duration::from_secs(30);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Next, Observer, Samples};
+use super::observer::{Next, Observer, Samples};
 use crate::error::{Error, Result};
-use crate::run_directory::RunDirectory;
+use crate::run::RunDirectory;
 
 /// Writes the sample grids of a run.
 #[derive(Debug)]

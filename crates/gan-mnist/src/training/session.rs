@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use gannet::{Backend, Gan, Losses, StepLosses};
 use gannet_data::Batches;
 
-use super::checkpoint::{Checkpoint, Checkpoints, State};
-use super::{End, Every, Interrupt, Next, Observer, Outcome, Sampler, Samples, Step, fault};
-use crate::disk::{Disk, write_durably};
+use super::fault;
+use super::interrupt::Interrupt;
+use super::observer::{End, Next, Observer, Outcome, Samples, Step};
+use super::sampler::Sampler;
+use crate::arguments::Every;
 use crate::error::{Error, Result};
-use crate::output::{note, resume_command};
-use crate::progress::Progress;
-use crate::run_directory::{Config, RunDirectory};
+use crate::run::{Checkpoint, Checkpoints, Config, Disk, RunDirectory, State, write_durably};
+use crate::terminal::{Progress, note, resume_command};
 
 /// What a session is made of.
-pub struct Parts<'a, B: Backend> {
+pub struct Setup<'a, B: Backend> {
     /// Where the run is.
     pub run: &'a RunDirectory,
     /// The disk that it is on.
@@ -33,7 +34,7 @@ pub struct Parts<'a, B: Backend> {
     pub quiet: bool,
 }
 
-impl<B: Backend> std::fmt::Debug for Parts<'_, B> {
+impl<B: Backend> std::fmt::Debug for Setup<'_, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} in {}", self.gan, self.run.path().display())
     }
@@ -41,7 +42,7 @@ impl<B: Backend> std::fmt::Debug for Parts<'_, B> {
 
 /// A run in training: a GAN, its batches, its directory, and what looks on.
 pub struct Session<'a, B: Backend> {
-    parts: Parts<'a, B>,
+    setup: Setup<'a, B>,
     sampler: Sampler,
     progress: Progress,
     every: Every,
@@ -50,7 +51,7 @@ pub struct Session<'a, B: Backend> {
     saved: (u64, Instant),
     /// When this part of the run began, after which step, and how long the parts before it took.
     began: Instant,
-    first: u64,
+    began_at_step: u64,
     before: Duration,
     /// The latest losses that are known: those of a GPU come a few steps late.
     losses: Option<Losses>,
@@ -60,7 +61,7 @@ pub struct Session<'a, B: Backend> {
 
 impl<B: Backend> std::fmt::Debug for Session<'_, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Session of {:?}", self.parts)
+        write!(f, "Session of {:?}", self.setup)
     }
 }
 
@@ -89,12 +90,12 @@ impl From<gannet::Error> for Failure {
 
 impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// Begins a run in a directory that holds config.toml and nothing else.
-    pub fn begin(parts: Parts<'a, B>) -> Result<Self> {
-        let mut session = Session::new(parts)?;
-        for log in session.parts.observers.iter_mut().flat_map(|observer| observer.logs()) {
+    pub fn begin(setup: Setup<'a, B>) -> Result<Self> {
+        let mut session = Session::new(setup)?;
+        for log in session.setup.observers.iter_mut().flat_map(|observer| observer.logs()) {
             log.create()?;
         }
-        let (disk, path) = (session.parts.disk, session.parts.run.path());
+        let (disk, path) = (session.setup.disk, session.setup.run.path());
         disk.sync_folder(path).map_err(|e| Error::cannot_write(path, &e))?;
         // So a run can go on from the moment that it has begun.
         session.save().map_err(|failure| session.error(failure))?;
@@ -103,8 +104,8 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// Goes on from a checkpoint, from which the GAN was made already. The settings may differ from the checkpoint's in
     /// the length of the run and in what does not change its numbers.
-    pub fn resume(parts: Parts<'a, B>, from: &Checkpoint) -> Result<Self> {
-        let mut session = Session::new(parts)?;
+    pub fn resume(setup: Setup<'a, B>, from: &Checkpoint) -> Result<Self> {
+        let mut session = Session::new(setup)?;
         session.before = Duration::try_from_secs_f64(from.state.elapsed).unwrap_or_default();
         session.restore(&from.state)?;
         // With a new length the run is another: a checkpoint has to say so before any step is done.
@@ -112,26 +113,26 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         Ok(session)
     }
 
-    fn new(parts: Parts<'a, B>) -> Result<Self> {
-        let sampler = Sampler::new(&parts.gan, parts.settings.seed)?;
-        let every = parts.settings.checkpoint_every.parse().map_err(Error::failure)?;
-        let first = parts.gan.step();
+    fn new(setup: Setup<'a, B>) -> Result<Self> {
+        let sampler = Sampler::new(&setup.gan, setup.settings.seed)?;
+        let every = setup.settings.checkpoint_every.parse().map_err(Error::failure)?;
+        let began_at_step = setup.gan.step();
         let mut progress =
-            Progress::new(parts.settings.steps, parts.settings.sample_every, every, parts.quiet);
-        progress.seek(first);
-        let checkpoints = Checkpoints::new(parts.run.checkpoints(), parts.settings.keep_checkpoints);
+            Progress::new(setup.settings.steps, setup.settings.sample_every, every, setup.quiet);
+        progress.seek(began_at_step);
+        let checkpoints = Checkpoints::new(setup.run.checkpoints(), setup.settings.keep_checkpoints);
         let (began, before) = (Instant::now(), Duration::ZERO);
-        let saved = (first, began);
+        let saved = (began_at_step, began);
         let (losses, checkpoint_due) = (None, false);
         Ok(Session {
-            parts,
+            setup,
             sampler,
             progress,
             every,
             checkpoints,
             saved,
             began,
-            first,
+            began_at_step,
             before,
             losses,
             checkpoint_due,
@@ -152,21 +153,21 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             Err(error) => Outcome::Failed(error.to_string()),
         };
         let end = End {
-            first: self.first,
-            step: self.parts.gan.step(),
-            steps: self.parts.settings.steps,
+            began_at_step: self.began_at_step,
+            step: self.setup.gan.step(),
+            steps: self.setup.settings.steps,
             outcome,
             took: self.began.elapsed(),
             elapsed: self.elapsed(),
         };
-        for observer in &mut self.parts.observers {
+        for observer in &mut self.setup.observers {
             observer.ended(&end)?;
         }
         result.map(|_| end)
     }
 
     fn train(&mut self) -> Result<Outcome, Failure> {
-        while self.parts.gan.step() < self.parts.settings.steps {
+        while self.setup.gan.step() < self.setup.settings.steps {
             match self.advance() {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Stop(reason)) => {
@@ -176,15 +177,15 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                     return Ok(Outcome::Stopped(reason));
                 }
                 Ok(Next::RollBack { reason, learning_rate }) => {
-                    self.roll_back(self.parts.gan.step(), &reason, learning_rate)?;
+                    self.roll_back(self.setup.gan.step(), &reason, learning_rate)?;
                     continue;
                 }
                 Err(Failure::Diverged(message)) => {
-                    let step = self.parts.gan.step();
+                    let step = self.setup.gan.step();
                     let message = self.explain(step, message);
                     let mut next = Next::GoOn;
-                    for observer in &mut self.parts.observers {
-                        next = first(next, observer.diverged(step, &message)?);
+                    for observer in &mut self.setup.observers {
+                        next = earliest(next, observer.diverged(step, &message)?);
                     }
                     match next {
                         Next::GoOn => return Err(Failure::Diverged(message)),
@@ -197,13 +198,13 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 }
                 Err(failure) => return Err(failure),
             }
-            let step = self.parts.gan.step();
-            if step >= self.parts.settings.steps {
+            let step = self.setup.gan.step();
+            if step >= self.setup.settings.steps {
                 self.save()?;
                 break;
             }
             // Also one that came while losses were told.
-            if self.parts.interrupt.is_requested() {
+            if self.setup.interrupt.is_requested() {
                 self.tell(true)?;
                 self.save_model()?;
                 self.save()?;
@@ -222,41 +223,41 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn advance(&mut self) -> Result<Next, Failure> {
         let began = Instant::now();
         self.step()?;
-        let (step, settings) = (self.parts.gan.step(), &self.parts.settings);
+        let (step, settings) = (self.setup.gan.step(), &self.setup.settings);
         let last = step >= settings.steps;
         let sampled = last || step.is_multiple_of(settings.sample_every);
         let is_examined = |period: u64| last || step.is_multiple_of(period);
-        let examined = self.parts.observers.iter().filter_map(|observer| observer.period()).any(is_examined);
+        let examined = self.setup.observers.iter().filter_map(|observer| observer.period()).any(is_examined);
         self.checkpoint_due = self.every.is_due(step, self.saved.0, self.saved.1.elapsed());
         // What looks at the model of this step, or keeps it, knows all losses up to it.
         let mut next = self.tell(sampled || examined || self.checkpoint_due)?;
         self.progress.stepped(began.elapsed(), self.losses);
         if sampled {
             let began = Instant::now();
-            next = first(next, self.sample(last)?);
+            next = earliest(next, self.sample(last)?);
             self.progress.sampled(began.elapsed());
         }
-        Ok(first(next, self.examine(last)?))
+        Ok(earliest(next, self.examine(last)?))
     }
 
     /// One step of the GAN.
     fn step(&mut self) -> Result<(), Failure> {
-        let conditional = self.parts.gan.training_labels().is_some();
-        let (images, labels) = self.parts.batches.next_batch().map_err(Error::from)?;
-        Ok(self.parts.gan.train_step(images, conditional.then_some(labels))?)
+        let conditional = self.setup.gan.training_labels().is_some();
+        let (images, labels) = self.setup.batches.next_batch().map_err(Error::from)?;
+        Ok(self.setup.gan.train_step(images, conditional.then_some(labels))?)
     }
 
     /// Tells the losses that have arrived, in the order of their steps; all of them if it may `wait`.
     fn tell(&mut self, wait: bool) -> Result<Next, Failure> {
         let mut next = Next::GoOn;
         loop {
-            let gan = &mut self.parts.gan;
+            let gan = &mut self.setup.gan;
             let arrived = if wait { gan.awaited_losses()? } else { gan.next_losses()? };
             let Some(StepLosses { step: number, losses }) = arrived else { return Ok(next) };
-            let images = number * self.parts.settings.batch_size as u64;
+            let images = number * self.setup.settings.batch_size as u64;
             let step = Step { number, images, losses, elapsed: self.elapsed() };
-            for observer in &mut self.parts.observers {
-                next = first(next, observer.stepped(&step)?);
+            for observer in &mut self.setup.observers {
+                next = earliest(next, observer.stepped(&step)?);
             }
             self.losses = Some(losses);
         }
@@ -265,10 +266,10 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// Draws a grid, and saves the model that drew it.
     fn sample(&mut self, last: bool) -> Result<Next, Failure> {
         let elapsed = self.elapsed();
-        let (images, grid) = self.sampler.draw(&mut self.parts.gan)?;
+        let (images, grid) = self.sampler.draw(&mut self.setup.gan)?;
         let Sampler { latents, labels, shape, .. } = &self.sampler;
         let samples = Samples {
-            step: self.parts.gan.step(),
+            step: self.setup.gan.step(),
             last,
             latents,
             labels: labels.as_deref(),
@@ -278,9 +279,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             elapsed,
         };
         let (mut next, mut results) = (Next::GoOn, Vec::new());
-        for observer in &mut self.parts.observers {
+        for observer in &mut self.setup.observers {
             match observer.sampled(&samples) {
-                Ok(found) => next = first(next, found),
+                Ok(found) => next = earliest(next, found),
                 Err(error) => results.push(Err(error.into())),
             }
         }
@@ -296,14 +297,14 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// Lets those look at the model whose time it is.
     fn examine(&mut self, last: bool) -> Result<Next> {
-        let step = self.parts.gan.step();
+        let step = self.setup.gan.step();
         let mut next = Next::GoOn;
-        for observer in &mut self.parts.observers {
+        for observer in &mut self.setup.observers {
             if let Some(period) = observer.period()
                 && (last || step.is_multiple_of(period))
             {
                 let began = Instant::now();
-                next = first(next, observer.examine(step, &mut self.parts.gan)?);
+                next = earliest(next, observer.examine(step, &mut self.setup.gan)?);
                 self.progress.examined(period, began.elapsed());
             }
         }
@@ -312,27 +313,27 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// Writes model.safetensors.
     fn save_model(&mut self) -> Result<(), Failure> {
-        let path = self.parts.run.model();
+        let path = self.setup.run.model();
         let cannot = |e: String| Error::failure(format!("cannot save the model {}: {e}", path.display()));
-        let bytes = self.parts.gan.to_file()?.to_bytes().map_err(cannot)?;
-        write_durably(self.parts.disk, &path, &bytes).map_err(|e| cannot(e.to_string()))?;
+        let bytes = self.setup.gan.to_file()?.to_bytes().map_err(cannot)?;
+        write_durably(self.setup.disk, &path, &bytes).map_err(|e| cannot(e.to_string()))?;
         Ok(())
     }
 
     /// Writes a checkpoint of this moment: logs first, so that they hold all that it speaks of.
     fn save(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
-        let step = self.parts.gan.step();
-        let mut state = State::new(step, &self.parts.settings)?;
+        let step = self.setup.gan.step();
+        let mut state = State::new(step, &self.setup.settings)?;
         state.elapsed = self.elapsed().as_secs_f64();
-        let model = self.parts.gan.to_file()?;
-        for observer in &mut self.parts.observers {
+        let model = self.setup.gan.to_file()?;
+        for observer in &mut self.setup.observers {
             for log in observer.logs() {
-                state.logs.insert(log.file_name(), log.sync(self.parts.disk)?);
+                state.logs.insert(log.file_name(), log.sync(self.setup.disk)?);
             }
             state.observers.insert(observer.name().into(), observer.state());
         }
-        self.checkpoints.save(self.parts.disk, &state, model)?;
+        self.checkpoints.save(self.setup.disk, &state, model)?;
         self.saved = (step, Instant::now());
         self.progress.saved(began.elapsed());
         Ok(())
@@ -342,8 +343,8 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn roll_back(&mut self, step: u64, reason: &str, learning_rate: f64) -> Result<(), Failure> {
         let from = self.checkpoints.newest_good()?;
         let back = from.state.step;
-        self.parts.gan.rewind(&from.model)?;
-        self.parts.gan.scale_learning_rates(learning_rate)?;
+        self.setup.gan.rewind(&from.model)?;
+        self.setup.gan.scale_learning_rates(learning_rate)?;
         self.restore(&from.state)?;
         note(&format!(
             "step {step}: {reason}; back to step {back}, with learning rates times {learning_rate}"
@@ -355,7 +356,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn explain(&mut self, step: u64, message: String) -> String {
         let Ok(from) = self.checkpoints.newest() else { return message };
         note(&format!("{message}: looking for the operation where it began"));
-        let Parts { gan, batches, .. } = &mut self.parts;
+        let Setup { gan, batches, .. } = &mut self.setup;
         match fault::find(gan, batches, &from, step) {
             Ok(found) => format!("{message}; {found}"),
             Err(_) => message,
@@ -365,21 +366,21 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// Takes everything but the GAN back to a checkpoint.
     fn restore(&mut self, state: &State) -> Result<()> {
         let null = serde_json::Value::Null;
-        for observer in &mut self.parts.observers {
+        for observer in &mut self.setup.observers {
             observer.restored(state.step, state.observers.get(observer.name()).unwrap_or(&null))?;
             for log in observer.logs() {
                 log.resume(state.logs.get(&log.file_name()).copied().unwrap_or_default())?;
             }
         }
-        self.parts.batches.seek(state.step * self.parts.settings.batch_size as u64);
+        self.setup.batches.seek(state.step * self.setup.settings.batch_size as u64);
         self.progress.seek(state.step);
         Ok(())
     }
 
     /// Writes what the logs hold back.
     fn flush(&mut self) -> Result<()> {
-        let disk = self.parts.disk;
-        self.parts
+        let disk = self.setup.disk;
+        self.setup
             .observers
             .iter_mut()
             .flat_map(|observer| observer.logs())
@@ -403,11 +404,11 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         match failure {
             Failure::Diverged(message) => Error::failure(format!(
                 "{message}; a smaller learning rate may help. The last checkpoint, after step {saved}, is in {}",
-                self.parts.run.checkpoints().display()
+                self.setup.run.checkpoints().display()
             )),
             Failure::Error(error) => Error::failure(format!(
                 "{error}; what was trained until step {saved} is saved: go on with `{}`",
-                resume_command(self.parts.run.path())
+                resume_command(self.setup.run.path())
             )),
         }
     }
@@ -418,7 +419,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     }
 }
 
-/// The first that asks for something.
-fn first(earlier: Next, later: Next) -> Next {
+/// The earliest that asks for something.
+fn earliest(earlier: Next, later: Next) -> Next {
     if earlier == Next::GoOn { later } else { earlier }
 }

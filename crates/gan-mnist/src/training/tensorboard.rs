@@ -12,11 +12,10 @@ use gannet::export::crc32;
 use gannet::export::protobuf::Message;
 use serde_json::{Value, json};
 
-use super::{End, Log, Next, Observer, Samples, Step};
-use crate::disk::Os;
+use super::observer::{End, Next, Observer, Samples, Step};
 use crate::error::{Error, Result};
-use crate::metrics_file::METRICS;
-use crate::run_directory::RunDirectory;
+use crate::run::metrics_file::METRICS;
+use crate::run::{Log, Os, RunDirectory};
 
 /// The name of the file; TensorBoard looks for `tfevents` in it.
 pub const EVENTS: &str = "events.out.tfevents";
@@ -243,7 +242,7 @@ mod tests {
         let end = End {
             step: 2,
             steps: 2,
-            first: 0,
+            began_at_step: 0,
             outcome: Outcome::Finished,
             elapsed: Duration::ZERO,
             took: Duration::ZERO,

@@ -14,13 +14,11 @@ use gannet_gpu::{Options, Wgpu};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::checkpoint::Checkpoints;
 use super::*;
-use crate::disk::faulty::{Fault, Faulty};
-use crate::disk::{Disk, Os};
 use crate::error::{Error, Result};
-use crate::metrics_file::{self, EventKind};
-use crate::run_directory::{Config, RunDirectory};
+use crate::run::faulty::{Fault, Faulty};
+use crate::run::metrics_file::{self, EventKind};
+use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory, State};
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
 const TINY: &str = r#"
@@ -148,19 +146,19 @@ impl Run {
         Run { path: folder.path().join("run"), _folder: folder, interrupt: Interrupt::default() }
     }
 
-    fn parts<'a, B: Backend<Element = f32>>(
+    fn setup<'a, B: Backend<Element = f32>>(
         &self,
         run: &'a RunDirectory,
         disk: &'a dyn Disk,
         (settings, gan): (Config, Gan<B>),
         script: Script,
-    ) -> Parts<'a, B> {
+    ) -> Setup<'a, B> {
         let mut observers = observers(run, &settings, &DATA, true, true).unwrap();
         let log = Log::new(run.path().join("sum.txt"), "");
         observers.push(Box::new(Sum { sum: 0.0, log, script }));
         let batches = Batches::new(&DATA, 4, settings.seed, 0);
         let interrupt = self.interrupt.clone();
-        Parts { run, disk, settings, gan, batches, observers, interrupt, quiet: true }
+        Setup { run, disk, settings, gan, batches, observers, interrupt, quiet: true }
     }
 
     fn begin(&self, disk: &dyn Disk, config: GanConfig, every: &str, script: Script) -> Result<End> {
@@ -168,7 +166,7 @@ impl Run {
         let settings = settings(&config, every);
         run.write_config(&settings)?;
         let gan = Gan::new(&*CPU, config)?;
-        Session::begin(self.parts(&run, disk, (settings, gan), script))?.run()
+        Session::begin(self.setup(&run, disk, (settings, gan), script))?.run()
     }
 
     fn resume(&self, disk: &dyn Disk, more: u64, script: Script) -> Result<End> {
@@ -178,7 +176,7 @@ impl Run {
         settings.steps += more;
         let mut gan = Gan::from_file(&*CPU, &checkpoint.model)?;
         gan.set_steps(settings.steps);
-        Session::resume(self.parts(&run, disk, (settings, gan), script), &checkpoint)?.run()
+        Session::resume(self.setup(&run, disk, (settings, gan), script), &checkpoint)?.run()
     }
 
     /// Every file that has to be the same in two runs, with its bytes.
@@ -299,7 +297,7 @@ fn a_run_that_crashed_ends_with_the_same_bytes() {
         run.resume(&Os, 0, crash_in(step)).unwrap_err();
     }
     let end = run.resume(&Os, 0, go_on()).unwrap();
-    assert_eq!((end.first, end.step), (20, 22));
+    assert_eq!((end.began_at_step, end.step), (20, 22));
     assert_same(&run.results(), &expected);
     assert_eq!(run.checkpoints(), ["lock", "step-000020.safetensors", "step-000022.safetensors"]);
 }
@@ -378,7 +376,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
         }
         fs::write(&newest, bytes).unwrap();
         let end = run.resume(&Os, 0, go_on()).unwrap();
-        assert_eq!((end.first, end.step), (10, 22), "{damage}");
+        assert_eq!((end.began_at_step, end.step), (10, 22), "{damage}");
         assert_same(&run.results(), &expected);
         assert!(run.checkpoints().contains(&"step-000015.safetensors.damaged".into()));
     }
@@ -412,7 +410,7 @@ fn a_run_can_be_made_longer() {
     // The new length is kept when the run is interrupted at once.
     run.resume(&Os, 8, crash_in(13)).unwrap_err();
     let end = run.resume(&Os, 0, go_on()).unwrap();
-    assert_eq!((end.first, end.step, end.steps), (12, 20, 20));
+    assert_eq!((end.began_at_step, end.step, end.steps), (12, 20, 20));
     assert_same(&run.results(), &long.results());
 }
 
@@ -481,7 +479,7 @@ fn a_run_that_an_observer_stops_is_saved() {
         Box::new(|step: &Step| Ok(if step.number == 7 { Next::Stop("enough".into()) } else { Next::GoOn }));
     let end = run.begin(&Os, config(22), "5", stop).unwrap();
     assert_eq!((end.step, end.outcome), (7, Outcome::Stopped("enough".into())));
-    assert_eq!(run.resume(&Os, 0, go_on()).unwrap().first, 7);
+    assert_eq!(run.resume(&Os, 0, go_on()).unwrap().began_at_step, 7);
     assert_same(&run.results(), &undisturbed(22));
 }
 
@@ -508,8 +506,8 @@ fn a_gpu_that_is_lost_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
         }
         Ok(Next::GoOn)
     });
-    let parts = run.parts(&directory, &Os, (settings, gan), lose);
-    let error = Session::begin(parts).unwrap().run().unwrap_err();
+    let setup = run.setup(&directory, &Os, (settings, gan), lose);
+    let error = Session::begin(setup).unwrap().run().unwrap_err();
     let (message, path) = (error.to_string(), run.path.display().to_string());
     assert_eq!(error.exit_code(), 1);
     for part in ["the GPU ", " was lost", "until step 10 is saved", "go on with `", " resume ", &path] {
@@ -519,7 +517,7 @@ fn a_gpu_that_is_lost_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
     drop(directory);
     // On whatever there is then.
     let end = run.resume(&Os, 0, go_on()).unwrap();
-    assert_eq!((end.first, end.step, end.outcome), (10, 22, Outcome::Finished));
+    assert_eq!((end.began_at_step, end.step, end.outcome), (10, 22, Outcome::Finished));
     let losses = fs::read_to_string(run.path.join("losses.csv")).unwrap();
     assert_eq!(losses.lines().count(), 23, "{losses}");
 }
@@ -537,10 +535,10 @@ fn go_wrong(
     settings.metrics = MetricsSettings { log_every: 50, on_collapse, ..MetricsSettings::default() };
     directory.write_config(&settings).unwrap();
     let gan = Gan::new(&*CPU, config).unwrap();
-    let mut parts = run.parts(&directory, &Os, (settings, gan), go_on());
+    let mut setup = run.setup(&directory, &Os, (settings, gan), go_on());
     // The sum has an answer of its own.
-    parts.observers.pop();
-    let result = Session::begin(parts).unwrap().run();
+    setup.observers.pop();
+    let result = Session::begin(setup).unwrap().run();
     let points = metrics_file::read(&run.path.join(metrics_file::METRICS)).unwrap();
     let events = points.into_iter().filter_map(|p| p.event.map(|event| (p.step, event.kind, event.message)));
     (result, events.collect())

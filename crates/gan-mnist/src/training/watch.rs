@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics_file::{Event, EventKind, Point};
+use crate::run::metrics_file::{Event, EventKind, Point};
 
 /// Samples that are this far apart, beside real images, are alike; and from here on they are different again.
 const ALIKE: f64 = 0.2;

@@ -23,8 +23,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::scores::Evaluation;
 use crate::error::{Error, Result};
-use crate::evaluation::Evaluation;
 
 /// The name of the file in a run directory.
 pub const METRICS: &str = "metrics.jsonl";

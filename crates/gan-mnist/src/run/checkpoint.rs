@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::disk::{Disk, write_durably};
+use super::config::Config;
+use super::disk::{Disk, write_durably};
 use crate::error::{Error, Result};
-use crate::output::note;
-use crate::run_directory::Config;
+use crate::terminal::note;
 
 /// The version of this format.
 const FORMAT: u32 = 1;
@@ -260,7 +260,7 @@ fn digest(file: &TensorFile) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Os;
+    use crate::run::Os;
 
     fn state(step: u64) -> State {
         State {

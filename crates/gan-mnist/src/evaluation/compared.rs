@@ -5,9 +5,10 @@ use std::path::Path;
 use gannet::Stream;
 use gannet_data::{DataRecord, DataSet, ImageShape, Images, LabelledImages};
 
-use super::{DataArgs, Terminal};
+use crate::arguments::DataArgs;
 use crate::error::{Error, Result};
-use crate::run_directory::{data_of_run, run_of};
+use crate::run::{data_of_run, run_of};
+use crate::terminal::Listening;
 
 /// The most training images that are compared: neighbours are looked for among all of them.
 const MOST: usize = 100_000;
@@ -31,7 +32,7 @@ impl Compared {
     pub fn open(args: &DataArgs, model: Option<&Path>, shape: Option<ImageShape>, seed: u64) -> Result<Self> {
         match record_of(args, model)? {
             Some(record) => {
-                let listener = Terminal::default();
+                let listener = Listening::default();
                 Compared::of(&record.open(&listener)?, record.open_test(&listener)?.as_ref(), seed)
             }
             None => Compared::of(&args.open(shape, seed)?, args.open_test(shape, seed)?.as_ref(), seed),
@@ -46,7 +47,7 @@ impl Compared {
         seed: u64,
     ) -> Result<(String, LabelledImages)> {
         let data = match record_of(args, model)? {
-            Some(record) => record.open(&Terminal::default())?,
+            Some(record) => record.open(&Listening::default())?,
             None => args.open(shape, seed)?,
         };
         let images = LabelledImages::copy_of(data.images().as_ref(), 0..data.len().min(MOST))?;

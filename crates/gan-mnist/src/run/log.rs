@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, write_all};
+use super::disk::{Disk, write_all};
 use crate::error::{Error, Result};
-use crate::output::note;
+use crate::terminal::note;
 
 /// A file that grows by whole records and can be cut back to an earlier length: losses.csv, metrics.jsonl, TensorBoard's
 /// event files. Records are held back until [`flush`](Log::flush), so that adding one cannot fail.
@@ -112,7 +112,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Os;
+    use crate::run::Os;
 
     #[test]
     fn a_log_is_cut_to_where_a_checkpoint_saw_it_end() {

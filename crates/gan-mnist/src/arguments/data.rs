@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use gannet_data::{DataSet, ImageShape, NamedSet, Request, Source, Split};
+use gannet_data::{NamedSet, Request, Source};
 
-use super::listener::Terminal;
-use crate::error::Result;
+use super::numbers::whole_number;
 
 /// Parses the name of a set, and lists them all in the help.
 fn named_set() -> impl TypedValueParser<Value = NamedSet> {
@@ -26,7 +25,7 @@ pub struct DataArgs {
     pub data: Option<PathBuf>,
     /// Crop to the middle and scale to S x S pixels [default: pictures of a folder as the model needs them, others as
     /// they are]
-    #[arg(long, value_name = "S", value_parser = crate::cli::whole_number(1, 1024), allow_negative_numbers = true)]
+    #[arg(long, value_name = "S", value_parser = whole_number(1, 1024), allow_negative_numbers = true)]
     pub image_size: Option<u64>,
     /// 1 makes images grey, 3 repeats grey three times [default: 3 where grey images meet a model of 3, otherwise as
     /// they are]
@@ -50,19 +49,8 @@ impl DataArgs {
         dataset.is_some() || data.is_some() || image_size.is_some() || channels.is_some()
     }
 
-    /// The training images, for a model of images of shape `model` if there is one. `seed` chooses colours.
-    pub fn open(&self, model: Option<ImageShape>, seed: u64) -> Result<DataSet> {
-        self.request(seed)
-            .open(Split::Train, model, &Terminal::default())?
-            .ok_or_else(|| unreachable!("every set has training images"))
-    }
-
-    /// The test images, in the same shape; nothing where the set has none.
-    pub fn open_test(&self, model: Option<ImageShape>, seed: u64) -> Result<Option<DataSet>> {
-        Ok(self.request(seed).open(Split::Test, model, &Terminal::default())?)
-    }
-
-    fn request(&self, seed: u64) -> Request {
+    /// What they ask for; `seed` chooses colours.
+    pub fn request(&self, seed: u64) -> Request {
         Request {
             source: match &self.data {
                 Some(path) => Source::Path(path.clone()),

@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use gannet_data::{Listener, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::note;
+use super::output::note;
 
 /// Prints notes, and draws a bar in bytes on a terminal, nothing elsewhere.
 #[derive(Debug, Default)]
-pub struct Terminal(Mutex<Option<ProgressBar>>);
+pub struct Listening(Mutex<Option<ProgressBar>>);
 
-impl Listener for Terminal {
+impl Listener for Listening {
     fn note(&self, line: &str) {
         note(line);
     }

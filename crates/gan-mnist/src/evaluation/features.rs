@@ -29,7 +29,7 @@ impl ClassifierFile {
     /// The embedded one, for MNIST: trained by `gan-mnist train-classifier` on the training images alone. See
     /// `data/classifier/README.md`.
     pub fn embedded() -> Self {
-        let bytes = include_bytes!("../data/classifier/mnist-classifier.safetensors").to_vec();
+        let bytes = include_bytes!("../../data/classifier/mnist-classifier.safetensors").to_vec();
         ClassifierFile { name: "mnist-classifier".into(), sha256: sha256(&bytes), bytes, path: None }
     }
 
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn the_embedded_classifier_is_the_one_that_its_readme_describes() {
         let file = ClassifierFile::embedded();
-        let readme = include_str!("../data/classifier/README.md");
+        let readme = include_str!("../../data/classifier/README.md");
         assert!(readme.contains(&file.sha256), "{} does not stand in the README", file.sha256);
         let classifier = file.load(&Reference::<f32>::new()).unwrap();
         let record = classifier.record().unwrap();

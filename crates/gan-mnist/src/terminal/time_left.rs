@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::training::Every;
+use crate::arguments::Every;
 
 /// As many steps as the estimate looks back on.
 const RECENT: usize = 101;
@@ -11,13 +11,13 @@ const RECENT: usize = 101;
 /// The median of the last durations. Unlike a mean it does not mind the step that the system spent
 /// elsewhere.
 #[derive(Debug, Clone, Default)]
-pub struct Recent {
+pub(super) struct Recent {
     durations: VecDeque<Duration>,
 }
 
 impl Recent {
     /// Adds a duration and forgets the oldest.
-    pub fn push(&mut self, duration: Duration) {
+    pub(super) fn push(&mut self, duration: Duration) {
         if self.durations.len() == RECENT {
             self.durations.pop_front();
         }
@@ -25,7 +25,7 @@ impl Recent {
     }
 
     /// The median; `None` before the first.
-    pub fn median(&self) -> Option<Duration> {
+    pub(super) fn median(&self) -> Option<Duration> {
         let mut sorted: Vec<_> = self.durations.iter().copied().collect();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
@@ -41,15 +41,15 @@ struct Work {
 
 /// An estimate from what steps and the work between them have taken so far.
 #[derive(Debug, Clone, Default)]
-pub struct TimeLeft {
+pub(super) struct TimeLeft {
     /// Training steps.
-    pub steps: Recent,
+    pub(super) steps: Recent,
     works: Vec<Work>,
 }
 
 impl TimeLeft {
     /// Work that is done every so often took this long. Work of the same kind and rhythm is one.
-    pub fn worked(&mut self, every: Every, kind: usize, duration: Duration) {
+    pub(super) fn worked(&mut self, every: Every, kind: usize, duration: Duration) {
         if self.works.len() <= kind {
             self.works.resize_with(kind + 1, || Work { every, durations: Recent::default() });
         }
@@ -60,7 +60,7 @@ impl TimeLeft {
 
     /// The time for the steps from `step` to `total` and what is done between them; `None` before the first step. Work
     /// that was not yet done once counts as nothing.
-    pub fn estimate(&self, step: u64, total: u64) -> Option<Duration> {
+    pub(super) fn estimate(&self, step: u64, total: u64) -> Option<Duration> {
         let mut seconds = self.steps.median()?.as_secs_f64() * (total - step) as f64;
         let works = self.works.iter().filter_map(|work| Some((work.every, work.durations.median()?)));
         let works: Vec<(Every, f64)> = works.map(|(every, each)| (every, each.as_secs_f64())).collect();
@@ -78,7 +78,7 @@ impl TimeLeft {
     }
 
     /// Steps per second; `None` before the first step.
-    pub fn steps_per_second(&self) -> Option<f64> {
+    pub(super) fn steps_per_second(&self) -> Option<f64> {
         let step = self.steps.median()?.as_secs_f64();
         (step > 0.0).then(|| 1.0 / step)
     }

@@ -54,7 +54,7 @@ impl Disk for Os {
 }
 
 /// Writes all of `bytes`; says how many it wrote before an error.
-pub fn write_all(disk: &dyn Disk, file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+pub(super) fn write_all(disk: &dyn Disk, file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut done = 0;
     while done < bytes.len() {
         match disk.write(file, &bytes[done..]) {
@@ -96,7 +96,7 @@ fn beside(target: &Path) -> PathBuf {
 
 /// Removes what a process that was stopped left in a folder while it wrote files there. Only for a folder that no other
 /// process writes to.
-pub fn sweep(folder: &Path) -> io::Result<()> {
+pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();

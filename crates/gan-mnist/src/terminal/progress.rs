@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use gannet::Losses;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::duration;
-use crate::output::{begin_bar, end_bar, note};
-use crate::time_left::TimeLeft;
-use crate::training::Every;
+use super::duration::duration;
+use super::output::{begin_bar, end_bar, note};
+use super::time_left::TimeLeft;
+use crate::arguments::Every;
 
 /// How often a bar is redrawn, and how often a plain line is printed.
 const REDRAW: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! Scores of generated images, beside those of real ones.
+//! Scoring generated images beside real ones.
 
 use gannet::metrics::{
     ClassHistogram, Classified, Classifier, ClassifierTraining, FrechetStatistics, Kid, KidOptions, Manifold,
@@ -7,11 +7,11 @@ use gannet::metrics::{
 use gannet::random::Stream;
 use gannet::{Backend, Cpu};
 use gannet_data::{DataSet, ImageShape, Images, LabelledImages};
-use serde::{Deserialize, Serialize};
 
-use crate::data::Compared;
+use super::compared::Compared;
+use super::features::ClassifierFile;
 use crate::error::{Error, Result};
-use crate::features::ClassifierFile;
+use crate::run::{FeaturesUsed, MemorisationScores, Scores, TrainedOn, percent};
 
 /// The neighbours that a ball around an image reaches to.
 const NEIGHBOURS: usize = 5;
@@ -34,176 +34,6 @@ const KNOWS: f64 = 0.5;
 const HOW: &str =
     "`gan-mnist train-classifier` with the same --dataset or --data makes one, which --classifier takes";
 
-/// The file in a run directory that holds what `evaluate` last said of it.
-pub const EVALUATION: &str = "evaluation.json";
-
-/// Scores of generated images beside those of real ones.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// The number of generated images, and of training images in the floor.
-    pub count: usize,
-    /// What the latents and the choice of real images follow from.
-    pub seed: u64,
-    /// The name of the data set.
-    pub dataset: String,
-    /// The number of test images that both are compared with.
-    pub test_images: usize,
-    /// What the scores are computed in.
-    pub features: FeaturesUsed,
-    /// Of the generated images.
-    pub generated: Scores,
-    /// Of training images.
-    pub floor: Scores,
-    /// Copies of training images, where they were looked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memorisation: Option<MemorisationScores>,
-    /// What a classifier learns from the images, where that was asked for.
-    #[serde(default)]
-    pub train_on_synthetic: Option<TrainedOn>,
-}
-
-/// Scores of one set of images against the test images.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Scores {
-    /// How many images were scored.
-    pub images: usize,
-    /// The Frechet distance in classifier features.
-    pub frechet_distance: f64,
-    /// The unbiased kernel distance in classifier features, mean over the subsets.
-    pub kernel_distance: f64,
-    /// Its standard deviation over the subsets.
-    pub kernel_distance_std: f64,
-    /// See [`Prdc`].
-    pub precision: f64,
-    /// See [`Prdc`].
-    pub recall: f64,
-    /// See [`Prdc`].
-    pub density: f64,
-    /// See [`Prdc`].
-    pub coverage: f64,
-    /// The share of each class, as the classifier sees it.
-    pub class_shares: Vec<f64>,
-    /// The Kullback-Leibler divergence of these shares from those of the test images, in nats.
-    pub class_divergence: f64,
-    /// The share of images that the classifier sees in the class that was asked for, or that their label says.
-    pub class_accuracy: Option<f64>,
-}
-
-/// See [`Memorisation`]. Distances are in grey levels of 0 to 255.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MemorisationScores {
-    /// The median distance of a generated image to the nearest training image.
-    pub median_distance: f64,
-    /// The same of test images.
-    pub test_median_distance: f64,
-    /// The share of generated images that are much nearer to one training image than to any other.
-    pub copies: f64,
-    /// The same of test images.
-    pub test_copies: f64,
-    /// The share of generated images that are a training image, byte for byte.
-    pub duplicates: f64,
-    /// The same of test images.
-    pub test_duplicates: f64,
-    /// Whether there are more copies than chance explains.
-    pub suspicious: bool,
-}
-
-/// How well a classifier does on the test images that was trained on other images.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TrainedOn {
-    /// The share it gets right after training on the generated images, in the classes asked for.
-    pub generated_accuracy: f64,
-    /// The share it gets right after training on as many real ones.
-    pub real_accuracy: f64,
-}
-
-/// The features that the scores are computed in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FeaturesUsed {
-    /// The name of the classifier.
-    pub name: String,
-    /// The SHA-256 of its file.
-    pub sha256: String,
-    /// The share of the test images that it gets right, where those have classes.
-    pub test_accuracy: Option<f64>,
-}
-
-impl FeaturesUsed {
-    /// In words: name, accuracy, the beginning of the hash.
-    pub fn describe(&self) -> String {
-        let hash = self.sha256.get(..16).unwrap_or(&self.sha256);
-        let accuracy = self.test_accuracy.map_or(String::new(), |accuracy| {
-            format!("{:.2} % right on the test images, ", 100.0 * accuracy)
-        });
-        format!("{}, {accuracy}sha256 {hash}", self.name)
-    }
-}
-
-/// A share as it is printed.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
-}
-
-impl Evaluation {
-    /// The scores as rows of a table: what, of the generated images, of training images.
-    pub fn rows(&self) -> Vec<[String; 3]> {
-        let (generated, floor) = (&self.generated, &self.floor);
-        let mut rows = Vec::new();
-        let mut number = |name: &str, digits: usize, of: fn(&Scores) -> f64| {
-            rows.push([
-                name.into(),
-                format!("{:.digits$}", of(generated)),
-                format!("{:.digits$}", of(floor)),
-            ]);
-        };
-        number("Frechet distance in classifier features", 2, |s| s.frechet_distance);
-        number("kernel distance (KID) x 1000", 3, |s| 1e3 * s.kernel_distance);
-        number("  its standard deviation x 1000", 3, |s| 1e3 * s.kernel_distance_std);
-        number("precision", 3, |s| s.precision);
-        number("recall", 3, |s| s.recall);
-        number("density", 3, |s| s.density);
-        number("coverage", 3, |s| s.coverage);
-        number("class divergence (KL), nats", 4, |s| s.class_divergence);
-        if let (Some(accuracy), Some(real)) = (generated.class_accuracy, floor.class_accuracy) {
-            rows.push(["images in the class asked for".into(), percent(accuracy), percent(real)]);
-        }
-        let shares = |shares: &[f64]| {
-            let range = shares.iter().fold((f64::MAX, 0f64), |(low, high), &s| (low.min(s), high.max(s)));
-            format!("{:.1} to {:.1} %", 100.0 * range.0, 100.0 * range.1)
-        };
-        let name = "classes, least to most".into();
-        rows.push([name, shares(&generated.class_shares), shares(&floor.class_shares)]);
-        if let Some(trained) = &self.train_on_synthetic {
-            rows.push([
-                "test accuracy of a classifier trained on them".into(),
-                percent(trained.generated_accuracy),
-                percent(trained.real_accuracy),
-            ]);
-        }
-        rows
-    }
-}
-
-impl MemorisationScores {
-    /// What was found as rows of a table: what, of the generated images, of test images.
-    pub fn rows(&self) -> Vec<[String; 3]> {
-        let levels = |distance: f64| format!("{distance:.1} levels");
-        vec![
-            [
-                "nearest training image, median".into(),
-                levels(self.median_distance),
-                levels(self.test_median_distance),
-            ],
-            ["nearest one stands out".into(), percent(self.copies), percent(self.test_copies)],
-            [
-                "byte for byte a training image".into(),
-                percent(self.duplicates),
-                percent(self.test_duplicates),
-            ],
-        ]
-    }
-}
-
 /// Scores a model's images against the test images of a data set, with what is the same for every model computed
 /// once: the features of the test images, and the floor.
 pub struct Evaluator<B: Backend> {
@@ -211,14 +41,14 @@ pub struct Evaluator<B: Backend> {
     features: FeaturesUsed,
     train: LabelledImages,
     test: LabelledImages,
-    reference: Reference,
+    test_statistics: TestStatistics,
     /// Training images, as many as there will be generated ones, and their scores.
     floor: Scores,
     floor_images: (Vec<u8>, Option<Vec<u8>>),
 }
 
 /// What is known of the test images.
-struct Reference {
+struct TestStatistics {
     statistics: FrechetStatistics,
     manifold: Manifold,
     histogram: ClassHistogram,
@@ -311,7 +141,7 @@ impl<B: Backend> Evaluator<B> {
         let test_accuracy = test.labels().map(|labels| seen.correct(labels) as f64 / test.len() as f64);
         check_accuracy(file, test_accuracy, name)?;
         let features = FeaturesUsed { name: file.name.clone(), sha256: file.sha256.clone(), test_accuracy };
-        let reference = Reference {
+        let test_statistics = TestStatistics {
             statistics: FrechetStatistics::of(&seen.features)?,
             histogram: ClassHistogram::new(&seen.classes, classifier.classes())?,
             manifold: Manifold::new(seen.features, NEIGHBOURS)?,
@@ -324,8 +154,16 @@ impl<B: Backend> Evaluator<B> {
         let labels: Option<Vec<u8>> =
             train.labels().map(|labels| order.iter().map(|&index| labels[index]).collect());
         let seen = classifier.classify(&images)?;
-        let floor = reference.score(seen, labels.as_deref(), seed)?;
-        Ok(Evaluator { classifier, features, train, test, reference, floor, floor_images: (images, labels) })
+        let floor = test_statistics.score(seen, labels.as_deref(), seed)?;
+        Ok(Evaluator {
+            classifier,
+            features,
+            train,
+            test,
+            test_statistics,
+            floor,
+            floor_images: (images, labels),
+        })
     }
 
     /// The features in use.
@@ -346,7 +184,7 @@ impl<B: Backend> Evaluator<B> {
     /// Scores `images` [N, height, width, channels] of bytes; `asked` is the class asked for of each, if there was one.
     pub fn score(&mut self, images: &[u8], asked: Option<&[u8]>, seed: u64) -> Result<Scores> {
         let seen = self.classifier.classify(images)?;
-        self.reference.score(seen, asked, seed)
+        self.test_statistics.score(seen, asked, seed)
     }
 
     /// Looks for copies of training images among `images`.
@@ -401,7 +239,7 @@ impl<B: Backend> Evaluator<B> {
     }
 }
 
-impl Reference {
+impl TestStatistics {
     fn score(&self, seen: Classified, labels: Option<&[u8]>, seed: u64) -> Result<Scores> {
         let images = seen.classes.len();
         let class_accuracy = labels.map(|labels| seen.correct(labels) as f64 / images as f64);

@@ -1,0 +1,102 @@
+//! What a run directory says of its run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::run::metrics_file::{self, METRICS, Point};
+use crate::run::{CONFIG, EVALUATION, Evaluation, LOSSES, read_evaluation, read_losses, sample_grids};
+
+/// What a run directory says of its run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The last part of its path.
+    pub(super) name: String,
+    path: PathBuf,
+    /// config.toml, flat: `model.generator.name`.
+    pub(super) settings: BTreeMap<String, String>,
+    /// The networks and the recipe, as TOML.
+    pub(super) model: Option<String>,
+    /// Rows of losses.csv: step, d_real, d_fake, g.
+    pub(super) losses: Vec<[f64; 4]>,
+    pub(super) points: Vec<Point>,
+    pub(super) grids: Vec<(u64, PathBuf)>,
+    /// The scores of `evaluate`, or the last of those taken in training, with the step.
+    pub(super) evaluation: Option<(Option<u64>, Evaluation)>,
+}
+
+impl Run {
+    /// Reads a run directory, whether its run has ended or not. Errors name the file, and what it should be.
+    pub fn read(path: &Path) -> Result<Self> {
+        let config = path.join(CONFIG);
+        let text = std::fs::read_to_string(&config).map_err(|e| {
+            let path = path.display();
+            Error::failure(format!("{path} is no run directory: its config.toml cannot be read: {e}"))
+        })?;
+        let mut table: toml::Table =
+            text.parse().map_err(|e: toml::de::Error| Error::in_toml(&config, &text, &e))?;
+        let model = table.remove("model").and_then(|model| toml::to_string(&model).ok());
+        let mut settings = BTreeMap::new();
+        flatten("", &toml::Value::Table(table), &mut settings);
+        let points = metrics_file::read(&path.join(METRICS))?;
+        let kept = read_evaluation(&path.join(EVALUATION))?.map(|evaluation| (None, evaluation));
+        let in_training = || points.iter().rev().find_map(|p| Some((Some(p.step), p.evaluation.clone()?)));
+        let name = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(Run {
+            name: name.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            path: path.into(),
+            settings,
+            model,
+            losses: read_losses(&path.join(LOSSES))?,
+            evaluation: kept.or_else(in_training),
+            points,
+            grids: sample_grids(path)?,
+        })
+    }
+
+    /// Reads several. Those whose directories have the same name are called by their paths.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let mut runs = paths.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+        for run in &mut runs {
+            if names.iter().filter(|name| **name == run.name).count() > 1 {
+                run.name = run.path.display().to_string();
+            }
+        }
+        Ok(runs)
+    }
+
+    pub(super) fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.get(key).map(String::as_str)
+    }
+
+    /// The last step that anything is known of.
+    pub(super) fn last_step(&self) -> u64 {
+        let losses = self.losses.last().map_or(0, |row| row[0] as u64);
+        let points = self.points.last().map_or(0, |point| point.step);
+        losses.max(points).max(self.grids.last().map_or(0, |(step, _)| *step))
+    }
+
+    /// The last value of something that is measured now and then.
+    pub(super) fn last(&self, of: impl Fn(&Point) -> Option<f64>) -> Option<f64> {
+        self.points.iter().rev().find_map(of)
+    }
+}
+
+/// Settings by their paths.
+fn flatten(path: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, settings);
+            }
+        }
+        toml::Value::String(text) => {
+            settings.insert(path.into(), text.clone());
+        }
+        other => {
+            settings.insert(path.into(), other.to_string());
+        }
+    }
+}

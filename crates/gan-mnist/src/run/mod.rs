@@ -1,0 +1,26 @@
+//! What a run leaves behind: its directory and the files in it. Nothing here trains.
+
+mod checkpoint;
+mod config;
+mod directory;
+mod disk;
+mod log;
+mod losses_file;
+pub mod metrics_file;
+mod metrics_settings;
+mod sample_grids;
+mod scores;
+
+pub use checkpoint::{Checkpoint, Checkpoints, State};
+pub use config::{CONFIG, Config, data_of_run};
+pub use directory::{MODEL, RunDirectory, run_of};
+#[cfg(test)]
+pub(crate) use disk::faulty;
+pub use disk::{Disk, Os, write_durably};
+pub use log::Log;
+pub use losses_file::{LOSSES, read_losses};
+pub use metrics_settings::{MetricsSettings, OnCollapse};
+pub use sample_grids::sample_grids;
+pub use scores::{
+    EVALUATION, Evaluation, FeaturesUsed, MemorisationScores, Scores, TrainedOn, percent, read_evaluation,
+};

@@ -1,0 +1,27 @@
+//! The sample grids of a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The sample grids of a run directory, by their steps: samples/step-NNNNNN.png, in order.
+pub fn sample_grids(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let folder = run.join("samples");
+    let mut grids = BTreeMap::new();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::cannot_read(&folder, &e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| Error::cannot_read(&folder, &e))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let step = name.and_then(|name| name.strip_prefix("step-")?.strip_suffix(".png")?.parse().ok());
+        if let Some(step) = step {
+            grids.insert(step, path);
+        }
+    }
+    Ok(grids.into_iter().collect())
+}
