@@ -137,7 +137,8 @@ impl Sources {
                     }
                     // The item ends with its block or its semicolon.
                     while at < tokens.len() {
-                        let block = matches!(&tokens[at], TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
+                        let block =
+                            matches!(&tokens[at], TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
                         let end = is(tokens.get(at), ";");
                         at += 1;
                         if block && is(tokens.get(at), ";") {
@@ -157,7 +158,8 @@ impl Sources {
                     let before = &tokens[..start];
                     let public = match before {
                         [.., TokenTree::Group(group)] => {
-                            group.delimiter() == Delimiter::Parenthesis && is(before.iter().rev().nth(1), "pub")
+                            group.delimiter() == Delimiter::Parenthesis
+                                && is(before.iter().rev().nth(1), "pub")
                         }
                         [.., last] => is(Some(last), "pub"),
                         [] => false,
@@ -253,28 +255,29 @@ impl Sources {
 
     /// The files that each file stands on.
     fn edges(&self) -> Vec<BTreeSet<usize>> {
-        let of = |(file, source): (usize, &Source)| {
-            let mut below = BTreeSet::new();
-            for (module, path) in &source.named {
-                if path.last().is_some_and(|last| last == "*") {
-                    let all = &path[..path.len() - 1];
-                    let Some(target) = self.resolve(module, all, 0) else { continue };
-                    below.insert(target);
-                    // Of what it re-exports, what is named here.
-                    let of_target = |(own, name): &&(Module, String)| {
-                        self.modules.get(own) == Some(&target) && source.identifiers.contains(name)
-                    };
-                    let names = self.imports.keys().filter(of_target);
-                    below.extend(names.filter_map(|(own, name)| {
-                        self.resolve(own, &["self".to_string(), name.clone()], 0)
-                    }));
-                } else {
-                    below.extend(self.resolve(module, path, 0));
+        let of =
+            |(file, source): (usize, &Source)| {
+                let mut below = BTreeSet::new();
+                for (module, path) in &source.named {
+                    if path.last().is_some_and(|last| last == "*") {
+                        let all = &path[..path.len() - 1];
+                        let Some(target) = self.resolve(module, all, 0) else { continue };
+                        below.insert(target);
+                        // Of what it re-exports, what is named here.
+                        let of_target = |(own, name): &&(Module, String)| {
+                            self.modules.get(own) == Some(&target) && source.identifiers.contains(name)
+                        };
+                        let names = self.imports.keys().filter(of_target);
+                        below.extend(names.filter_map(|(own, name)| {
+                            self.resolve(own, &["self".to_string(), name.clone()], 0)
+                        }));
+                    } else {
+                        below.extend(self.resolve(module, path, 0));
+                    }
                 }
-            }
-            below.remove(&file);
-            below
-        };
+                below.remove(&file);
+                below
+            };
         self.files.iter().enumerate().map(of).collect()
     }
 
@@ -332,7 +335,8 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The source folders of the workspace.
 fn crates(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = ["shaders", "tests", "tests/backends", "benches"].map(|name| root.join(name)).into();
+    let mut folders: Vec<PathBuf> =
+        ["shaders", "tests", "tests/backends", "benches"].map(|name| root.join(name)).into();
     folders.extend(fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path()));
     let mut folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.join("src")).collect();
     folders.retain(|folder| folder.is_dir());
@@ -352,14 +356,37 @@ fn no_crate_has_a_circle_of_files() {
             if KNOWN.iter().any(|known| circle.iter().all(|file| known.contains(&file.as_str()))) {
                 continue;
             }
-            found.push_str(&format!("{} files stand on one another:\n{}", circle.len(), sources.describe(&circle)));
+            found.push_str(&format!(
+                "{} files stand on one another:\n{}",
+                circle.len(),
+                sources.describe(&circle)
+            ));
         }
     }
     assert!(found.is_empty(), "\n{found}");
 }
 
-/// Circles that are still there.
-const KNOWN: &[&[&str]] = &[];
+/// What is a circle all the same. The first is one by its nature: a node holds an operation, and the derivative of an
+/// operation is nodes. The others are to be taken apart.
+const KNOWN: &[&[&str]] = &[
+    &["crates/tensor/src/grad.rs", "crates/tensor/src/graph.rs", "crates/tensor/src/operation.rs"],
+    &[
+        "crates/cpu/src/kernels/winograd/convolution.rs",
+        "crates/cpu/src/kernels/winograd/mod.rs",
+        "crates/cpu/src/kernels/winograd/weight_grad.rs",
+    ],
+    &["crates/gan/src/checkpoint.rs", "crates/gan/src/gan.rs", "crates/gan/src/gauges.rs"],
+    &["crates/gan/src/config.rs", "crates/gan/src/step.rs"],
+    &["crates/gan/src/layers/entry.rs", "crates/gan/src/layers/mod.rs"],
+    &[
+        "crates/gpu/src/buffer.rs",
+        "crates/gpu/src/device.rs",
+        "crates/gpu/src/drafts.rs",
+        "crates/gpu/src/executable.rs",
+        "crates/gpu/src/pipelines.rs",
+        "crates/gpu/src/readback.rs",
+    ],
+];
 
 /// A crate of these files.
 fn sources(files: &[(&str, &str)]) -> Sources {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::operation::Operation;
-use crate::plan::PlanBuilder;
 use crate::shape::Shape;
 
 /// The number of a node in its graph. The inputs of a node have smaller numbers than the node.
@@ -142,11 +141,6 @@ impl Graph {
         let result = trace();
         *self.scope.borrow_mut() = outer;
         result
-    }
-
-    /// Starts a plan: name outputs and assignments, then build it.
-    pub fn plan(&self) -> PlanBuilder<'_> {
-        PlanBuilder::new(self)
     }
 
     /// The number of nodes so far.

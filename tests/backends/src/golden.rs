@@ -3,73 +3,21 @@
 //! Nothing here knows a number that stands in a file. The directory `golden/` is read when a test runs, so
 //! any other set in the same format (`golden/README.md`) can be put in its place.
 
+mod file;
 mod models;
 mod operations;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gannet::{Adam, Gan, GanConfig};
 use gannet_tensor::{Backend, Element};
-use safetensors::SafeTensors;
 
+pub use file::{File, Tensor};
 pub use operations::check_operations;
 
 /// The directory of the golden files.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden")
-}
-
-/// A tensor of a golden file.
-#[derive(Clone, Debug)]
-pub struct Tensor {
-    /// Its dimensions.
-    pub shape: Vec<usize>,
-    /// Its values, row-major.
-    pub values: Vec<f64>,
-}
-
-/// A golden file.
-#[derive(Debug)]
-pub struct File {
-    /// The tensors by name.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// What the file says about itself.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl File {
-    /// Reads a file.
-    ///
-    /// # Panics
-    /// When it is not there, or is no safetensors file of float64.
-    pub fn read(path: &Path) -> File {
-        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let here = |e| -> ! { panic!("{}: {e}", path.display()) };
-        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap_or_else(|e| here(e));
-        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        let tensors = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| here(e));
-        let tensors = tensors.tensors().into_iter().map(|(name, view)| {
-            assert_eq!(view.dtype(), safetensors::Dtype::F64, "{name}");
-            let values =
-                view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes")));
-            (name, Tensor { shape: view.shape().to_vec(), values: values.collect() })
-        });
-        File { tensors: tensors.collect(), metadata }
-    }
-
-    /// A tensor.
-    ///
-    /// # Panics
-    /// When the file has none of that name.
-    pub fn tensor(&self, name: &str) -> &Tensor {
-        self.tensors.get(name).unwrap_or_else(|| panic!("the golden file has no tensor '{name}'"))
-    }
-
-    fn number(&self, name: &str) -> f64 {
-        let text = self.metadata.get(name).unwrap_or_else(|| panic!("the metadata lack '{name}'"));
-        text.parse().unwrap_or_else(|_| panic!("'{name}' is no number: {text}"))
-    }
 }
 
 /// Asserts that a tensor is the golden one, up to `tolerance` times its largest element.

@@ -348,6 +348,8 @@ mod tests {
     use gannet_data::ImageShape;
 
     use crate::picture::Picture;
+    use crate::run::EVALUATION;
+    use crate::run::metrics_file::METRICS;
 
     /// A run directory with everything a run leaves, and names that are markup.
     fn directory(folder: &Path, name: &str) -> PathBuf {

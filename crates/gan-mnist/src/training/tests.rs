@@ -18,7 +18,7 @@ use super::*;
 use crate::error::{Error, Result};
 use crate::run::faulty::{Fault, Faulty};
 use crate::run::metrics_file::{self, EventKind};
-use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory, State};
+use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory};
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
 const TINY: &str = r#"

@@ -15,8 +15,15 @@ pub struct PlanBuilder<'g> {
     fusion: bool,
 }
 
+impl Graph {
+    /// Starts a plan: name outputs and assignments, then build it.
+    pub fn plan(&self) -> PlanBuilder<'_> {
+        PlanBuilder::new(self)
+    }
+}
+
 impl<'g> PlanBuilder<'g> {
-    pub(crate) fn new(graph: &'g Graph) -> PlanBuilder<'g> {
+    fn new(graph: &'g Graph) -> PlanBuilder<'g> {
         PlanBuilder { graph, outputs: Vec::new(), assignments: Vec::new(), fusion: true }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Executable, Memory, Reference, lock};
+use super::backend::{Executable, Memory, Reference, lock};
 use crate::backend::Backend;
 use crate::error::Result;
 use crate::operation::Operation;

@@ -6,7 +6,7 @@ use gannet::layers::{
 };
 use gannet::{Activation, Padding, Sequential};
 
-use super::File;
+use super::file::File;
 
 /// The layers of one model in a file.
 struct Reader<'a> {
