@@ -58,9 +58,8 @@ pub struct Metrics {
     now: Duration,
     /// Rollbacks so far: not forgotten when the run goes back.
     rollbacks: u64,
-    /// Lines about going back, which the log would lose as it is cut, and whether it still has to be.
+    /// Lines about going back: they are written when the log has been cut.
     pending: Vec<Point>,
-    cutting: bool,
     /// What evaluations compare the features of.
     classifier: ClassifierFile,
     evaluator: Option<Evaluator<Cpu>>,
@@ -94,7 +93,6 @@ impl Metrics {
             now: Duration::ZERO,
             rollbacks: 0,
             pending: Vec::new(),
-            cutting: false,
             classifier: classifier(run, &settings.metrics)?,
             evaluator: None,
         })
@@ -209,17 +207,13 @@ impl Observer for Metrics {
         Ok(Next::GoOn)
     }
 
-    fn period(&self) -> Option<u64> {
-        // Both periods are multiples of it.
-        Some(gcd(self.settings.log_every, self.settings.evaluate_every.unwrap_or(0)))
+    fn periods(&self) -> Vec<u64> {
+        std::iter::once(self.settings.log_every).chain(self.settings.evaluate_every).collect()
     }
 
-    fn examine(&mut self, step: u64, model: &mut dyn Trained) -> Result<Next> {
+    fn examine(&mut self, step: u64, model: &mut dyn Trained, points: &mut Vec<Point>) -> Result<Next> {
         let due = |every: u64| step.is_multiple_of(every) || step >= self.steps;
         let evaluates = self.settings.evaluate_every.is_some_and(due);
-        if !(due(self.settings.log_every) || evaluates) {
-            return Ok(Next::GoOn);
-        }
         let mut point = self.point(step, model)?;
         let events = self.since.watch.look(&point);
         if evaluates {
@@ -235,6 +229,7 @@ impl Observer for Metrics {
             point.evaluation = Some(evaluation);
         }
         self.write(&point)?;
+        points.push(point);
         let Since { sums, steps, .. } = &mut self.since;
         (*sums, *steps, self.before) = ([0.0; 3], 0, Some(self.now));
         let mut next = Next::GoOn;
@@ -261,13 +256,6 @@ impl Observer for Metrics {
     }
 
     fn logs(&mut self) -> Vec<&mut Log> {
-        // The first time after the run went back the log is cut; from then on it can be written to.
-        if !std::mem::take(&mut self.cutting) {
-            for point in std::mem::take(&mut self.pending) {
-                // A line of text and whole numbers can always be written as JSON.
-                self.log.append(point.line().unwrap_or_default().as_bytes());
-            }
-        }
         vec![&mut self.log]
     }
 
@@ -277,13 +265,16 @@ impl Observer for Metrics {
     }
 
     fn restored(&mut self, _: u64, state: &Value) -> Result<()> {
-        self.cutting = true;
         self.since = serde_json::from_value(state["since"].clone()).unwrap_or_default();
         // A run that goes back must not forget how often it has.
         self.rollbacks = self.rollbacks.max(state["rollbacks"].as_u64().unwrap_or_default());
         // How long the steps since the line before took is not known.
         self.before = None;
         Ok(())
+    }
+
+    fn logs_cut(&mut self) -> Result<()> {
+        std::mem::take(&mut self.pending).iter().try_for_each(|point| self.write(point))
     }
 }
 
@@ -304,11 +295,6 @@ fn classifier(run: &RunDirectory, settings: &MetricsSettings) -> Result<Classifi
     // Its name is part of what is written, and the same wherever the run is gone on with.
     file.name.clone_from(name);
     Ok(file)
-}
-
-/// The greatest common divisor; of a number and 0, the number.
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// How far real images are apart: a thousand of them, drawn by chance.

@@ -9,13 +9,14 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::picture::Picture;
 use crate::run::Log;
+use crate::run::metrics_file::Point;
 
 /// Something that a [`Session`](super::Session) tells what happens. Every method but the name has a default that does
 /// nothing.
 ///
 /// In a step the order is: [`stepped`](Observer::stepped), [`sampled`](Observer::sampled) if a grid is due,
-/// [`examine`](Observer::examine) if it is due, and then perhaps a checkpoint: [`logs`](Observer::logs) are brought to
-/// the disk and [`state`](Observer::state) is asked for. Whoever keeps everything that matters in those two gives the
+/// [`examine`](Observer::examine) if it is due, [`measured`](Observer::measured) for what that came to, and then perhaps
+/// a checkpoint: [`logs`](Observer::logs) are brought to the disk and [`state`](Observer::state) is asked for. Whoever keeps everything that matters in those two gives the
 /// same bytes in a run that was interrupted as in one that was not.
 pub trait Observer {
     /// What it is called in checkpoints. No two observers of a run have the same name.
@@ -35,15 +36,23 @@ pub trait Observer {
         Ok(Next::GoOn)
     }
 
-    /// Steps between two calls of [`examine`](Observer::examine), which also comes after the last step; `None`: never.
-    fn period(&self) -> Option<u64> {
-        None
+    /// The periods, in steps, of what it looks at the model for: [`examine`](Observer::examine) comes after the steps
+    /// that one of them divides, and after the last step. Without one it never comes.
+    fn periods(&self) -> Vec<u64> {
+        Vec::new()
     }
 
-    /// Time to look at the model after `step`. What it takes is counted in the estimate of the time left.
-    fn examine(&mut self, step: u64, model: &mut dyn Trained) -> Result<Next> {
-        let _ = (step, model);
+    /// Time to look at the model after `step`. What is measured goes into `points`, from which all observers get it. What
+    /// it takes is counted in the estimate of the time left.
+    fn examine(&mut self, step: u64, model: &mut dyn Trained, points: &mut Vec<Point>) -> Result<Next> {
+        let _ = (step, model, points);
         Ok(Next::GoOn)
+    }
+
+    /// Someone has measured this, itself perhaps.
+    fn measured(&mut self, point: &Point) -> Result<()> {
+        let _ = point;
+        Ok(())
     }
 
     /// A loss or a weight is no longer a finite number after `step`; `message` says which. The run fails unless someone
@@ -53,8 +62,8 @@ pub trait Observer {
         Ok(Next::GoOn)
     }
 
-    /// Its append-only files. The session opens them, writes what they hold back, and cuts them to the length that a
-    /// checkpoint names when a run goes on from there.
+    /// Its append-only files; asking for them changes nothing. The session opens them, writes what they hold back, and
+    /// cuts them to the length that a checkpoint names when a run goes on from there.
     fn logs(&mut self) -> Vec<&mut Log> {
         Vec::new()
     }
@@ -70,6 +79,12 @@ pub trait Observer {
     /// logs has to go now.
     fn restored(&mut self, step: u64, state: &Value) -> Result<()> {
         let _ = (step, state);
+        Ok(())
+    }
+
+    /// After [`restored`](Observer::restored), its logs have been cut to what they were then: what is to stand in them all
+    /// the same, for instance why the run went back, is added now.
+    fn logs_cut(&mut self) -> Result<()> {
         Ok(())
     }
 

@@ -226,8 +226,8 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let (step, settings) = (self.setup.gan.step(), &self.setup.settings);
         let last = step >= settings.steps;
         let sampled = last || step.is_multiple_of(settings.sample_every);
-        let is_examined = |period: u64| last || step.is_multiple_of(period);
-        let examined = self.setup.observers.iter().filter_map(|observer| observer.period()).any(is_examined);
+        let examined =
+            self.setup.observers.iter().any(|observer| due(observer.as_ref(), step, last).is_some());
         self.checkpoint_due = self.every.is_due(step, self.saved.0, self.saved.1.elapsed());
         // What looks at the model of this step, or keeps it, knows all losses up to it.
         let mut next = self.tell(sampled || examined || self.checkpoint_due)?;
@@ -298,15 +298,16 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// Lets those look at the model whose time it is.
     fn examine(&mut self, last: bool) -> Result<Next> {
         let step = self.setup.gan.step();
-        let mut next = Next::GoOn;
+        let (mut next, mut points) = (Next::GoOn, Vec::new());
         for observer in &mut self.setup.observers {
-            if let Some(period) = observer.period()
-                && (last || step.is_multiple_of(period))
-            {
+            if let Some(period) = due(observer.as_ref(), step, last) {
                 let began = Instant::now();
-                next = earliest(next, observer.examine(step, &mut self.setup.gan)?);
+                next = earliest(next, observer.examine(step, &mut self.setup.gan, &mut points)?);
                 self.progress.examined(period, began.elapsed());
             }
+        }
+        for point in &points {
+            self.setup.observers.iter_mut().try_for_each(|observer| observer.measured(point))?;
         }
         Ok(next)
     }
@@ -371,6 +372,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             for log in observer.logs() {
                 log.resume(state.logs.get(&log.file_name()).copied().unwrap_or_default())?;
             }
+            observer.logs_cut()?;
         }
         self.setup.batches.seek(state.step * self.setup.settings.batch_size as u64);
         self.progress.seek(state.step);
@@ -417,6 +419,11 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn elapsed(&self) -> Duration {
         self.before + self.began.elapsed()
     }
+}
+
+/// The longest of the periods for which an observer is to look at the model after `step`; `None` if none has come.
+fn due(observer: &dyn Observer, step: u64, last: bool) -> Option<u64> {
+    observer.periods().into_iter().filter(|&period| last || step.is_multiple_of(period)).max()
 }
 
 /// The earliest that asks for something.

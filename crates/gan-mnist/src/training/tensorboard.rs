@@ -3,41 +3,31 @@
 //! A file of records: the length of the data as 8 bytes, its check, the data, its check; each check is a masked
 //! CRC-32C. The data is a message `Event` (tensorflow/core/util/event.proto, framework/summary.proto).
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gannet::export::crc32;
 use gannet::export::protobuf::Message;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::observer::{End, Next, Observer, Samples, Step};
 use crate::error::{Error, Result};
-use crate::run::metrics_file::METRICS;
+use crate::run::metrics_file::Point;
 use crate::run::{Log, Os, RunDirectory};
 
 /// The name of the file; TensorBoard looks for `tfevents` in it.
 pub const EVENTS: &str = "events.out.tfevents";
 
-/// Writes the event file of a run: the losses of every step, the lines of metrics.jsonl as they come, and the grids.
+/// Writes the event file of a run: the losses of every step, what is measured, and the grids.
 #[derive(Debug)]
 pub struct TensorBoard {
     log: Log,
-    metrics: PathBuf,
-    /// The bytes of metrics.jsonl that are in the event file.
-    taken: u64,
 }
 
 impl TensorBoard {
     /// For this run.
     pub fn new(run: &RunDirectory) -> Self {
         let version = event(None).text(3, "brain.Event:2");
-        TensorBoard {
-            log: Log::new(run.path().join(EVENTS), record(version.as_bytes())),
-            metrics: run.path().join(METRICS),
-            taken: 0,
-        }
+        TensorBoard { log: Log::new(run.path().join(EVENTS), record(version.as_bytes())) }
     }
 
     /// Adds numbers of a step.
@@ -52,30 +42,6 @@ impl TensorBoard {
     fn summary(&mut self, step: u64, values: &[Message]) {
         let event = event(Some(step)).message(5, &Message::new().messages(1, values));
         self.log.append(&record(event.as_bytes()));
-    }
-
-    /// Adds the lines of metrics.jsonl that are new.
-    fn take_metrics(&mut self) -> Result<()> {
-        // A run without metrics has no such file; what it holds is the business of whoever writes it.
-        let Ok(mut file) = File::open(&self.metrics) else { return Ok(()) };
-        let mut text = Vec::new();
-        let read = file.seek(SeekFrom::Start(self.taken)).and_then(|_| file.read_to_end(&mut text));
-        read.map_err(|e| Error::cannot_read(&self.metrics, &e))?;
-        for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            self.taken += line.len() as u64;
-            let Ok(Value::Object(point)) = serde_json::from_slice(line) else { continue };
-            let Some(step) = point.get("step").and_then(Value::as_u64) else { continue };
-            let mut scalars = Vec::new();
-            for (key, value) in &point {
-                if let Some(tag) = tag(key) {
-                    flatten(&tag, value, &mut scalars);
-                }
-            }
-            if !scalars.is_empty() {
-                self.scalars(step, scalars.iter().map(|(tag, value)| (tag.as_str(), *value)));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -94,7 +60,6 @@ impl Observer for TensorBoard {
     }
 
     fn sampled(&mut self, samples: &Samples<'_>) -> Result<Next> {
-        self.take_metrics()?;
         let (shape, png) = (samples.grid.shape, samples.grid.to_png()?);
         let image = Message::new()
             .integer(1, shape.height as i64)
@@ -105,22 +70,27 @@ impl Observer for TensorBoard {
         Ok(Next::GoOn)
     }
 
+    fn measured(&mut self, point: &Point) -> Result<()> {
+        let Value::Object(values) = serde_json::to_value(point).map_err(Error::failure)? else {
+            return Ok(());
+        };
+        let mut scalars = Vec::new();
+        for (key, value) in &values {
+            if let Some(tag) = tag(key) {
+                flatten(&tag, value, &mut scalars);
+            }
+        }
+        if !scalars.is_empty() {
+            self.scalars(point.step, scalars.iter().map(|(tag, value)| (tag.as_str(), *value)));
+        }
+        Ok(())
+    }
+
     fn logs(&mut self) -> Vec<&mut Log> {
         vec![&mut self.log]
     }
 
-    fn state(&self) -> Value {
-        json!({ "metrics_taken": self.taken })
-    }
-
-    fn restored(&mut self, _: u64, state: &Value) -> Result<()> {
-        self.taken = state.get("metrics_taken").and_then(Value::as_u64).unwrap_or(0);
-        Ok(())
-    }
-
     fn ended(&mut self, _: &End) -> Result<()> {
-        // The session has written what all logs held back, metrics.jsonl's last lines among it.
-        self.take_metrics()?;
         self.log.flush(&Os)
     }
 }
@@ -135,7 +105,7 @@ fn event(step: Option<u64>) -> Message {
     }
 }
 
-/// What a number of metrics.jsonl is called; losses are there for every step already.
+/// What a measured number is called; losses are there for every step already.
 fn tag(key: &str) -> Option<String> {
     match key {
         "step" | "images" | "seconds" | "d_real" | "d_fake" | "g" | "event" => None,
@@ -183,6 +153,7 @@ mod tests {
     use gannet::Losses;
 
     use super::*;
+    use crate::run::{Evaluation, FeaturesUsed, Scores};
     use crate::training::Outcome;
 
     /// The records of a file, their checks verified.
@@ -201,6 +172,33 @@ mod tests {
 
     fn contains(record: &[u8], part: &[u8]) -> bool {
         record.windows(part.len()).any(|window| window == part)
+    }
+
+    fn evaluation() -> Evaluation {
+        let scores = Scores {
+            images: 2,
+            frechet_distance: 1.0,
+            kernel_distance: 1.0,
+            kernel_distance_std: 1.0,
+            precision: 0.25,
+            recall: 1.0,
+            density: 1.0,
+            coverage: 1.0,
+            class_shares: vec![1.0],
+            class_divergence: 0.0,
+            class_accuracy: None,
+        };
+        Evaluation {
+            count: 2,
+            seed: 1,
+            dataset: "mnist".into(),
+            test_images: 3,
+            features: FeaturesUsed { name: "c".into(), sha256: "00".into(), test_accuracy: None },
+            generated: scores.clone(),
+            floor: scores,
+            memorisation: None,
+            train_on_synthetic: None,
+        }
     }
 
     /// The first record that TensorFlow itself wrote into an event file of 2016, but for the time.
@@ -222,23 +220,27 @@ mod tests {
         board.log.create().unwrap();
         let losses = Losses { d_real: 0.5, d_fake: 0.25, g: 2.0 };
         let step = |number| Step { number, images: 0, losses, elapsed: Duration::ZERO };
-        let metrics = run.path().join(METRICS);
-        let first = "{\"step\":1,\"g\":2.0,\"g_learning_rate\":0.5,\"evaluation\":{\"real\":{\"kid\":3}}}\n";
-        fs::write(&metrics, first).unwrap();
+        let rates = Point {
+            step: 1,
+            g: Some(2.0),
+            g_learning_rate: Some(0.5),
+            evaluation: Some(evaluation()),
+            ..Point::default()
+        };
+        let diversity = |diversity| Point { step: 2, diversity: Some(diversity), ..Point::default() };
         board.stepped(&step(1)).unwrap();
-        board.take_metrics().unwrap();
+        board.measured(&rates).unwrap();
         let (length, state) = (board.log.sync(&Os).unwrap(), board.state());
         // What follows is undone: the run goes back to the checkpoint after step 1.
         board.stepped(&step(2)).unwrap();
-        fs::write(&metrics, format!("{first}{{\"step\":2,\"diversity\":9.0}}\n{{\"st")).unwrap();
-        board.take_metrics().unwrap();
+        board.measured(&diversity(9.0)).unwrap();
         board.log.flush(&Os).unwrap();
 
-        fs::write(&metrics, format!("{first}{{\"step\":2,\"diversity\":0.75}}\n{{\"st")).unwrap();
         let mut board = TensorBoard::new(&run);
         board.restored(1, &state).unwrap();
         board.log.resume(length).unwrap();
         board.stepped(&step(2)).unwrap();
+        board.measured(&diversity(0.75)).unwrap();
         let end = End {
             step: 2,
             steps: 2,
@@ -255,7 +257,7 @@ mod tests {
         let scalar = |tag: &str, value: f32| Message::new().text(1, tag).float(2, value).into_bytes();
         for (record, step, scalars) in [
             (1, 1, &[("loss/d_real", 0.5), ("loss/d_fake", 0.25), ("loss/g", 2.0)][..]),
-            (2, 1, &[("learning_rate/g", 0.5), ("evaluation/real/kid", 3.0)]),
+            (2, 1, &[("learning_rate/g", 0.5), ("evaluation/floor/precision", 0.25)]),
             (3, 2, &[("loss/g", 2.0)]),
             (4, 2, &[("metrics/diversity", 0.75)]),
         ] {

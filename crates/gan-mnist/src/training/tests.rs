@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Cpu, Gan, GanConfig};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::{Error, Result};
 use crate::run::faulty::{Fault, Faulty};
-use crate::run::metrics_file::{self, EventKind};
+use crate::run::metrics_file::{self, EventKind, Point};
 use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory};
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
@@ -593,4 +593,86 @@ fn a_model_that_collapses_is_seen() {
     assert!(matches!(&end.outcome, Outcome::Stopped(why) if why.contains("3 times")), "{end:?}");
     // Each time to step 800: what was saved after step 1000 was suspect.
     assert_eq!(events.iter().filter(|e| e.1 == EventKind::Rollback).count(), 3, "{events:?}");
+}
+
+/// Notes the steps after which it is asked to look, and what was measured.
+#[derive(Default)]
+struct Looks {
+    periods: Vec<u64>,
+    seen: Arc<Mutex<Vec<u64>>>,
+    measured: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Observer for Looks {
+    fn name(&self) -> &'static str {
+        "looks"
+    }
+
+    fn periods(&self) -> Vec<u64> {
+        self.periods.clone()
+    }
+
+    fn examine(&mut self, step: u64, _: &mut dyn Trained, _: &mut Vec<Point>) -> Result<Next> {
+        self.seen.lock().unwrap().push(step);
+        Ok(Next::GoOn)
+    }
+
+    fn measured(&mut self, point: &Point) -> Result<()> {
+        self.measured.lock().unwrap().push(point.step);
+        Ok(())
+    }
+}
+
+/// A step that nobody has to look at waits for nothing. The greatest common divisor of 4 and 6 is 2, of 3 and 7 is 1.
+#[test]
+fn only_the_steps_that_are_due_are_looked_at() {
+    for (periods, expected) in
+        [(vec![4, 6], vec![4, 6, 8, 11]), (vec![3, 7], vec![3, 6, 7, 9, 11]), (vec![], vec![])]
+    {
+        let run = Run::new();
+        let directory = RunDirectory::create(&run.path).unwrap();
+        let config = config(11);
+        let settings = settings(&config, "100");
+        let gan = Gan::new(&*CPU, config).unwrap();
+        let mut setup = run.setup(&directory, &Os, (settings, gan), go_on());
+        let looks = Looks { periods, ..Looks::default() };
+        let (seen, measured) = (looks.seen.clone(), looks.measured.clone());
+        setup.observers.push(Box::new(looks));
+        Session::begin(setup).unwrap().run().unwrap();
+        assert_eq!(*seen.lock().unwrap(), expected);
+        // What metrics.jsonl has a line for, every third step.
+        assert_eq!(*measured.lock().unwrap(), [3, 6, 9, 11]);
+    }
+}
+
+#[test]
+fn a_line_and_an_evaluation_are_due_each_at_its_own_steps() {
+    let run = Run::new();
+    let directory = RunDirectory::create(&run.path).unwrap();
+    let mut settings = settings(&config(1000), "100");
+    (settings.metrics.log_every, settings.metrics.evaluate_every) = (50, Some(333));
+    let metrics = Metrics::new(&directory, &settings, &DATA, true, true).unwrap();
+    assert_eq!(metrics.periods(), [50, 333]);
+}
+
+/// To ask for the logs changes nothing, however often: why the run went back stands in the log after it was cut.
+#[test]
+fn why_a_run_went_back_stands_in_the_log_once() {
+    let run = Run::new();
+    let directory = RunDirectory::create(&run.path).unwrap();
+    let mut settings = settings(&config(10), "100");
+    settings.metrics.on_collapse = OnCollapse::Rollback;
+    let mut metrics = Metrics::new(&directory, &settings, &DATA, true, true).unwrap();
+    let log = |metrics: &mut Metrics, act: &dyn Fn(&mut Log)| metrics.logs().into_iter().for_each(act);
+    log(&mut metrics, &|log| log.create().unwrap());
+    let next = metrics.diverged(5, "the loss is NaN").unwrap();
+    assert!(matches!(next, Next::RollBack { .. }), "{next:?}");
+    metrics.restored(3, &Value::Null).unwrap();
+    assert_eq!((metrics.logs().len(), metrics.logs().len()), (1, 1));
+    log(&mut metrics, &|log| log.resume(0).unwrap());
+    metrics.logs_cut().unwrap();
+    log(&mut metrics, &|log| log.flush(&Os).unwrap());
+    let points = metrics_file::read(&run.path.join(metrics_file::METRICS)).unwrap();
+    let kinds: Vec<EventKind> = points.into_iter().filter_map(|point| Some(point.event?.kind)).collect();
+    assert_eq!(kinds, [EventKind::Divergence, EventKind::Rollback]);
 }
