@@ -1,8 +1,7 @@
 //! Line charts as HTML: an SVG made here, its labels as text around it, and the numbers that show on hover.
 
+use maud::{Markup, html};
 use serde::Serialize;
-
-use super::html::escape;
 
 /// Points that a curve has at most: about as many as a chart is wide in pixels, halved.
 const BUCKETS: usize = 240;
@@ -81,7 +80,7 @@ struct Drawn<'a> {
 impl Chart {
     /// The chart as HTML, for a course of `steps` steps, and what hovering over it shows; `None` where there is nothing
     /// to draw.
-    pub(super) fn draw(&self, id: usize, steps: f64) -> Option<(String, Hover)> {
+    pub(super) fn draw(&self, id: usize, steps: f64) -> Option<(Markup, Hover)> {
         let usable = |&&(_, y): &&(f64, f64)| y.is_finite() && (!self.logarithmic || y > 0.0);
         let drawn: Vec<Drawn<'_>> = self
             .series
@@ -97,58 +96,38 @@ impl Chart {
             return None;
         }
         let axis = Axis::over(&drawn, self);
-        let place_x = |x: f64| WIDTH * x / steps.max(1.0);
-        let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
-            escape(&self.spoken(&drawn))
-        );
-        let mut labels = String::new();
-        for tick in &axis.ticks {
-            let y = axis.place(*tick);
-            svg.push_str(&format!("<path class=\"grid\" d=\"M0 {y:.1}H{WIDTH}\"/>"));
-            let percent = 100.0 * y / HEIGHT;
-            labels
-                .push_str(&format!("<span class=\"y\" style=\"top:{percent:.1}%\">{}</span>", number(*tick)));
-        }
-        for tick in ticks(0.0, steps, 4) {
-            let percent = 100.0 * tick / steps.max(1.0);
-            labels
-                .push_str(&format!("<span class=\"x\" style=\"left:{percent:.1}%\">{}</span>", number(tick)));
-        }
-        for Drawn { series, buckets, smoothed } in &drawn {
-            let colour = series.colour % 8;
-            let at = |x: f64, y: f64| format!("{:.1} {:.1}", place_x(x), axis.place(y));
-            if *smoothed {
-                let above = buckets.iter().map(|b| at(b.x, b.high));
-                let below = buckets.iter().rev().map(|b| at(b.x, b.low));
-                let outline = above.chain(below).collect::<Vec<_>>().join("L");
-                svg.push_str(&format!("<path class=\"raw s{colour}\" d=\"M{outline}Z\"/>"));
+        let across = |x: f64| x / steps.max(1.0);
+        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+        let html = html! {
+            section.chart {
+                h3 { (self.title) }
+                p { (self.note) }
+                ul.legend {
+                    @for Drawn { series, .. } in &drawn {
+                        li { i class=(series.class("")) {} (series.name) }
+                    }
+                }
+                div.plot data-chart=(id) tabindex="0" {
+                    svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
+                        aria-label=(self.spoken(&drawn)) {
+                        @for tick in &axis.ticks {
+                            path.grid d=(format!("M0 {:.1}H{WIDTH}", axis.place(*tick))) {}
+                        }
+                        @for curve in &drawn {
+                            (curve.paths(&|x, y| format!("{:.1} {:.1}", WIDTH * across(x), axis.place(y))))
+                        }
+                    }
+                    @for tick in &axis.ticks {
+                        span.y style={ "top:" (percent(axis.place(*tick) / HEIGHT)) } { (number(*tick)) }
+                    }
+                    @for tick in ticks(0.0, steps, 4) {
+                        span.x style={ "left:" (percent(across(tick))) } { (number(tick)) }
+                    }
+                    div.cursor hidden {}
+                    div.tip hidden {}
+                }
             }
-            let line = buckets.iter().map(|b| at(b.x, b.smooth)).collect::<Vec<_>>().join("L");
-            let dashed = if series.dashed { " dashed" } else { "" };
-            svg.push_str(&format!("<path class=\"line s{colour}{dashed}\" d=\"M{line}\"/>"));
-            if !smoothed && !series.dashed {
-                // A line of no length with round ends is a dot that stretching does not deform.
-                let dots: String = buckets.iter().map(|b| format!("M{}h0", at(b.x, b.smooth))).collect();
-                svg.push_str(&format!("<path class=\"dots s{colour}\" d=\"{dots}\"/>"));
-            }
-        }
-        svg.push_str("</svg>");
-        let legend: String = drawn
-            .iter()
-            .map(|Drawn { series, .. }| {
-                let dashed = if series.dashed { " dashed" } else { "" };
-                let (colour, name) = (series.colour % 8, escape(&series.name));
-                format!("<li><i class=\"s{colour}{dashed}\"></i>{name}</li>")
-            })
-            .collect();
-        let html = format!(
-            "<section class=\"chart\"><h3>{}</h3><p>{}</p><ul class=\"legend\">{legend}</ul>\
-             <div class=\"plot\" data-chart=\"{id}\" tabindex=\"0\">{svg}{labels}<div class=\"cursor\" hidden></div>\
-             <div class=\"tip\" hidden></div></div></section>\n",
-            escape(&self.title),
-            escape(&self.note)
-        );
+        };
         let series = drawn.iter().map(Drawn::hover).collect();
         Some((html, Hover { max: steps, series }))
     }
@@ -163,7 +142,33 @@ impl Chart {
     }
 }
 
+impl Series {
+    /// The classes of what is drawn of it.
+    fn class(&self, kind: &str) -> String {
+        let dashed = if self.dashed { " dashed" } else { "" };
+        format!("{kind} s{}{dashed}", self.colour % 8).trim_start().into()
+    }
+}
+
 impl Drawn<'_> {
+    /// The band and the line, or the line and its dots. `at` gives the place of a step and a value.
+    fn paths(&self, at: &dyn Fn(f64, f64) -> String) -> Markup {
+        let Drawn { series, buckets, smoothed } = self;
+        let above = buckets.iter().map(|b| at(b.x, b.high));
+        let below = buckets.iter().rev().map(|b| at(b.x, b.low));
+        let outline = || above.chain(below).collect::<Vec<_>>().join("L");
+        let line = buckets.iter().map(|b| at(b.x, b.smooth)).collect::<Vec<_>>().join("L");
+        html! {
+            @if *smoothed { path class=(series.class("raw")) d={ "M" (outline()) "Z" } {} }
+            path class=(series.class("line")) d={ "M" (line) } {}
+            @if !smoothed && !series.dashed {
+                // A line of no length with round ends is a dot that stretching does not deform.
+                path class=(series.class("dots"))
+                    d=(buckets.iter().map(|b| format!("M{}h0", at(b.x, b.smooth))).collect::<String>()) {}
+            }
+        }
+    }
+
     fn hover(&self) -> HoverSeries {
         let of = |value: fn(&Bucket) -> f64| self.buckets.iter().map(|b| significant(value(b))).collect();
         HoverSeries {
@@ -332,6 +337,7 @@ mod tests {
         assert!(chart.draw(0, 10.0).is_none());
         for points in [&[(1.0, 0.0)][..], &[(1.0, 5.0), (2.0, 5.0)], &[(0.0, -1.0), (1.0, f64::INFINITY)]] {
             let (html, _) = Chart { series: vec![series(points)], ..Chart::default() }.draw(3, 2.0).unwrap();
+            let html = html.into_string();
             assert!(
                 html.contains("data-chart=\"3\"") && !html.contains("NaN") && !html.contains("inf"),
                 "{html}"
@@ -343,7 +349,7 @@ mod tests {
     fn titles_and_names_are_text() {
         let series = Series { name: "<b>&".into(), points: vec![(1.0, 1.0)], ..Series::default() };
         let chart = Chart { title: "a<script>".into(), series: vec![series], ..Chart::default() };
-        let (html, _) = chart.draw(0, 1.0).unwrap();
+        let html = chart.draw(0, 1.0).unwrap().0.into_string();
         assert!(!html.contains("<b>") && !html.contains("<script>"), "{html}");
     }
 }

@@ -1,21 +1,8 @@
 //! Pieces of HTML.
 
-/// Text as it stands in HTML, in attributes too.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // No such characters belong in a page.
-            c if c.is_control() && c != '\n' && c != '\t' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+/// The text without characters that belong in no page.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }
 
 /// JSON as it stands in a script element: nothing in it can end the element.
@@ -48,8 +35,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_markup() {
-        assert_eq!(escape("<a href='x'>&\"\u{7}"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}");
+    fn nothing_in_a_text_ends_what_it_stands_in() {
+        assert_eq!(printable("a\tb\n\u{7}"), "a\tb\n\u{fffd}");
+        let text = maud::html! { p title=("<a href=\"x\">&") { ("<a href=\"x\">&") } }.into_string();
+        assert_eq!(text.matches("&lt;a href=&quot;x&quot;&gt;&amp;").count(), 2, "{text}");
         assert_eq!(script_json(r#"{"a":"</script>"}"#), r#"{"a":"\u003c/script>"}"#);
     }
 

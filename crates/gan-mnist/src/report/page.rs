@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gannet_data::files;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::chart::{Hover, number};
 use super::charts;
-use super::html::{escape, png_address, script_json};
+use super::html::{png_address, printable, script_json};
 use super::run::Run;
 use crate::animation::spread;
 use crate::error::{Error, Result};
@@ -37,17 +38,11 @@ pub fn page(runs: &[Run]) -> Result<String> {
     let title = runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ");
     let title = if runs.len() > 1 { format!("Runs {title}") } else { format!("Run {title}") };
     let steps = runs.iter().map(Run::last_step).max().unwrap_or(0).max(1) as f64;
-    let drawn: Vec<(String, Hover)> = charts::of(runs)
-        .iter()
-        .enumerate()
-        .filter_map(|(id, chart)| chart.draw(id, steps).map(|(html, hover)| (id, html, hover)))
-        // The numbers of what is drawn, without gaps.
-        .enumerate()
-        .map(|(k, (id, html, hover))| {
-            (html.replace(&format!("data-chart=\"{id}\""), &format!("data-chart=\"{k}\"")), hover)
-        })
-        .collect();
-    let (charts, hovers): (Vec<String>, Vec<Hover>) = drawn.into_iter().unzip();
+    let mut drawn: Vec<(Markup, Hover)> = Vec::new();
+    for chart in charts::of(runs) {
+        drawn.extend(chart.draw(drawn.len(), steps));
+    }
+    let (charts, hovers): (Vec<Markup>, Vec<Hover>) = drawn.into_iter().unzip();
     let grids = grids(runs)?;
     #[derive(Serialize)]
     struct Data<'a> {
@@ -55,52 +50,67 @@ pub fn page(runs: &[Run]) -> Result<String> {
         grids: &'a [Grids],
     }
     let data = serde_json::to_string(&Data { charts: hovers, grids: &grids }).map_err(Error::failure)?;
-    let mut body = String::new();
-    body.push_str(&header(runs, &title));
-    body.push_str(&events(runs));
-    body.push_str(&slider(&grids, runs.len() > 1));
-    if !charts.is_empty() {
-        body.push_str(&format!("<h2>Curves</h2>\n<div class=\"charts\">\n{}</div>\n", charts.concat()));
-    }
-    body.push_str(&evaluations(runs));
-    body.push_str(&settings(runs));
-    body.push_str(&commands(runs));
-    Ok(format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{}</style>\n</head>\n<body>\n<main>\n{body}\
-         <footer>Made by gan-mnist {}. This file needs no network.</footer>\n</main>\n\
-         <script type=\"application/json\" id=\"data\">{}</script>\n<script>\n{}</script>\n</body>\n</html>\n",
-        escape(&title),
-        include_str!("page.css"),
-        env!("CARGO_PKG_VERSION"),
-        script_json(&data),
-        include_str!("page.js"),
-    ))
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                main {
+                    (header(runs, &title))
+                    (events(runs))
+                    (slider(&grids, runs.len() > 1))
+                    @if !charts.is_empty() {
+                        h2 { "Curves" }
+                        div.charts { @for chart in &charts { (chart) } }
+                    }
+                    (evaluations(runs))
+                    (settings(runs))
+                    (commands(runs))
+                    footer { "Made by gan-mnist " (env!("CARGO_PKG_VERSION")) ". This file needs no network." }
+                }
+                script type="application/json" id="data" { (PreEscaped(script_json(&data))) }
+                script { (PreEscaped(include_str!("page.js"))) }
+            }
+        }
+    };
+    Ok(printable(&page.into_string()))
+}
+
+/// The mark of a run's colour, where there are several.
+fn mark(colour: usize, named: bool) -> Markup {
+    html! { @if named { i class={ "s" (colour) } {} } }
 }
 
 /// Name, and the figures that one asks for first.
-fn header(runs: &[Run], title: &str) -> String {
-    let mut html = format!("<header><h1>{}</h1>\n", escape(title));
-    for (k, run) in runs.iter().enumerate() {
+fn header(runs: &[Run], title: &str) -> Markup {
+    let named = runs.len() > 1;
+    let line = |run: &Run| {
         let preset = run.setting("preset").unwrap_or("a model");
         let dataset =
             ["data.dataset", "data.path"].iter().find_map(|key| run.setting(key)).unwrap_or("images");
         let device =
             run.setting("device_description").or(run.setting("device")).unwrap_or("an unknown device");
-        let mut line = format!("{preset} on {dataset}, {device}");
-        if runs.len() > 1 {
-            line = format!("{}: {line}", run.name);
+        let name = if named { format!("{}: ", run.name) } else { String::new() };
+        format!("{name}{preset} on {dataset}, {device}")
+    };
+    html! {
+        header {
+            h1 { (title) }
+            @for (k, run) in runs.iter().enumerate() {
+                p.lead { (mark(k % 8, named)) (line(run)) }
+                dl.figures {
+                    @for (name, value) in figures(run) { div { dt { (name) } dd { (value) } } }
+                }
+            }
         }
-        let mark = if runs.len() > 1 { format!("<i class=\"s{}\"></i>", k % 8) } else { String::new() };
-        html.push_str(&format!("<p class=\"lead\">{mark}{}</p>\n<dl class=\"figures\">", escape(&line)));
-        for (name, value) in figures(run) {
-            html.push_str(&format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(&value)));
-        }
-        html.push_str("</dl>\n");
     }
-    html + "</header>\n"
 }
 
 /// The figures of a run that one asks for first.
@@ -131,22 +141,23 @@ fn figures(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 /// What happened in the runs.
-fn events(runs: &[Run]) -> String {
-    let mut items = String::new();
-    for run in runs {
+fn events(runs: &[Run]) -> Markup {
+    let lines = runs.iter().flat_map(|run| {
         let place = if runs.len() > 1 { format!("{}, ", run.name) } else { String::new() };
-        for point in &run.points {
-            if let Some(event) = &point.event {
-                let kind = format!("{:?}", event.kind).to_lowercase();
-                let text = format!("{place}step {}, {kind}: {}", point.step, event.message);
-                items.push_str(&format!("<li>{}</li>\n", escape(&text)));
+        run.points.iter().filter_map(move |point| {
+            let event = point.event.as_ref()?;
+            let kind = format!("{:?}", event.kind).to_lowercase();
+            Some(format!("{place}step {}, {kind}: {}", point.step, event.message))
+        })
+    });
+    let lines: Vec<String> = lines.collect();
+    html! {
+        @if !lines.is_empty() {
+            section.events {
+                h2 { "What happened" }
+                ul { @for line in &lines { li { (line) } } }
             }
         }
-    }
-    if items.is_empty() {
-        items
-    } else {
-        format!("<section class=\"events\"><h2>What happened</h2><ul>\n{items}</ul></section>\n")
     }
 }
 
@@ -174,69 +185,66 @@ fn grids(runs: &[Run]) -> Result<Vec<Grids>> {
     Ok(grids)
 }
 
-fn slider(grids: &[Grids], named: bool) -> String {
-    let Some(longest) = grids.iter().map(|g| g.steps.len()).max() else { return String::new() };
-    let mut html =
-        "<section class=\"samples\"><h2>Samples through training</h2>\n<div class=\"grids\">".to_string();
-    for (k, grid) in grids.iter().enumerate() {
-        let (Some(step), Some(image)) = (grid.steps.last(), grid.images.last()) else { continue };
-        let name = if named {
-            format!("<i class=\"s{}\"></i>{}, ", grid.colour, escape(&grid.name))
-        } else {
-            String::new()
-        };
-        html.push_str(&format!(
-            "<figure><img src=\"{image}\" alt=\"Samples of {} from fixed latents\" data-grid=\"{k}\">\
-             <figcaption>{name}<span data-step=\"{k}\">step {step}</span></figcaption></figure>",
-            escape(&grid.name)
-        ));
+fn slider(grids: &[Grids], named: bool) -> Markup {
+    let Some(longest) = grids.iter().map(|g| g.steps.len()).max() else { return html! {} };
+    html! {
+        section.samples {
+            h2 { "Samples through training" }
+            div.grids {
+                @for (k, grid) in grids.iter().enumerate() {
+                    @if let (Some(step), Some(image)) = (grid.steps.last(), grid.images.last()) {
+                        figure {
+                            img src=(image) alt={ "Samples of " (grid.name) " from fixed latents" } data-grid=(k);
+                            figcaption {
+                                (mark(grid.colour, named))
+                                @if named { (grid.name) ", " }
+                                span data-step=(k) { "step " (step) }
+                            }
+                        }
+                    }
+                }
+            }
+            @if longest > 1 {
+                div.slider {
+                    button type="button" id="play" { "Play" }
+                    input type="range" id="time" min="0" max=(longest - 1) value=(longest - 1)
+                        aria-label="Progress of training";
+                }
+            }
+        }
     }
-    html.push_str("</div>\n");
-    if longest > 1 {
-        html.push_str(&format!(
-            "<div class=\"slider\"><button type=\"button\" id=\"play\">Play</button>\
-             <input type=\"range\" id=\"time\" min=\"0\" max=\"{0}\" value=\"{0}\" aria-label=\"Progress of training\">\
-             </div>\n",
-            longest - 1
-        ));
-    }
-    html + "</section>\n"
 }
 
 /// The scores of the runs, beside their floors.
-fn evaluations(runs: &[Run]) -> String {
+fn evaluations(runs: &[Run]) -> Markup {
     let scored: Vec<(&Run, Option<u64>, &Evaluation)> = runs
         .iter()
         .filter_map(|run| run.evaluation.as_ref().map(|(step, evaluation)| (run, *step, evaluation)))
         .collect();
     if scored.is_empty() {
-        let advice = "No scores yet: <code>gan-mnist evaluate</code> on the run directory, or training with \
-                      <code>--evaluate-every</code>, adds them.";
-        return format!("<h2>Evaluation</h2>\n<p class=\"note\">{advice}</p>\n");
+        return html! {
+            h2 { "Evaluation" }
+            p.note {
+                "No scores yet: " code { "gan-mnist evaluate" } " on the run directory, or training with "
+                code { "--evaluate-every" } ", adds them."
+            }
+        };
     }
-    let mut html = "<h2>Evaluation</h2>\n".to_string();
     let mut counts: Vec<usize> = scored.iter().map(|(_, _, e)| e.count).collect();
     counts.dedup();
     let mut hashes: Vec<&str> = scored.iter().map(|(_, _, e)| e.features.sha256.as_str()).collect();
     hashes.dedup();
-    if counts.len() > 1 || hashes.len() > 1 {
-        html.push_str(
-            "<p class=\"note\">These scores cannot be compared with one another: the numbers of images or the \
-             features differ.</p>\n",
-        );
-    }
-    for (run, step, evaluation) in &scored {
+    let what = |(run, step, evaluation): &(&Run, Option<u64>, &Evaluation)| {
         let when = step.map_or("The finished model".into(), |step| format!("The model after step {step}"));
         let name = if runs.len() > 1 { format!("{}. ", run.name) } else { String::new() };
-        let text = format!(
+        format!(
             "{name}{when}: {} images against {} test images of {}. Features: {}.",
             evaluation.count,
             evaluation.test_images,
             evaluation.dataset,
             evaluation.features.describe()
-        );
-        html.push_str(&format!("<p class=\"note\">{}</p>\n", escape(&text)));
-    }
+        )
+    };
     let mut head = vec!["".to_string()];
     let mut columns: Vec<BTreeMap<String, String>> = Vec::new();
     let mut names: Vec<String> = Vec::new();
@@ -259,19 +267,26 @@ fn evaluations(runs: &[Run]) -> String {
         let cells = columns.iter().map(|column| column.get(name).cloned().unwrap_or_default());
         std::iter::once(name.clone()).chain(cells).collect::<Vec<_>>()
     });
-    html.push_str(&table(&head, &rows.collect::<Vec<_>>(), "numbers"));
-    for (run, _, evaluation) in scored {
-        if evaluation.memorisation.as_ref().is_some_and(|found| found.suspicious) {
-            let text =
-                format!("{}: there are more copies of training images than chance explains.", run.name);
-            html.push_str(&format!("<p class=\"note\">{}</p>\n", escape(&text)));
+    let rows: Vec<Vec<String>> = rows.collect();
+    html! {
+        h2 { "Evaluation" }
+        @if counts.len() > 1 || hashes.len() > 1 {
+            p.note {
+                "These scores cannot be compared with one another: the numbers of images or the features differ."
+            }
+        }
+        @for scored in &scored { p.note { (what(scored)) } }
+        (table(&head, &rows, Some("numbers")))
+        @for (run, _, evaluation) in &scored {
+            @if evaluation.memorisation.as_ref().is_some_and(|found| found.suspicious) {
+                p.note { (run.name) ": there are more copies of training images than chance explains." }
+            }
         }
     }
-    html
 }
 
 /// The settings: those that differ between runs first.
-fn settings(runs: &[Run]) -> String {
+fn settings(runs: &[Run]) -> Markup {
     let mut keys: Vec<&String> = runs.iter().flat_map(|run| run.settings.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -279,65 +294,63 @@ fn settings(runs: &[Run]) -> String {
     let value = |run: &Run, key: &str| run.setting(key).unwrap_or("").to_owned();
     let differs = |key: &str| runs.iter().any(|run| run.setting(key) != runs[0].setting(key));
     let (other, same): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(|key| differs(key));
-    let mut html = String::new();
-    if runs.len() > 1 {
-        let head: Vec<String> =
-            std::iter::once("").chain(runs.iter().map(|run| run.name.as_str())).map(String::from).collect();
-        let rows: Vec<Vec<String>> = other
-            .iter()
-            .map(|key| {
-                std::iter::once((*key).clone()).chain(runs.iter().map(|run| value(run, key))).collect()
-            })
-            .collect();
-        html.push_str("<h2>Settings that differ</h2>\n");
-        html.push_str(&table(&head, &rows, ""));
-    }
-    let rows: Vec<Vec<String>> = same.iter().map(|key| vec![(*key).clone(), value(&runs[0], key)]).collect();
-    let title = if runs.len() > 1 { "Settings that all share" } else { "Settings and environment" };
-    html.push_str(&format!("<h2>{title}</h2>\n{}", table(&[], &rows, "")));
-    for run in runs {
-        if let Some(model) = &run.model {
-            let name = if runs.len() > 1 { format!(" of {}", escape(&run.name)) } else { String::new() };
-            html.push_str(&format!(
-                "<details><summary>Networks and recipe{name}</summary><pre>{}</pre></details>\n",
-                escape(model)
-            ));
+    let several = runs.len() > 1;
+    let head: Vec<String> =
+        std::iter::once("").chain(runs.iter().map(|run| run.name.as_str())).map(String::from).collect();
+    let row = |key: &&String, runs: &[Run]| {
+        std::iter::once((*key).clone()).chain(runs.iter().map(|run| value(run, key))).collect::<Vec<_>>()
+    };
+    let differing: Vec<Vec<String>> = other.iter().map(|key| row(key, runs)).collect();
+    let shared: Vec<Vec<String>> = same.iter().map(|key| row(key, &runs[..1])).collect();
+    html! {
+        @if several {
+            h2 { "Settings that differ" }
+            (table(&head, &differing, None))
+        }
+        h2 { @if several { "Settings that all share" } @else { "Settings and environment" } }
+        (table(&[], &shared, None))
+        @for run in runs {
+            @if let Some(model) = &run.model {
+                details {
+                    summary { "Networks and recipe" @if several { " of " (run.name) } }
+                    pre { (model) }
+                }
+            }
         }
     }
-    html
 }
 
 /// How to do it again.
-fn commands(runs: &[Run]) -> String {
-    let commands: String = runs
-        .iter()
-        .filter_map(|run| run.setting("command"))
-        .map(|command| format!("<pre class=\"command\">{}</pre>\n", escape(command)))
-        .collect();
-    let plural = if runs.len() > 1 { "s" } else { "" };
-    if commands.is_empty() { commands } else { format!("<h2>To repeat the run{plural}</h2>\n{commands}") }
+fn commands(runs: &[Run]) -> Markup {
+    let commands: Vec<&str> = runs.iter().filter_map(|run| run.setting("command")).collect();
+    html! {
+        @if !commands.is_empty() {
+            h2 { "To repeat the run" @if runs.len() > 1 { "s" } }
+            @for command in commands { pre.command { (command) } }
+        }
+    }
 }
 
 /// A table; the first cell of each row is its heading.
-fn table(head: &[String], rows: &[Vec<String>], class: &str) -> String {
-    let mut html = format!("<div class=\"table\"><table class=\"{class}\">");
-    if !head.is_empty() {
-        let cells: String =
-            head.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell))).collect();
-        html.push_str(&format!("<thead><tr>{cells}</tr></thead>"));
-    }
-    html.push_str("<tbody>");
-    for row in rows {
-        for (k, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
-            html.push_str(&match k {
-                0 => format!("<tr><th scope=\"row\">{}</th>", cell.trim_start()),
-                _ => format!("<td>{cell}</td>"),
-            });
+fn table(head: &[String], rows: &[Vec<String>], class: Option<&str>) -> Markup {
+    html! {
+        div.table {
+            table class=[class] {
+                @if !head.is_empty() {
+                    thead { tr { @for cell in head { th scope="col" { (cell) } } } }
+                }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (k, cell) in row.iter().enumerate() {
+                                @if k == 0 { th scope="row" { (cell.trim_start()) } } @else { td { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
         }
-        html.push_str("</tr>\n");
     }
-    html + "</tbody></table></div>\n"
 }
 
 #[cfg(test)]
