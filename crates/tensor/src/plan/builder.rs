@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Plan, Trace};
+use super::Plan;
+use super::placement::Placement;
+use super::trace::{Trace, decompose};
 use crate::error::{Error, Result};
 use crate::fuse;
-use crate::graph::{Graph, NodeKind, Var};
+use crate::graph::{Graph, NodeId, NodeKind, Var};
+use crate::operation::Operation;
+use crate::shape::Shape;
 
 /// Names what a plan computes, then builds it.
 pub struct PlanBuilder<'g> {
@@ -82,5 +86,39 @@ impl<'g> PlanBuilder<'g> {
             fuse::fuse(&mut trace);
         }
         Plan::new(trace)
+    }
+}
+
+impl Plan {
+    /// The same computation with every operation that `supported` refuses replaced by its decomposition.
+    /// Errors when one has none. It is not asked about views and what is not needed: they are never run.
+    pub fn lowered(self, supported: impl Fn(&dyn Operation, &[Shape], Shape) -> bool) -> Result<Plan> {
+        let mut trace = self.trace.clone();
+        let mut changed = false;
+        let (traced, needed) = (trace.nodes.len(), BTreeSet::from_iter(trace.schedule()));
+        let mut i = 0;
+        while i < trace.nodes.len() {
+            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone()
+                && (i >= traced || needed.contains(&NodeId(i)))
+            {
+                let shapes: Vec<Shape> = inputs.iter().map(|id| trace.nodes[id.0].shape).collect();
+                if op.view(&shapes).is_none() && !supported(&*op, &shapes, trace.nodes[i].shape) {
+                    changed = true;
+                    decompose(&mut trace, i, &*op, &inputs)?;
+                }
+            }
+            i += 1;
+        }
+        if changed { Plan::new(trace) } else { Ok(self) }
+    }
+
+    fn new(trace: Trace) -> Result<Plan> {
+        let order = trace.schedule();
+        let mut placement = Placement::new(&trace, &order);
+        placement.place_views_and_pieces();
+        placement.place_assignments();
+        placement.place_in_place();
+        let plan = placement.finish();
+        Ok(plan)
     }
 }

@@ -14,17 +14,13 @@ mod placement;
 mod sharing;
 mod trace;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::graph::{NodeId, NodeKind};
+use crate::graph::NodeId;
 use crate::operation::Operation;
 use crate::shape::Shape;
 pub use builder::PlanBuilder;
-use placement::Placement;
 pub(crate) use trace::Trace;
-use trace::decompose;
 
 /// Where a tensor lies: `shape.len()` elements of a buffer from `offset` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,37 +148,5 @@ impl Plan {
     /// Floating-point operations of one run.
     pub fn flops(&self) -> u64 {
         self.instructions.iter().map(Instruction::flops).sum()
-    }
-
-    /// The same computation with every operation that `supported` refuses replaced by its decomposition.
-    /// Errors when one has none. It is not asked about views and what is not needed: they are never run.
-    pub fn lowered(self, supported: impl Fn(&dyn Operation, &[Shape], Shape) -> bool) -> Result<Plan> {
-        let mut trace = self.trace.clone();
-        let mut changed = false;
-        let (traced, needed) = (trace.nodes.len(), BTreeSet::from_iter(trace.schedule()));
-        let mut i = 0;
-        while i < trace.nodes.len() {
-            if let NodeKind::Operation(op, inputs) = trace.nodes[i].kind.clone()
-                && (i >= traced || needed.contains(&NodeId(i)))
-            {
-                let shapes: Vec<Shape> = inputs.iter().map(|id| trace.nodes[id.0].shape).collect();
-                if op.view(&shapes).is_none() && !supported(&*op, &shapes, trace.nodes[i].shape) {
-                    changed = true;
-                    decompose(&mut trace, i, &*op, &inputs)?;
-                }
-            }
-            i += 1;
-        }
-        if changed { Plan::new(trace) } else { Ok(self) }
-    }
-
-    fn new(trace: Trace) -> Result<Plan> {
-        let order = trace.schedule();
-        let mut placement = Placement::new(&trace, &order);
-        placement.place_views_and_pieces();
-        placement.place_assignments();
-        placement.place_in_place();
-        let plan = placement.finish();
-        Ok(plan)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{BufferKind, Instruction, Plan, Trace, View};
+use super::trace::Trace;
+use super::{BufferKind, Instruction, Plan, View};
 use crate::graph::{Node, NodeId, NodeKind};
 use crate::operation::Operation;
 use crate::ops::CopyTo;

@@ -4,8 +4,7 @@
 //! a tile reads at the points, 25 products over channels, what it gives with its epilogue and its share of the
 //! batch statistics. All of it stays in the second-level cache.
 
-use super::ZEROS;
-use super::grid::{Grid, Tile, Tiles};
+use super::grid::{Grid, Tile, Tiles, ZEROS};
 use super::transform::{
     Extent, FromOutputs, FromTaps, FromWindow, OUTPUTS, POINTS, TAPS, ToOutputs, ToWindow, Transform, WINDOW,
     by_extents, has,

@@ -3,6 +3,12 @@
 use super::transform::{Extent, LEFT_OUT, OUTPUTS, WINDOW};
 use std::ops::Range;
 
+/// Channels of a vector of zeros that stands for pixels outside an image.
+pub(super) const MOST_CHANNELS: usize = 1024;
+
+/// What is read where a window reaches beyond its image.
+pub(super) static ZEROS: [f32; MOST_CHANNELS] = [0.0; MOST_CHANNELS];
+
 /// An NHWC tensor as a grid of cells of `step` x `step` pixels, each pixel with its channels one phase of
 /// the cell: phase (a, b) of cell (i, j) is pixel `(step * i + a + origin, step * j + b + origin)`. Cells
 /// reach beyond the image, where everything is zero.

@@ -19,20 +19,14 @@ use crate::isa::Isa;
 use crate::kernel::Kernel;
 use convolution::{Convolution, Direction, MOST_TILES, Map};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
-use grid::{Grid, Tiles};
+use grid::{Grid, MOST_CHANNELS, Tiles};
 use weight_grad::WeightGrad;
 
 /// Channels below which transforms cost more than they save.
 const LEAST_CHANNELS: usize = 32;
 
-/// Channels of a vector of zeros that stands for pixels outside an image.
-const MOST_CHANNELS: usize = 1024;
-
 /// Tiles below which the transformed kernel is not worth its making.
 const LEAST_TILES: usize = 32;
-
-/// What is read where a window reaches beyond its image.
-static ZEROS: [f32; MOST_CHANNELS] = [0.0; MOST_CHANNELS];
 
 pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
     let op = &*instruction.op;
