@@ -82,6 +82,11 @@ impl Batches {
         self.position
     }
 
+    /// Lines for people about images that went bad, each once ([`Images::take_notes`]).
+    pub fn take_notes(&self) -> Vec<String> {
+        self.recipe.images.take_notes()
+    }
+
     /// Goes to where `position` images have been given out.
     pub fn seek(&mut self, position: u64) {
         if position != self.position {
@@ -136,7 +141,7 @@ impl Recipe {
             values.iter_mut().zip(&pixels).for_each(|(v, &pixel)| *v = value(pixel));
         }
         scratch.give(pixels);
-        let class = u32::from(class?);
+        let class = class?;
         *label = self.labels.as_ref().map_or(class, |labels| labels[index]);
         Ok(())
     }
@@ -344,7 +349,7 @@ mod tests {
         fn classes(&self) -> Option<usize> {
             self.0.classes()
         }
-        fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8> {
+        fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u32> {
             if index == self.1 {
                 return Err(Error::failure(format!("image {index} is broken")));
             }

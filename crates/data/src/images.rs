@@ -26,11 +26,17 @@ pub trait Images: Send + Sync + fmt::Debug {
     ///
     /// # Panics
     /// If `index` is out of range or `pixels` has another length.
-    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8>;
+    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u32>;
 
     /// Whether an image takes so long to read that several threads should share the work.
     fn is_slow(&self) -> bool {
         false
+    }
+
+    /// Lines for people about what happened while images were read, each once: a file that went bad, and what took its
+    /// place.
+    fn take_notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

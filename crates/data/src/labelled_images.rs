@@ -12,7 +12,7 @@ pub struct LabelledImages {
     /// [N, height, width, channels], 0 to 255.
     pixels: Vec<u8>,
     /// `[N]`, below `classes`; empty without classes.
-    labels: Vec<u8>,
+    labels: Vec<u32>,
 }
 
 impl LabelledImages {
@@ -29,15 +29,15 @@ impl LabelledImages {
     ///
     /// # Panics
     /// If there are not as many labels as images, none, or one that is too high.
-    pub fn labelled(shape: ImageShape, pixels: Vec<u8>, labels: Vec<u8>, classes: usize) -> Self {
+    pub fn labelled(shape: ImageShape, pixels: Vec<u8>, labels: Vec<u32>, classes: usize) -> Self {
         assert!(!labels.is_empty() && pixels.len() == labels.len() * shape.len());
-        assert!(labels.iter().all(|&label| usize::from(label) < classes));
+        assert!(labels.iter().all(|&label| (label as usize) < classes));
         LabelledImages { shape, classes: Some(classes), pixels, labels }
     }
 
     /// The same with a number of classes that is known. Errors when a label is higher.
     pub fn with_classes(mut self, classes: usize) -> Result<Self> {
-        if let Some(label) = self.labels.iter().find(|&&label| usize::from(label) >= classes) {
+        if let Some(label) = self.labels.iter().find(|&&label| label as usize >= classes) {
             return Err(Error::failure(format!("the label {label} is none of 0 to {}", classes - 1)));
         }
         self.classes = Some(classes);
@@ -80,7 +80,7 @@ impl LabelledImages {
     }
 
     /// The class of each image, where there are classes.
-    pub fn labels(&self) -> Option<&[u8]> {
+    pub fn labels(&self) -> Option<&[u32]> {
         self.classes.map(|_| &self.labels[..])
     }
 
@@ -104,7 +104,7 @@ impl Images for LabelledImages {
         self.classes
     }
 
-    fn read(&self, index: usize, pixels: &mut [u8], _: &mut Scratch) -> Result<u8> {
+    fn read(&self, index: usize, pixels: &mut [u8], _: &mut Scratch) -> Result<u32> {
         pixels.copy_from_slice(self.image(index));
         Ok(self.labels.get(index).copied().unwrap_or_default())
     }

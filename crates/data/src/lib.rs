@@ -20,6 +20,7 @@ mod images;
 mod labelled_images;
 mod listener;
 mod named_set;
+pub mod pictures;
 mod positioned;
 pub mod sets;
 mod shuffle;
@@ -28,7 +29,7 @@ mod stored;
 pub mod transforms;
 
 pub use batches::Batches;
-pub use data_set::{DataRecord, DataSet, Request, Source};
+pub use data_set::{DataRecord, DataSet, Reopened, Request, Source};
 pub use error::{Error, Result};
 pub use image_shape::ImageShape;
 pub use images::{Images, Scratch};

@@ -10,6 +10,13 @@ pub enum Progress {
         /// All.
         total: Option<u64>,
     },
+    /// Files of a set that have been looked at, of all.
+    Files {
+        /// Looked at so far.
+        done: usize,
+        /// All.
+        total: usize,
+    },
     /// Nothing is left to be done.
     Ended,
 }

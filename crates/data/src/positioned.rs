@@ -24,6 +24,12 @@ impl Positioned {
         Ok(Positioned { path: path.into(), file, len })
     }
 
+    /// A file that is open already, `path` in messages.
+    pub(crate) fn of(file: File, path: &Path) -> Result<Self> {
+        let len = file.metadata().map_err(|e| Error::cannot_read(path, &e))?.len();
+        Ok(Positioned { path: path.into(), file, len })
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path

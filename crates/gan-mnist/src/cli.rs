@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::bench::BenchArgs;
+use crate::commands::data::DataCommandArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::generate::GenerateArgs;
@@ -16,9 +17,9 @@ use crate::commands::train::TrainArgs;
 use crate::commands::train_classifier::TrainClassifierArgs;
 use crate::commands::verify::VerifyArgs;
 
-/// Trains generative adversarial networks on handwritten digits.
+/// Trains generative adversarial networks on pictures: your own, or handwritten digits.
 ///
-/// Without a subcommand it trains: 60,000 digits, once, on the CPU, into runs/cdcgan-1.
+/// Without a subcommand it trains on what it carries with it: 60,000 digits, once, on the CPU, into runs/cdcgan-1.
 #[derive(Debug, Parser)]
 #[command(name = "gan-mnist", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -37,6 +38,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Go on with a run that was interrupted, or make it longer
     Resume(ResumeArgs),
+    /// Say what a folder, an archive or a set of images holds, and what training makes of it
+    Data(DataCommandArgs),
     /// Draw images from a trained model
     Generate(GenerateArgs),
     /// Draw the images between two latents

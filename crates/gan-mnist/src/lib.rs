@@ -46,6 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => commands::train::run(&cli.train),
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Resume(args)) => commands::resume::run(&args),
+        Some(Command::Data(args)) => commands::data::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
         Some(Command::Interpolate(args)) => commands::interpolate::run(&args),
         Some(Command::Neighbours(args)) => commands::neighbours::run(&args),

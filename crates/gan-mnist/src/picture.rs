@@ -26,10 +26,21 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// One image [height, width, channels] with values in [-1, 1].
+    /// One image [height, width, channels] with values in [-1, 1]. Of four channels the first three are multiplied by
+    /// the last, which is alpha, as in training; in the picture they are not.
     pub fn single(image: &[f32], shape: ImageShape) -> Self {
         assert_eq!(image.len(), shape.len());
-        Picture { shape, pixels: image.iter().copied().map(quantise).collect() }
+        let mut pixels: Vec<u8> = image.iter().copied().map(quantise).collect();
+        if shape.channels == 4 {
+            for pixel in pixels.chunks_exact_mut(4) {
+                let alpha = u32::from(pixel[3]);
+                for value in &mut pixel[..3] {
+                    *value =
+                        (u32::from(*value) * 255 + alpha / 2).checked_div(alpha).unwrap_or(0).min(255) as u8;
+                }
+            }
+        }
+        Picture { shape, pixels }
     }
 
     /// Images [N, height, width, channels] with values in [-1, 1], `columns` to a row, in order; two
@@ -40,8 +51,15 @@ impl Picture {
         Picture::grid_of_bytes(&bytes, shape, columns)
     }
 
-    /// [`grid`](Picture::grid) of images that are bytes already.
+    /// [`grid`](Picture::grid) of images that are bytes already. What is transparent shows a chequered ground.
     pub fn grid_of_bytes(images: &[u8], shape: ImageShape, columns: usize) -> Self {
+        if shape.channels == 4 {
+            return Picture::grid_of_bytes(
+                &on_chequers(images, shape),
+                ImageShape { channels: 3, ..shape },
+                columns,
+            );
+        }
         assert!(columns > 0 && !shape.is_empty() && images.len().is_multiple_of(shape.len()));
         let rows = (images.len() / shape.len()).div_ceil(columns);
         let (tile_h, tile_w) = (shape.height + GAP, shape.width + GAP);
@@ -102,7 +120,8 @@ impl Picture {
         let color = match self.shape.channels {
             1 => png::ColorType::Grayscale,
             3 => png::ColorType::Rgb,
-            n => return Err(Error::failure(format!("a PNG has 1 or 3 channels, not {n}"))),
+            4 => png::ColorType::Rgba,
+            n => return Err(Error::failure(format!("a PNG has 1, 3 or 4 channels, not {n}"))),
         };
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
@@ -120,9 +139,37 @@ impl Picture {
     }
 }
 
+/// Images of four channels, whose colours are multiplied by their alpha, on light and dark squares.
+fn on_chequers(images: &[u8], shape: ImageShape) -> Vec<u8> {
+    let side = (shape.height.min(shape.width) / 8).clamp(1, 8);
+    let mut pixels = Vec::with_capacity(images.len() / 4 * 3);
+    for (n, pixel) in images.chunks_exact(4).enumerate() {
+        let (y, x) = (n / shape.width % shape.height, n % shape.width);
+        let ground = if (y / side + x / side).is_multiple_of(2) { 204 } else { 153 };
+        let rest = (ground * (255 - u32::from(pixel[3])) + 127) / 255;
+        pixels.extend(pixel[..3].iter().map(|&value| (u32::from(value) + rest).min(255) as u8));
+    }
+    pixels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn transparency_is_undone_in_a_picture_and_shown_in_a_grid() {
+        let shape = ImageShape { height: 1, width: 2, channels: 4 };
+        // Half transparent red, multiplied by its alpha, and nothing at all.
+        let image = [0.0, -1.0, -1.0, 0.0, -1.0, -1.0, -1.0, -1.0];
+        let picture = Picture::single(&image, shape);
+        assert_eq!(picture.pixels, [255, 0, 0, 128, 0, 0, 0, 0]);
+        let bytes = picture.to_png().unwrap();
+        assert_eq!(bytes[25], 6, "the colour type of a PNG with alpha");
+        let grid = Picture::grid(&image, shape, 1);
+        assert_eq!(grid.shape.channels, 3);
+        let row = &grid.pixels[2 * grid.shape.width * 3..][6..12];
+        assert_eq!(row, [230, 102, 102, 153, 153, 153]);
+    }
 
     const TINY: ImageShape = ImageShape { height: 1, width: 2, channels: 1 };
 

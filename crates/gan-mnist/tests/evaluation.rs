@@ -160,7 +160,7 @@ fn training_images_score_the_floor() {
 #[test]
 fn a_dropped_class_lowers_coverage_and_shows_in_the_histogram() {
     let train = &sets().train;
-    let digits = |keep: fn(u8) -> bool| -> Vec<u8> {
+    let digits = |keep: fn(u32) -> bool| -> Vec<u8> {
         let kept =
             train.pixels().chunks_exact(SIZE).zip(train.labels().unwrap()).filter(|(_, label)| keep(**label));
         kept.take(COUNT).flat_map(|(image, _)| image).copied().collect()

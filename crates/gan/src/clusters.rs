@@ -29,7 +29,7 @@ const ROUNDS: [usize; 2] = [8, 4];
 pub fn partition(
     images: &[u8],
     [height, width, channels]: [usize; 3],
-    labels: Option<(&[u8], usize)>,
+    labels: Option<(&[u32], usize)>,
     clusters: usize,
 ) -> Result<Vec<u32>> {
     let size = height * width * channels;
@@ -41,7 +41,7 @@ pub fn partition(
     }
     let n = images.len() / size;
     let (labels, classes) = labels.unwrap_or((&[], 1));
-    if (classes > 1 && labels.len() != n) || labels.iter().any(|label| usize::from(*label) >= classes) {
+    if (classes > 1 && labels.len() != n) || labels.iter().any(|label| *label as usize >= classes) {
         return Err(Error::invalid(format!(
             "expected {n} labels below {classes}, one for each image, got {}",
             labels.len()
@@ -50,7 +50,7 @@ pub fn partition(
     let features = Features::new(images, [height, width, channels]);
     let mut result = vec![0; n];
     for class in 0..classes {
-        let of_class = |i: &usize| labels.get(*i).is_none_or(|label| usize::from(*label) == class);
+        let of_class = |i: &usize| labels.get(*i).is_none_or(|label| *label as usize == class);
         let mut indices: Vec<usize> = (0..n).filter(of_class).collect();
         features.split(&mut indices, clusters, (class * clusters) as u32, &mut result);
     }
@@ -263,7 +263,7 @@ mod tests {
                 images.push(stream.below(60) as u8 + if bright { 180 } else { 0 });
             }
         }
-        let classes: Vec<u8> = kinds.iter().map(|kind| kind % 2).collect();
+        let classes: Vec<u32> = kinds.iter().map(|&kind| u32::from(kind % 2)).collect();
         let labels = partition(&images, [6, 6, 1], Some((&classes, 2)), 2).unwrap();
         for (a, kind_a) in labels.iter().zip(&kinds) {
             assert_eq!(a / 2, u32::from(kind_a % 2), "a cluster belongs to one class");

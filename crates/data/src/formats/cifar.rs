@@ -81,7 +81,7 @@ impl Images for Cifar {
         Some(CLASSES)
     }
 
-    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8> {
+    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u32> {
         let at = self.ends.partition_point(|&end| end <= index);
         let first = if at == 0 { 0 } else { self.ends[at - 1] };
         let mut record = scratch.take(RECORD);
@@ -93,7 +93,7 @@ impl Images for Cifar {
             pixel.copy_from_slice(&[r, g, b]);
         }
         scratch.give(record);
-        result.map(|()| label)
+        result.map(|()| label.into())
     }
 }
 

@@ -121,7 +121,8 @@ impl LabelledImages {
         let ((images_file, images), (labels_file, labels)) = (images, labels);
         let (count, shape) = image_shape(images_file, &images.shape)?;
         check_labels(images_file, count, labels_file, &labels, classes)?;
-        Ok(LabelledImages::labelled(shape, images.elements, labels.elements, classes))
+        let labels = labels.elements.into_iter().map(u32::from).collect();
+        Ok(LabelledImages::labelled(shape, images.elements, labels, classes))
     }
 }
 

@@ -110,7 +110,8 @@ fn open_files(images_path: &Path, labels_path: Option<&Path>) -> Result<Stored> 
             check_labels(&images_name, count, &path.display().to_string(), &labels, 256)?;
             fingerprint.bytes(&labels.elements);
             let classes = labels.elements.iter().max().map_or(1, |&label| usize::from(label) + 1);
-            LabelledImages::labelled(shape, images.elements, labels.elements, classes)
+            let labels = labels.elements.into_iter().map(u32::from).collect();
+            LabelledImages::labelled(shape, images.elements, labels, classes)
         }
     };
     debug_assert_eq!(images.len(), count);
@@ -186,10 +187,10 @@ impl Images for LargeIdx {
         self.labels.iter().max().map(|&label| usize::from(label) + 1)
     }
 
-    fn read(&self, index: usize, pixels: &mut [u8], _: &mut Scratch) -> Result<u8> {
+    fn read(&self, index: usize, pixels: &mut [u8], _: &mut Scratch) -> Result<u32> {
         assert!(index < self.count);
         self.file.read(self.start + (index * self.shape.len()) as u64, pixels)?;
-        Ok(self.labels.get(index).copied().unwrap_or_default())
+        Ok(self.labels.get(index).copied().unwrap_or_default().into())
     }
 }
 

@@ -140,7 +140,7 @@ impl ArchivedSet {
         let mut found = [0; CLASSES];
         let (mut pixels, mut scratch) = (vec![0; images.shape().len()], Scratch::default());
         for index in 0..images.len() {
-            found[usize::from(images.read(index, &mut pixels, &mut scratch)?)] += 1;
+            found[images.read(index, &mut pixels, &mut scratch)? as usize] += 1;
         }
         if found == [of_each; CLASSES] {
             return Ok(());

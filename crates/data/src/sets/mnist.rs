@@ -69,7 +69,7 @@ mod tests {
             let set = load(split).unwrap();
             assert_eq!((set.shape().height, set.shape().width, set.shape().channels), (28, 28, 1));
             let mut found = [0usize; 10];
-            set.labels().unwrap().iter().for_each(|&label| found[usize::from(label)] += 1);
+            set.labels().unwrap().iter().for_each(|&label| found[label as usize] += 1);
             assert_eq!(found, counts);
             assert_eq!(set.len(), counts.iter().sum::<usize>());
         }

@@ -1,15 +1,57 @@
-//! Resizing by area, with a crop to the middle.
+//! Resizing by area, with a crop to the middle, a border, or neither.
 
 use crate::image_shape::ImageShape;
 use crate::images::Scratch;
 
-/// Cuts the largest part of the target's proportions from the middle of an image and scales it to the target: a pixel is
-/// the mean of the area that it covers (a box filter), so that no detail flickers and no overshoot appears. Channels are
-/// converted as well: grey is repeated, and colour becomes its luma (Rec. 601).
+/// How an image gets other proportions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Resize {
+    /// The largest part of the right proportions is cut from its middle.
+    #[default]
+    Crop,
+    /// It is kept whole; what it does not fill is black, or transparent.
+    Pad,
+    /// It is stretched.
+    Stretch,
+}
+
+impl Resize {
+    /// All of them.
+    pub const ALL: [Resize; 3] = [Resize::Crop, Resize::Pad, Resize::Stretch];
+
+    /// `crop`, `pad` or `stretch`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Resize::Crop => "crop",
+            Resize::Pad => "pad",
+            Resize::Stretch => "stretch",
+        }
+    }
+}
+
+impl std::str::FromStr for Resize {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> crate::Result<Self> {
+        Resize::ALL.into_iter().find(|resize| resize.name() == name).ok_or_else(|| {
+            let known = Resize::ALL.map(Resize::name).join(", ");
+            crate::Error::failure(format!("there is no way {name} to resize images; there are: {known}"))
+        })
+    }
+}
+
+/// Brings an image into the target's proportions as [`Resize`] says and scales it to the target: a pixel is the mean of
+/// the area that it covers (a box filter), so that no detail flickers and no overshoot appears. Channels are converted as
+/// well: grey is repeated, colour becomes its luma (Rec. 601), and what was transparent becomes white. Of four channels
+/// the last is alpha, by which the others are multiplied already.
 #[derive(Debug, Clone)]
 pub struct AreaFilter {
     source: ImageShape,
     target: ImageShape,
+    /// The part of the target that the image fills: its first row and column, and its size.
+    top: usize,
+    left: usize,
+    inner: (usize, usize),
     rows: Axis,
     columns: Axis,
 }
@@ -43,20 +85,44 @@ impl Axis {
 }
 
 impl AreaFilter {
-    /// From images of one size to images of another.
+    /// From images of one size to images of another, which are cropped where proportions differ.
     ///
     /// # Panics
-    /// If either is empty or has other than 1 or 3 channels.
+    /// If either is empty or has other than 1, 3 or 4 channels.
     pub fn new(source: ImageShape, target: ImageShape) -> Self {
+        AreaFilter::resizing(source, target, Resize::Crop)
+    }
+
+    /// The same with a choice.
+    ///
+    /// # Panics
+    /// If either is empty or has other than 1, 3 or 4 channels.
+    pub fn resizing(source: ImageShape, target: ImageShape, resize: Resize) -> Self {
         for shape in [source, target] {
-            assert!(!shape.is_empty() && [1, 3].contains(&shape.channels), "{shape:?}");
+            assert!(!shape.is_empty() && [1, 3, 4].contains(&shape.channels), "{shape:?}");
         }
-        let (height, width) = cropped(source, target);
+        let (height, width) = AreaFilter::used(source, target, resize);
+        // What fits into the target is what a target of the source's proportions would crop from it.
+        let inner = match resize {
+            Resize::Pad => cropped(target, source),
+            Resize::Crop | Resize::Stretch => (target.height, target.width),
+        };
         AreaFilter {
             source,
             target,
-            rows: Axis::new((source.height - height) / 2, height, target.height),
-            columns: Axis::new((source.width - width) / 2, width, target.width),
+            top: (target.height - inner.0) / 2,
+            left: (target.width - inner.1) / 2,
+            inner,
+            rows: Axis::new((source.height - height) / 2, height, inner.0),
+            columns: Axis::new((source.width - width) / 2, width, inner.1),
+        }
+    }
+
+    /// The rows and columns of an image that are kept.
+    pub fn used(source: ImageShape, target: ImageShape, resize: Resize) -> (usize, usize) {
+        match resize {
+            Resize::Crop => cropped(source, target),
+            Resize::Pad | Resize::Stretch => (source.height, source.width),
         }
     }
 
@@ -65,11 +131,16 @@ impl AreaFilter {
     /// # Panics
     /// If a length is not its shape's.
     pub fn apply(&self, image: &[u8], pixels: &mut [u8], scratch: &mut Scratch) {
-        let AreaFilter { source, target, rows, columns } = self;
+        let AreaFilter { source, target, top, left, inner, rows, columns } = self;
         assert_eq!((image.len(), pixels.len()), (source.len(), target.len()));
         let channels = source.channels;
-        let mut sums = scratch.take_floats(target.width * channels);
-        for (out, (top, span)) in pixels.chunks_exact_mut(target.width * target.channels).zip(&rows.spans) {
+        if *inner != (target.height, target.width) {
+            pixels.fill(0);
+        }
+        let mut sums = scratch.take_floats(inner.1 * channels);
+        let lines_out = pixels.chunks_exact_mut(target.width * target.channels).skip(*top);
+        for (out, (top, span)) in lines_out.zip(&rows.spans) {
+            let out = &mut out[left * target.channels..][..inner.1 * target.channels];
             sums.fill(0.0);
             let lines = image[top * source.width * channels..].chunks_exact(source.width * channels);
             for (line, &down) in lines.zip(&rows.weights[span.clone()]) {
@@ -85,7 +156,22 @@ impl AreaFilter {
             let sums = sums.chunks_exact(channels);
             for (pixel, sums) in out.chunks_exact_mut(target.channels).zip(sums) {
                 match (sums, pixel) {
+                    ([grey], [r, g, b, alpha]) => {
+                        [*r, *g, *b] = [grey.round() as u8; 3];
+                        *alpha = u8::MAX;
+                    }
                     ([grey], pixel) => pixel.fill(grey.round() as u8),
+                    ([colour @ .., alpha], pixel) if channels == 4 && pixel.len() < 4 => {
+                        let [r, g, b] = [0, 1, 2].map(|k| (colour[k] + 255.0 - alpha).clamp(0.0, 255.0));
+                        match pixel {
+                            [grey] => *grey = (0.299 * r + 0.587 * g + 0.114 * b).round() as u8,
+                            pixel => pixel.copy_from_slice(&[r, g, b].map(|value| value.round() as u8)),
+                        }
+                    }
+                    ([r, g, b], [red, green, blue, alpha]) => {
+                        [*red, *green, *blue] = [r, g, b].map(|value| value.round() as u8);
+                        *alpha = u8::MAX;
+                    }
                     ([r, g, b], [pixel]) => *pixel = (0.299 * r + 0.587 * g + 0.114 * b).round() as u8,
                     (sums, pixel) => {
                         pixel.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum.round() as u8);
@@ -148,6 +234,40 @@ mod tests {
         assert_eq!(scaled(&colours, shape(1, 4, 3), shape(1, 4, 1)), [76, 150, 29, 255]);
         assert_eq!(scaled(&colours, shape(1, 4, 3), shape(1, 4, 3)), colours);
         assert_eq!(scaled(&colours[..6], shape(1, 2, 3), shape(1, 1, 3)), [255, 0, 0]);
+    }
+
+    #[test]
+    fn a_whole_image_is_padded_or_stretched() {
+        let resized = |image: &[u8], source, target: ImageShape, resize| {
+            let mut pixels = vec![7; target.len()];
+            AreaFilter::resizing(source, target, resize).apply(image, &mut pixels, &mut Scratch::default());
+            pixels
+        };
+        let wide = shape(1, 2, 1);
+        assert_eq!(resized(&[10, 20], wide, shape(2, 2, 1), Resize::Pad), [10, 20, 0, 0]);
+        assert_eq!(resized(&[10, 20], wide, shape(3, 2, 1), Resize::Pad), [0, 0, 10, 20, 0, 0]);
+        assert_eq!(
+            resized(&[10, 20], shape(2, 1, 1), shape(2, 4, 1), Resize::Pad),
+            [0, 10, 0, 0, 0, 20, 0, 0]
+        );
+        assert_eq!(resized(&[10, 20], wide, shape(2, 2, 1), Resize::Stretch), [10, 20, 10, 20]);
+        assert_eq!(resized(&[10, 20], wide, shape(2, 2, 1), Resize::Crop).len(), 4);
+        // Borders of images with alpha are transparent.
+        let padded = resized(&[9, 9, 9, 9], shape(1, 1, 4), shape(1, 2, 4), Resize::Pad);
+        assert_eq!(padded, [9, 9, 9, 9, 0, 0, 0, 0]);
+        assert_eq!("pad".parse(), Ok(Resize::Pad));
+        assert!("fill".parse::<Resize>().unwrap_err().to_string().contains("crop, pad, stretch"));
+    }
+
+    #[test]
+    fn alpha_is_kept_added_or_laid_on_white() {
+        // Half transparent red, as it is kept: multiplied.
+        let red = [128, 0, 0, 128];
+        assert_eq!(scaled(&red, shape(1, 1, 4), shape(1, 1, 4)), red);
+        assert_eq!(scaled(&red, shape(1, 1, 4), shape(1, 1, 3)), [255, 127, 127]);
+        assert_eq!(scaled(&red, shape(1, 1, 4), shape(1, 1, 1)), [165]);
+        assert_eq!(scaled(&[5], shape(1, 1, 1), shape(1, 1, 4)), [5, 5, 5, 255]);
+        assert_eq!(scaled(&[5, 6, 7], shape(1, 1, 3), shape(1, 1, 4)), [5, 6, 7, 255]);
     }
 
     proptest! {

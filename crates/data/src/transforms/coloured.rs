@@ -63,7 +63,7 @@ impl Images for Coloured {
         self.grey.classes()
     }
 
-    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8> {
+    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u32> {
         let mut grey = scratch.take(self.grey.shape().len());
         let result = self.grey.read(index, &mut grey, scratch);
         let [ground, digit] = self.colours(index);

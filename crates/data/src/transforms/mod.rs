@@ -3,7 +3,9 @@
 mod area;
 mod coloured;
 mod resized;
+mod unlabelled;
 
-pub use area::AreaFilter;
+pub use area::{AreaFilter, Resize};
 pub use coloured::Coloured;
 pub use resized::Resized;
+pub(crate) use unlabelled::Unlabelled;

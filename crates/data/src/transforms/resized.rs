@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::area::AreaFilter;
+use super::area::{AreaFilter, Resize};
 use crate::error::Result;
 use crate::image_shape::ImageShape;
 use crate::images::{Images, Scratch};
 
-/// A set whose images are cropped to the middle and scaled, and repeated or weighed into other channels.
+/// A set whose images are cropped to the middle, or otherwise fitted, and scaled, and repeated or weighed into other channels.
 #[derive(Debug)]
 pub struct Resized {
     images: Arc<dyn Images>,
@@ -17,11 +17,11 @@ pub struct Resized {
 
 impl Resized {
     /// The images of a set in another shape; the set itself where the shape is its own.
-    pub fn of(images: Arc<dyn Images>, shape: ImageShape) -> Arc<dyn Images> {
+    pub fn of(images: Arc<dyn Images>, shape: ImageShape, resize: Resize) -> Arc<dyn Images> {
         if images.shape() == shape {
             return images;
         }
-        let filter = AreaFilter::new(images.shape(), shape);
+        let filter = AreaFilter::resizing(images.shape(), shape, resize);
         Arc::new(Resized { images, shape, filter })
     }
 }
@@ -39,7 +39,7 @@ impl Images for Resized {
         self.images.classes()
     }
 
-    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u8> {
+    fn read(&self, index: usize, pixels: &mut [u8], scratch: &mut Scratch) -> Result<u32> {
         let mut image = scratch.take(self.images.shape().len());
         let result = self.images.read(index, &mut image, scratch);
         if result.is_ok() {
@@ -51,5 +51,9 @@ impl Images for Resized {
 
     fn is_slow(&self) -> bool {
         self.images.is_slow()
+    }
+
+    fn take_notes(&self) -> Vec<String> {
+        self.images.take_notes()
     }
 }

@@ -88,7 +88,7 @@ struct Scored {
     /// [N, height, width, channels].
     pixels: Vec<u8>,
     /// The class asked for of each, or its label.
-    asked: Option<Vec<u8>>,
+    asked: Option<Vec<u32>>,
 }
 
 impl Scored {
@@ -106,8 +106,7 @@ impl Scored {
         Ok(Scored {
             name: path.display().to_string(),
             pixels: images.into_iter().map(quantise).collect(),
-            // There are as many classes as the data set has, whose labels are bytes.
-            asked: asked.map(|asked| asked.into_iter().map(|class| class as u8).collect()),
+            asked,
         })
     }
 
@@ -121,7 +120,7 @@ impl Scored {
         }
         set.truncate(count, data.shape());
         if let Some(classes) = data.classes()
-            && let Some(label) = set.labels.iter().flatten().find(|&&label| usize::from(label) >= classes)
+            && let Some(label) = set.labels.iter().flatten().find(|&&label| label as usize >= classes)
         {
             let last = classes - 1;
             return Err(Error::failure(format!("{path}: the class {label} is none of 0 to {last}")));

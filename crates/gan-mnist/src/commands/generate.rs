@@ -13,7 +13,7 @@ use crate::arguments::{DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
-use crate::run::MODEL;
+use crate::run::{MODEL, data_of_run, run_of};
 use crate::terminal::say;
 use crate::training::{classes_in_turn, columns, image_shape};
 
@@ -25,13 +25,13 @@ pub struct GenerateArgs {
     /// How many images to draw [default: 100, or one for each of --latents]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
     pub count: Option<u64>,
-    /// The class of every image [default: all classes in turn]
-    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
-    pub class: Option<u64>,
+    /// The class of every image, by its number or its name [default: all classes in turn]
+    #[arg(long, value_name = "K|NAME", allow_hyphen_values = true)]
+    pub class: Option<String>,
     /// What the latents follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
-    /// A file with the tensor `latents` [N, size] f32 and perhaps `labels` `[N]` u8, instead of drawing them
+    /// A file with the tensor `latents` [N, size] f32 and perhaps `labels` `[N]` u8 or f32, instead of drawing them
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
     pub latents: Option<PathBuf>,
     /// What to write: a grid (.png), a folder of one PNG each (a name that ends in /), or tensors (.safetensors)
@@ -44,6 +44,9 @@ pub struct GenerateArgs {
 
 /// How many images are drawn without --count and --latents.
 const DEFAULT_COUNT: usize = 100;
+
+/// So many classes are named where one is asked for that does not exist.
+const NAMED: usize = 100;
 
 /// Draws what the flags ask for.
 pub fn run(args: &GenerateArgs) -> Result<()> {
@@ -85,6 +88,11 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         }
     }
     say(&format!("{count} image{} in {}", if count == 1 { "" } else { "s" }, args.out.display()));
+    let names = class_names(&args.model)?;
+    if let (Some(classes), None, None, false) = (classes, &args.class, &args.latents, names.is_empty()) {
+        let shown = names.iter().take(classes.min(count).min(NAMED)).map(String::as_str).collect::<Vec<_>>();
+        say(&format!("classes in turn: {}", shown.join(", ")));
+    }
     Ok(())
 }
 
@@ -125,7 +133,7 @@ struct Request {
 
 impl Request {
     fn of<B: Backend<Element = f32>>(args: &GenerateArgs, gan: &Gan<B>) -> Result<Self> {
-        let class = check_class(args.class, gan.classes())?;
+        let class = check_class(args.class.as_deref(), gan.classes(), &args.model)?;
         let z = gan.generator().input().len();
         let (latents, mut labels) = match &args.latents {
             Some(path) => read_latents(path, z, gan.classes())?,
@@ -157,32 +165,50 @@ impl Request {
             tensor("latents", vec![n, z], Values::F32(self.latents)),
         ];
         if let Some(labels) = self.labels {
-            // `check_class` has seen to it that they fit.
-            tensors.push(tensor(
-                "labels",
-                vec![n],
-                Values::U8(labels.into_iter().map(|l| l as u8).collect()),
-            ));
+            // What does not fit into bytes.
+            let values = if labels.iter().all(|&label| label <= u32::from(u8::MAX)) {
+                Values::U8(labels.into_iter().map(|label| label as u8).collect())
+            } else {
+                Values::F32(labels.into_iter().map(|label| label as f32).collect())
+            };
+            tensors.push(tensor("labels", vec![n], values));
         }
         tensors
     }
 }
 
-/// The class asked for, if the model has it.
-pub(crate) fn check_class(class: Option<u64>, classes: Option<usize>) -> Result<Option<u32>> {
-    if classes.is_some_and(|classes| classes > 256) {
-        return Err(Error::failure(
-            "the model has more than 256 classes, which no label of a byte can tell apart",
-        ));
+/// The names of the classes of a model, where the run that it belongs to wrote them down.
+pub(crate) fn class_names(model: &Path) -> Result<Vec<String>> {
+    let record = run_of(model).map_or(Ok(None), data_of_run)?;
+    Ok(record.map(|record| record.class_names).unwrap_or_default())
+}
+
+/// The class asked for, by its name or its number, if the model has it.
+pub(crate) fn check_class(class: Option<&str>, classes: Option<usize>, model: &Path) -> Result<Option<u32>> {
+    let Some(class) = class else { return Ok(None) };
+    let Some(classes) = classes else {
+        return Err(Error::usage("--class does not fit: the model has no classes, leave it out"));
+    };
+    let names = class_names(model)?;
+    if let Some(number) = names.iter().take(classes).position(|name| name == class) {
+        return Ok(Some(number as u32));
     }
-    match (class, classes) {
-        (None, _) => Ok(None),
-        (Some(_), None) => Err(Error::usage("--class does not fit: the model has no classes, leave it out")),
-        (Some(class), Some(classes)) if class < classes as u64 => Ok(Some(class as u32)),
-        (Some(class), Some(classes)) => Err(Error::usage(format!(
-            "--class {class} does not exist: the model has classes 0 to {}",
-            classes - 1
-        ))),
+    match class.parse::<u32>() {
+        Ok(number) if (number as usize) < classes => Ok(Some(number)),
+        _ => {
+            let named: Vec<String> = names
+                .iter()
+                .take(NAMED)
+                .enumerate()
+                .map(|(number, name)| format!("{number} {name}"))
+                .collect();
+            let named = if names.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+            let more = if names.len() > NAMED { ", ..." } else { "" };
+            Err(Error::usage(format!(
+                "--class {class} does not exist: the model has classes 0 to {}{named}{more}",
+                classes - 1
+            )))
+        }
     }
 }
 
@@ -218,14 +244,19 @@ fn read_latents(path: &Path, z: usize, classes: Option<usize>) -> Result<(Vec<f3
             if labels.shape != [count] {
                 return Err(wrong(format!("`labels` has the shape {:?}, expected [{count}]", labels.shape)));
             }
-            let Values::U8(values) = &labels.values else {
-                return Err(wrong(format!("`labels` has the type {}, expected U8", kind(&labels.values))));
+            let values: Vec<f64> = match &labels.values {
+                Values::U8(values) => values.iter().map(|&label| label.into()).collect(),
+                Values::F32(values) => values.iter().map(|&label| label.into()).collect(),
+                other => {
+                    return Err(wrong(format!("`labels` has the type {}, expected U8 or F32", kind(other))));
+                }
             };
-            if let Some(label) = values.iter().find(|&&label| usize::from(label) >= classes) {
+            let known = |label: f64| label.fract() == 0.0 && (0.0..classes as f64).contains(&label);
+            if let Some(label) = values.iter().find(|&&label| !known(label)) {
                 let last = classes - 1;
                 return Err(wrong(format!("`labels` holds {label}: the model has classes 0 to {last}")));
             }
-            Some(values.iter().map(|&label| u32::from(label)).collect())
+            Some(values.iter().map(|&label| label as u32).collect())
         }
         _ => None,
     };

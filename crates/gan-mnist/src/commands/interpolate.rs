@@ -32,9 +32,9 @@ pub struct InterpolateArgs {
     /// How many images on each way, both ends included: the columns of the grid, or the frames
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number(2, 1000), allow_negative_numbers = true)]
     pub steps: u64,
-    /// The class of every image [default: all classes in turn, one for each row]
-    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
-    pub class: Option<u64>,
+    /// The class of every image, by its number or its name [default: all classes in turn, one for each row]
+    #[arg(long, value_name = "K|NAME", allow_hyphen_values = true)]
+    pub class: Option<String>,
     /// What the latents follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
@@ -72,7 +72,7 @@ fn interpolate<B: Backend<Element = f32>>(
 ) -> Result<()> {
     let (shape, classes) = (image_shape(&gan)?, gan.classes());
     let (count, steps) = (args.count as usize, args.steps as usize);
-    let class = check_class(args.class, classes)?;
+    let class = check_class(args.class.as_deref(), classes, &args.model)?;
     let file = PendingFile::create(&args.out)?;
     let latents = ways(&gan.latents(2 * count, args.seed), gan.generator().input().len(), steps);
     let labels: Option<Vec<u32>> = classes.map(|classes| {

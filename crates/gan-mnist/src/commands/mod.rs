@@ -1,6 +1,7 @@
 //! What the program can do, one file each.
 
 pub mod bench;
+pub mod data;
 pub mod devices;
 pub mod evaluate;
 pub mod export;

@@ -30,9 +30,9 @@ pub struct NeighboursArgs {
     /// How many training images to show beside each
     #[arg(long, value_name = "K", default_value = "8", value_parser = whole_number(1, 50), allow_negative_numbers = true)]
     pub nearest: u64,
-    /// The class of every image [default: all classes in turn]
-    #[arg(long, value_name = "K", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
-    pub class: Option<u64>,
+    /// The class of every image, by its number or its name [default: all classes in turn]
+    #[arg(long, value_name = "K|NAME", allow_hyphen_values = true)]
+    pub class: Option<String>,
     /// What the latents follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
@@ -61,7 +61,7 @@ pub fn run(args: &NeighboursArgs) -> Result<()> {
 
 fn neighbours<B: Backend<Element = f32>>(args: &NeighboursArgs, mut gan: Gan<B>) -> Result<()> {
     let (shape, count) = (image_shape(&gan)?, args.count as usize);
-    let class = check_class(args.class, gan.classes())?;
+    let class = check_class(args.class.as_deref(), gan.classes(), &args.model)?;
     let (name, training) = Compared::open_train(&args.data, Some(&args.model), Some(shape), args.seed)?;
     check_fit_images(&gan, &name, &training)?;
     let file = PendingFile::create(&args.out)?;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gannet::{Backend, Gan};
-use gannet_data::DataSet;
+use gannet_data::{DataRecord, DataSet, Reopened};
 
-use super::train::report;
+use super::train::{describe, report};
 use crate::arguments::{DeviceArgs, DeviceChoice, Every, whole_number};
 use crate::data::batches_of;
 use crate::device::Device;
@@ -29,6 +29,12 @@ pub struct ResumeArgs {
     /// Make the run longer by so many images, rounded up to whole steps
     #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
     pub images: Option<u64>,
+    /// Where the training pictures are now [default: where they were]
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Go on though training pictures have changed, are gone or came: with those that are there
+    #[arg(long)]
+    pub accept_changes: bool,
     /// Where to compute; another device rounds differently [default: the run's]
     #[arg(long, value_name = "DEVICE", ignore_case = true)]
     pub device: Option<DeviceChoice>,
@@ -78,7 +84,26 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     if let Some(keep) = args.keep_checkpoints {
         settings.keep_checkpoints = keep as usize;
     }
-    let data = settings.data.open(&Listening::default())?;
+    let manifest = run.manifest()?;
+    let Reopened { data, changes } = settings.data.reopen(
+        manifest.as_ref(),
+        args.data.as_deref(),
+        args.accept_changes,
+        &Listening::default(),
+    )?;
+    if let Some(changes) = changes {
+        if changes.is_none() {
+            note(&format!("{changes}: others of their classes take their places"));
+        } else {
+            note(&format!(
+                "the training pictures have changed: {changes}; the run goes on with those that are there, and is no \
+                 longer the one that it would have been"
+            ));
+            run.write_manifest(&data)?;
+        }
+    }
+    let DataRecord { path, images, sha256, .. } = data.record().clone();
+    settings.data = DataRecord { path, images, sha256, ..settings.data };
     let device = Device::open(&device_args(&mut settings, args)?)?;
     match &device {
         Device::Cpu(cpu) => go_on(args, &run, settings, &device, cpu, &checkpoint, &data),
@@ -138,6 +163,9 @@ fn go_on<B: Backend<Element = f32>>(
         say(&format!(
             "{preset}: on from step {step} to {steps}, {batch_size} images each, on {device}, in {path}"
         ));
+        if args.data.is_some() || args.accept_changes {
+            describe(data);
+        }
         if device != was {
             note(&format!("the run was on {was} before"));
         }
@@ -164,5 +192,5 @@ fn go_on<B: Backend<Element = f32>>(
     // After the checkpoint that says the same: this file is for people.
     run.write_config(&settings)
         .map_err(|e| Error::failure(format!("{e}; go on with `{}`", resume_command(run.path()))))?;
-    report(run, &session.run()?, args.quiet)
+    report(run, data.record(), &session.run()?, args.quiet)
 }

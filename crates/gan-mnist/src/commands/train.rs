@@ -5,7 +5,7 @@ use std::thread;
 
 use clap::Args;
 use gannet::{Backend, Gan, GanConfig};
-use gannet_data::DataSet;
+use gannet_data::{DataRecord, DataSet};
 
 use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, Every, learning_rate, preset, whole_number};
 use crate::data::{batches_of, check_fit, fit_classes, images_of};
@@ -13,9 +13,9 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile};
 use crate::recipe;
-use crate::run::{Config, MetricsSettings, OnCollapse, Os, RunDirectory};
+use crate::run::{Config, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
-use crate::training::{End, Interrupt, Outcome, Session, Setup, image_shape, observers};
+use crate::training::{End, Interrupt, Outcome, Session, Setup, image_shape, observers, real_grid};
 
 /// The flags of `train`.
 #[derive(Debug, Clone, Args)]
@@ -206,13 +206,16 @@ fn train<B: Backend<Element = f32>>(
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
     run.write_config(&settings)?;
+    run.write_manifest(&data)?;
     if let Some(classifier) = classifier {
         classifier.keep_in(run.path())?;
     }
     if !args.quiet {
         let (preset, device, run) = (&gan.config().name, device.describe(), run.path().display());
         say(&format!("{preset}: {steps} steps of {batch_size} images on {device}, into {run}"));
+        describe(&data);
     }
+    write_real(&run, &data, seed, gan.classes().is_some());
 
     if let (None, Some(classes), false, Some(path)) =
         (gan.classes(), data.classes(), args.quiet, &data.record().path)
@@ -232,7 +235,23 @@ fn train<B: Backend<Element = f32>>(
         interrupt: Interrupt::listen(args.quiet)?,
         quiet: args.quiet,
     })?;
-    report(&run, &session.run()?, args.quiet)
+    report(&run, data.record(), &session.run()?, args.quiet)
+}
+
+/// Says what the images are: pictures in one line, of other sets what people should know.
+pub(super) fn describe(data: &DataSet) {
+    if let Some(summary) = data.summary() {
+        say(&format!("data: {}", summary.line()));
+    }
+    data.notes().iter().for_each(|line| say(&format!("data: {line}")));
+}
+
+/// Writes training images as the networks see them. A run does not end for want of it.
+pub(super) fn write_real(run: &RunDirectory, data: &DataSet, seed: u64, conditional: bool) {
+    let written = real_grid(data, seed, conditional).and_then(|grid| grid.save_png(&run.path().join(REAL)));
+    if let Err(error) = written {
+        note(&format!("{error}; the run is not affected"));
+    }
 }
 
 /// The command line of this process, as a shell takes it.
@@ -242,7 +261,7 @@ fn command() -> String {
 }
 
 /// The last lines: where everything is, and what to type next. An interruption is an error.
-pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
+pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bool) -> Result<()> {
     let path = run.path();
     let (step, steps) = (end.step, end.steps);
     if quiet {
@@ -271,6 +290,7 @@ pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
         ("", "samples/"),
         ("model", crate::run::MODEL),
         ("", "samples.gif"),
+        ("real ones", "real.png"),
         ("losses", "losses.csv"),
         ("metrics", "metrics.jsonl"),
         ("report", "report.html"),
@@ -278,6 +298,8 @@ pub(super) fn report(run: &RunDirectory, end: &End, quiet: bool) -> Result<()> {
     ] {
         say(&format!("{what:9} {}", path.join(name).display()));
     }
-    say(&format!("{:9} {} generate {} --count 20 --out digits.png", "next", program(), shell_word(path)));
+    let digits = matches!(data.dataset.as_deref(), Some("mnist" | "colour" | "emnist-digits"));
+    let out = if digits { "digits.png" } else { "images.png" };
+    say(&format!("{:9} {} generate {} --count 20 --out {out}", "next", program(), shell_word(path)));
     Ok(())
 }

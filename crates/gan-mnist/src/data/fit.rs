@@ -33,17 +33,19 @@ fn check(model: &str, made: &[usize], classes: Option<usize>, name: &str, data: 
     let ImageShape { height, width, channels } = data.shape();
     if made != [height, width, channels] {
         let mut ways = Vec::new();
-        if let &[h, w, c @ (1 | 3)] = made {
+        if let &[h, w, c @ (1 | 3 | 4)] = made {
             let mut flags = Vec::new();
-            if (h, w) != (height, width) && h == w {
-                flags.push(format!("--image-size {h}"));
+            if (h, w) != (height, width) {
+                flags.push(if h == w {
+                    format!("--image-size {h}")
+                } else {
+                    format!("--image-size {w}x{h}")
+                });
             }
             if c != channels {
                 flags.push(format!("--channels {c}"));
             }
-            if (h, w) == (height, width) || h == w {
-                ways.push(format!("{} makes images that fit", flags.join(" ")));
-            }
+            ways.push(format!("{} makes images that fit", flags.join(" ")));
         }
         let presets = fitting_presets(data);
         if !presets.is_empty() {

@@ -44,7 +44,7 @@ pub struct Evaluator<B: Backend> {
     test_statistics: TestStatistics,
     /// Training images, as many as there will be generated ones, and their scores.
     floor: Scores,
-    floor_images: (Vec<u8>, Option<Vec<u8>>),
+    floor_images: (Vec<u8>, Option<Vec<u32>>),
 }
 
 /// What is known of the test images.
@@ -151,7 +151,7 @@ impl<B: Backend> Evaluator<B> {
         let size = shape.len();
         let images: Vec<u8> =
             order.iter().flat_map(|&index| &train.pixels()[index * size..][..size]).copied().collect();
-        let labels: Option<Vec<u8>> =
+        let labels: Option<Vec<u32>> =
             train.labels().map(|labels| order.iter().map(|&index| labels[index]).collect());
         let seen = classifier.classify(&images)?;
         let floor = test_statistics.score(seen, labels.as_deref(), seed)?;
@@ -182,7 +182,7 @@ impl<B: Backend> Evaluator<B> {
     }
 
     /// Scores `images` [N, height, width, channels] of bytes; `asked` is the class asked for of each, if there was one.
-    pub fn score(&mut self, images: &[u8], asked: Option<&[u8]>, seed: u64) -> Result<Scores> {
+    pub fn score(&mut self, images: &[u8], asked: Option<&[u32]>, seed: u64) -> Result<Scores> {
         let seen = self.classifier.classify(images)?;
         self.test_statistics.score(seen, asked, seed)
     }
@@ -214,14 +214,14 @@ impl<B: Backend> Evaluator<B> {
         &self,
         backend: &B,
         images: &[u8],
-        asked: &[u8],
+        asked: &[u32],
         seed: u64,
         mut progress: impl FnMut(f64),
     ) -> Result<TrainedOn> {
         let (Some(test_labels), (real, Some(real_labels))) = (self.test.labels(), &self.floor_images) else {
             return Err(Error::usage("--train-on-synthetic needs real images with classes"));
         };
-        let mut accuracy = |images: &[u8], labels: &[u8], done: f64| -> Result<f64> {
+        let mut accuracy = |images: &[u8], labels: &[u32], done: f64| -> Result<f64> {
             let mut fresh =
                 Classifier::new(backend, self.classifier.image_shape(), self.classifier.classes(), seed)?;
             let options =
@@ -240,7 +240,7 @@ impl<B: Backend> Evaluator<B> {
 }
 
 impl TestStatistics {
-    fn score(&self, seen: Classified, labels: Option<&[u8]>, seed: u64) -> Result<Scores> {
+    fn score(&self, seen: Classified, labels: Option<&[u32]>, seed: u64) -> Result<Scores> {
         let images = seen.classes.len();
         let class_accuracy = labels.map(|labels| seen.correct(labels) as f64 / images as f64);
         let histogram = ClassHistogram::new(&seen.classes, self.histogram.counts().len())?;

@@ -18,7 +18,7 @@ pub struct ImageSet {
     /// [N, height, width, channels].
     pub pixels: Vec<u8>,
     /// `[N]`.
-    pub labels: Option<Vec<u8>>,
+    pub labels: Option<Vec<u32>>,
 }
 
 impl ImageSet {
@@ -77,8 +77,23 @@ impl ImageSet {
         let labels = match file.tensor("labels") {
             None => None,
             Some(labels) => match &labels.values {
-                Values::U8(values) if labels.shape == [count] => Some(values.clone()),
-                _ => return Err(wrong(format!("`labels` must be {count} bytes, one for each image"))),
+                Values::U8(values) if labels.shape == [count] => {
+                    Some(values.iter().map(|&label| label.into()).collect())
+                }
+                // More than 256 classes do not fit into bytes.
+                Values::F32(values)
+                    if labels.shape == [count]
+                        && values
+                            .iter()
+                            .all(|&label| (0.0..1e7).contains(&label) && label.fract() == 0.0) =>
+                {
+                    Some(values.iter().map(|&label| label as u32).collect())
+                }
+                _ => {
+                    return Err(wrong(format!(
+                        "`labels` must be {count} bytes, or whole numbers as F32, one for each image"
+                    )));
+                }
             },
         };
         Ok(ImageSet { pixels, labels })
@@ -115,7 +130,7 @@ impl ImageSet {
             }
             pixels.extend_from_slice(&picture.pixels);
         }
-        let class = |file: &std::path::PathBuf| -> Option<u8> {
+        let class = |file: &std::path::PathBuf| -> Option<u32> {
             file.file_stem()?.to_str()?.rsplit_once("class-")?.1.parse().ok()
         };
         Ok(ImageSet { pixels, labels: files.iter().map(class).collect() })

@@ -65,7 +65,7 @@ pub fn page(runs: &[Run]) -> Result<String> {
                 main {
                     (header(runs, &title))
                     (events(runs))
-                    (slider(&grids, runs.len() > 1))
+                    (slider(&grids, runs))
                     @if !charts.is_empty() {
                         h2 { "Curves" }
                         div.charts { @for chart in &charts { (chart) } }
@@ -185,7 +185,8 @@ fn grids(runs: &[Run]) -> Result<Vec<Grids>> {
     Ok(grids)
 }
 
-fn slider(grids: &[Grids], named: bool) -> Markup {
+fn slider(grids: &[Grids], runs: &[Run]) -> Markup {
+    let named = runs.len() > 1;
     let Some(longest) = grids.iter().map(|g| g.steps.len()).max() else { return html! {} };
     html! {
         section.samples {
@@ -200,6 +201,14 @@ fn slider(grids: &[Grids], named: bool) -> Markup {
                                 @if named { (grid.name) ", " }
                                 span data-step=(k) { "step " (step) }
                             }
+                        }
+                    }
+                }
+                @for run in runs {
+                    @if let Some(png) = &run.real {
+                        figure {
+                            img src=(png_address(png)) alt={ "Training images of " (run.name) };
+                            figcaption { @if named { (run.name) ", " } "training images" }
                         }
                     }
                 }

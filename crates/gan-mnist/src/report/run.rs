@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::run::metrics_file::{self, METRICS, Point};
-use crate::run::{CONFIG, EVALUATION, Evaluation, LOSSES, read_evaluation, read_losses, sample_grids};
+use crate::run::{CONFIG, EVALUATION, Evaluation, LOSSES, REAL, read_evaluation, read_losses, sample_grids};
 
 /// What a run directory says of its run.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Run {
     pub(super) losses: Vec<[f64; 4]>,
     pub(super) points: Vec<Point>,
     pub(super) grids: Vec<(u64, PathBuf)>,
+    /// Training images in one picture, a PNG.
+    pub(super) real: Option<Vec<u8>>,
     /// The scores of `evaluate`, or the last of those taken in training, with the step.
     pub(super) evaluation: Option<(Option<u64>, Evaluation)>,
 }
@@ -51,6 +53,7 @@ impl Run {
             evaluation: kept.or_else(in_training),
             points,
             grids: sample_grids(path)?,
+            real: std::fs::read(path.join(REAL)).ok(),
         })
     }
 

@@ -68,7 +68,7 @@ impl Config {
         let found: toml::Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
         let own: toml::Table = toml::Table::try_from(self).map_err(|e| e.to_string())?;
         // What a run's going on changes may lag behind in the file.
-        const LAG: [&str; 10] = [
+        const LAG: [&str; 13] = [
             "version",
             "steps",
             "images",
@@ -79,6 +79,9 @@ impl Config {
             "device_description",
             "threads",
             "model.steps",
+            "data.path",
+            "data.images",
+            "data.sha256",
         ];
         let say = |value: Option<&toml::Value>| match value {
             None => "missing".into(),

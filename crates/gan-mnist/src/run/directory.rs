@@ -3,6 +3,9 @@
 //! ```text
 //! runs/cdcgan-1/
 //!   config.toml         every setting
+//!   pictures.manifest   which pictures it is trained on: names, lengths, hashes, classes
+//!   left_out.txt        files that could not be used, if there were any
+//!   real.png            training images as the networks see them
 //!   losses.csv          step,d_real,d_fake,g
 //!   samples/step-000188.png
 //!   samples.png         the last of them
@@ -17,7 +20,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use gannet_data::files;
+use gannet_data::pictures::{Manifest, Summary};
+use gannet_data::{DataSet, files};
 
 use super::config::{CONFIG, Config};
 use super::disk;
@@ -31,6 +35,12 @@ pub fn run_of(model: &Path) -> Option<&Path> {
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
 
+/// The name of the list of pictures in a run directory.
+const MANIFEST: &str = "pictures.manifest";
+/// The name of the list of files that were left out.
+const LEFT_OUT: &str = "left_out.txt";
+/// The name of the grid of training images in a run directory.
+pub const REAL: &str = "real.png";
 /// The name of the folder of checkpoints in a run directory.
 const CHECKPOINTS: &str = "checkpoints";
 
@@ -132,6 +142,33 @@ impl RunDirectory {
     /// Writes config.toml.
     pub fn write_config(&self, config: &Config) -> Result<()> {
         Ok(files::write_whole(&self.path.join(CONFIG), config.to_toml()?.as_bytes())?)
+    }
+
+    /// Writes down which pictures the run is trained on, and what was left out, where it is trained on pictures.
+    pub fn write_manifest(&self, data: &DataSet) -> Result<()> {
+        let Some(manifest) = data.manifest() else { return Ok(()) };
+        files::write_whole(&self.path.join(MANIFEST), &manifest.to_bytes())?;
+        if !manifest.left_out.is_empty() {
+            let text = Summary::left_out_lines(manifest);
+            files::write_whole(&self.path.join(LEFT_OUT), text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The pictures that the run is trained on, if it wrote them down. Errors when the list cannot be read.
+    pub fn manifest(&self) -> Result<Option<Manifest>> {
+        let path = self.path.join(MANIFEST);
+        match fs::read(&path) {
+            Ok(bytes) => Manifest::from_bytes(&bytes).map(Some).ok_or_else(|| {
+                Error::failure(format!(
+                    "{}: this list of the run's pictures is damaged; without it the run goes on with the pictures that \
+                     it began with: delete it",
+                    path.display()
+                ))
+            }),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::cannot_read(&path, &e)),
+        }
     }
 
     /// Errors if config.toml says something else than the settings that the run has: a change there would change

@@ -2,15 +2,26 @@
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gannet_data::{Listener, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::note;
 
-/// Prints notes, and draws a bar in bytes on a terminal, nothing elsewhere.
+/// Files are looked at for so long before that is shown.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// Prints notes, and draws a bar on a terminal, nothing elsewhere.
 #[derive(Debug, Default)]
-pub struct Listening(Mutex<Option<ProgressBar>>);
+pub struct Listening(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    bar: Option<ProgressBar>,
+    /// Since when files have been looked at.
+    since: Option<Instant>,
+}
 
 impl Listener for Listening {
     fn note(&self, line: &str) {
@@ -18,10 +29,20 @@ impl Listener for Listening {
     }
 
     fn progress(&self, progress: Progress) {
-        let mut bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { bar, since } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {
-            Progress::Bytes { done, total } => bar.get_or_insert_with(|| begin(total)).set_position(done),
+            Progress::Bytes { done, total } => {
+                let template = "{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+                bar.get_or_insert_with(|| begin(total, template)).set_position(done);
+            }
+            Progress::Files { done, total } => {
+                if since.get_or_insert_with(Instant::now).elapsed() >= SHOWN_AFTER {
+                    let template = "{wide_bar} {pos}/{len} files looked at  {eta} left";
+                    bar.get_or_insert_with(|| begin(Some(total as u64), template)).set_position(done as u64);
+                }
+            }
             Progress::Ended => {
+                *since = None;
                 if let Some(bar) = bar.take() {
                     bar.finish_and_clear();
                 }
@@ -30,7 +51,7 @@ impl Listener for Listening {
     }
 }
 
-fn begin(total: Option<u64>) -> ProgressBar {
+fn begin(total: Option<u64>, template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -38,9 +59,7 @@ fn begin(total: Option<u64>) -> ProgressBar {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
-    if let Ok(style) =
-        ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
-    {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar

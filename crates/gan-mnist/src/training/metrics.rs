@@ -156,14 +156,13 @@ impl Metrics {
         let labels = model.classes().map(|classes| classes_in_turn(count, classes));
         let images = model.generate(&model.latents(count, self.seed), labels.as_deref())?;
         let images: Vec<u8> = images.into_iter().map(quantise).collect();
-        let asked: Option<Vec<u8>> = labels.map(|labels| labels.into_iter().map(|k| k as u8).collect());
         Ok(Evaluation {
             count,
             seed: self.seed,
             dataset: self.data.name(),
             test_images: evaluator.test_images(),
             features: evaluator.features().clone(),
-            generated: evaluator.score(&images, asked.as_deref(), self.seed)?,
+            generated: evaluator.score(&images, labels.as_deref(), self.seed)?,
             floor: evaluator.floor().clone(),
             memorisation: None,
             train_on_synthetic: None,
@@ -304,6 +303,5 @@ fn real_distance(data: &DataSet, conditional: bool, seed: u64) -> Result<Option<
     let drawn = LabelledImages::copy_of(data.images().as_ref(), indices.into_iter())?;
     let images: Vec<f32> = drawn.pixels().iter().copied().map(dequantise).collect();
     let labels = drawn.labels().filter(|_| conditional);
-    let labels: Option<Vec<u32>> = labels.map(|labels| labels.iter().map(|&k| u32::from(k)).collect());
-    Ok(mean_distance(&images, drawn.shape().len(), labels.as_deref()).filter(|real| *real > 0.0))
+    Ok(mean_distance(&images, drawn.shape().len(), labels).filter(|real| *real > 0.0))
 }

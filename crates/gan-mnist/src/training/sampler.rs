@@ -47,12 +47,12 @@ pub fn columns(count: usize, labels: Option<&[u32]>, classes: Option<usize>) -> 
     }
 }
 
-/// The size of the images that a model makes. Errors where they are no images of 1 or 3 channels.
+/// The size of the images that a model makes. Errors where they are no images of 1, 3 or 4 channels.
 pub fn image_shape<B: Backend>(gan: &Gan<B>) -> Result<ImageShape> {
     match *gan.image_shape().dims() {
-        [height, width, channels @ (1 | 3)] => Ok(ImageShape { height, width, channels }),
+        [height, width, channels @ (1 | 3 | 4)] => Ok(ImageShape { height, width, channels }),
         _ => Err(Error::failure(format!(
-            "the model makes tensors of shape {}, not images [height, width, 1 or 3]",
+            "the model makes tensors of shape {}, not images [height, width, 1, 3 or 4]",
             gan.image_shape()
         ))),
     }

@@ -243,6 +243,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     /// One step of the GAN.
     fn step(&mut self) -> Result<(), Failure> {
         let conditional = self.setup.gan.training_labels().is_some();
+        self.setup.batches.take_notes().iter().for_each(|line| note(line));
         let (images, labels) = self.setup.batches.next_batch().map_err(Error::from)?;
         Ok(self.setup.gan.train_step(images, conditional.then_some(labels))?)
     }

@@ -50,7 +50,6 @@ fn wrong_command_lines() {
         ("generate model", &["--out"]),
         ("generate model --out x.png --count 0", &["--count", "from 1 to 100000"]),
         ("generate model --out x.png --count 999999999", &["--count", "from 1 to 100000"]),
-        ("generate model --out x.png --class -1", &["--class", "whole number from 0"]),
         ("generate model --out x.jpg", &["x.jpg", ".png", ".safetensors", "/"]),
         ("generate model --out x", &["x", ".png", ".safetensors", "/"]),
         ("interpolate model", &["--out"]),

@@ -14,10 +14,13 @@ use crate::program::{folder, names, run};
 const SIZE: usize = 28 * 28;
 
 /// Writes `images` of bytes, perhaps with labels, as `evaluate --images` reads them.
-fn write(path: &Path, images: &[u8], labels: Option<&[u8]>) {
+fn write(path: &Path, images: &[u8], labels: Option<&[u32]>) {
     let n = images.len() / SIZE;
     let mut views = vec![("images", TensorView::new(Dtype::U8, vec![n, 28, 28, 1], images).unwrap())];
-    views.extend(labels.map(|labels| ("labels", TensorView::new(Dtype::U8, vec![n], labels).unwrap())));
+    let labels: Option<Vec<u8>> = labels.map(|labels| labels.iter().map(|&label| label as u8).collect());
+    views.extend(
+        labels.as_ref().map(|labels| ("labels", TensorView::new(Dtype::U8, vec![n], labels).unwrap())),
+    );
     fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 

@@ -20,6 +20,7 @@ fn a_run_leaves_everything_it_promises() {
             "losses.csv",
             "metrics.jsonl",
             "model.safetensors",
+            "real.png",
             "report.html",
             "samples",
             "samples.gif",

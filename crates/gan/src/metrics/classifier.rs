@@ -109,9 +109,9 @@ impl Classified {
     ///
     /// # Panics
     /// When there are not as many labels as images.
-    pub fn correct(&self, labels: &[u8]) -> usize {
+    pub fn correct(&self, labels: &[u32]) -> usize {
         assert_eq!(labels.len(), self.classes.len());
-        self.classes.iter().zip(labels).filter(|&(&class, &label)| class == usize::from(label)).count()
+        self.classes.iter().zip(labels).filter(|&(&class, &label)| class == label as usize).count()
     }
 }
 
@@ -182,7 +182,7 @@ impl<B: Backend> Classifier<B> {
     pub fn train(
         &mut self,
         images: &[u8],
-        labels: &[u8],
+        labels: &[u32],
         options: ClassifierTraining,
         mut progress: impl FnMut(ClassifierStep),
     ) -> Result<()> {
@@ -191,7 +191,7 @@ impl<B: Backend> Classifier<B> {
         if labels.len() != count {
             return Err(Error::invalid(format!("{count} images need {count} labels, got {}", labels.len())));
         }
-        if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= self.classes()) {
+        if let Some(label) = labels.iter().find(|&&label| label as usize >= self.classes()) {
             let last = self.classes() - 1;
             return Err(Error::invalid(format!("the label {label} is none of the classes 0 to {last}")));
         }
@@ -470,7 +470,7 @@ mod tests {
     /// Images [6, 5, 1] that are bright above or below.
     fn halves(n: usize) -> (Vec<u8>, Vec<u8>) {
         let mut stream = Stream::new(9, "halves", 0);
-        let labels: Vec<u8> = (0..n).map(|i| (i % 2) as u8).collect();
+        let labels: Vec<u32> = (0..n).map(|i| i as u32 % 2).collect();
         let pixel = |label: u8, k: usize| if (k / 15 == 0) == (label == 0) { 200 } else { 20 };
         let images = labels
             .iter()
@@ -519,7 +519,7 @@ mod tests {
         let mut classifier = Classifier::new(&Reference::<f32>::new(), [6, 5, 1], 2, 1).unwrap();
         assert!(classifier.classify(&[0; 31]).unwrap_err().to_string().contains("30 bytes each; got 31"));
         assert!(classifier.classify(&[]).is_err());
-        let mut train = |labels: &[u8], options| {
+        let mut train = |labels: &[u32], options| {
             classifier.train(&[0; 60], labels, options, |_| ()).unwrap_err().to_string()
         };
         let options = ClassifierTraining::default();

@@ -1,0 +1,40 @@
+//! Training images in one picture, as the networks see them.
+
+use gannet_data::{Batches, DataSet};
+
+use super::sampler::{SAMPLES, columns};
+use crate::error::Result;
+use crate::picture::Picture;
+
+/// Batches that are looked through for an image of each class.
+const BATCHES: usize = 10;
+
+/// A grid of as many training images as a grid of samples has, scaled, mirrored and in the order of their turn; with
+/// `conditional` a column for each class, black where none of it was among the first thousand.
+pub fn real_grid(data: &DataSet, seed: u64, conditional: bool) -> Result<Picture> {
+    let (shape, classes) = (data.shape(), data.classes().filter(|_| conditional));
+    let mut batches = Batches::new(data, SAMPLES, seed, 0);
+    let Some(classes) = classes else {
+        let (images, _) = batches.next_batch()?;
+        return Ok(Picture::grid(images, shape, columns(SAMPLES, None, None)));
+    };
+    let mut grid = vec![-1.0; SAMPLES * shape.len()];
+    // The places of each class: its number, and every so many classes on.
+    let mut next: Vec<usize> = (0..classes).collect();
+    let mut left = SAMPLES;
+    for _ in 0..BATCHES {
+        let (images, labels) = batches.next_batch()?;
+        for (image, &label) in images.chunks_exact(shape.len()).zip(labels) {
+            let place = &mut next[label as usize];
+            if *place < SAMPLES {
+                grid[*place * shape.len()..][..shape.len()].copy_from_slice(image);
+                *place += classes;
+                left -= 1;
+            }
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(Picture::grid(&grid, shape, classes.min(SAMPLES)))
+}
