@@ -68,13 +68,17 @@ mod tests {
     fn no_subcommand_means_train() {
         let Parsed::Run(cli) = parse(["gan-mnist", "--steps", "3", "--quiet"]) else { panic!() };
         assert!(cli.command.is_none() && cli.train.steps == Some(3) && cli.train.quiet);
-        assert_eq!((cli.train.preset.as_str(), cli.train.seed), ("cdcgan", None));
+        assert_eq!((cli.train.preset, cli.train.seed), (None, None));
     }
 
     #[test]
     fn mistakes_are_one_line_that_says_what_would_be_right() {
         for (line, parts) in [
             ("--preset cdgan", &["'cdgan'", "cdcgan", "dcgan"][..]),
+            ("--minutes 0", &["--minutes", "number of minutes above 0"]),
+            ("--minutes 5 --steps 3", &["--minutes", "--steps"]),
+            ("--capacity huge", &["--capacity", "small, medium, large"]),
+            ("--capacity small --preset dcgan", &["--capacity", "--preset"]),
             ("--steps 0", &["--steps", "whole number from 1 to"]),
             ("--steps -3", &["--steps", "whole number from 1 to"]),
             ("--batch-size 1e9", &["--batch-size", "from 1 to 4096"]),

@@ -22,6 +22,7 @@
 //! - [`layers`], [`losses`], [`optimisers`], [`Schedule`] and [`Ema`]: what a GAN is made of.
 //! - [`metrics`]: how good generated images are, beside real ones.
 //! - [`presets`]: recipes that work, as model files to copy and change.
+//! - [`recipe`]: networks that follow from what pictures there are.
 //! - [`export`]: trained models for PyTorch, ONNX and NumPy.
 //! - [`tensor`]: the engine below, for graphs, operations and programs of one's own.
 //! - [`Gan::fit`] with [`Callback`]s and [`Checkpoint`]s: training over data.
@@ -69,6 +70,7 @@ mod passes;
 pub mod penalties;
 pub mod presets;
 pub mod random;
+pub mod recipe;
 mod samples;
 mod schedule;
 mod seed;

@@ -1,13 +1,15 @@
 //! What several commands take: values and how they are read, and the flags of a device and of images.
 
+mod capacity;
 mod data;
 mod device;
 mod every;
 mod numbers;
 mod preset;
 
+pub use capacity::capacity;
 pub use data::DataArgs;
 pub use device::{DeviceArgs, DeviceChoice};
 pub use every::Every;
-pub(crate) use numbers::{learning_rate, whole_number};
+pub(crate) use numbers::{learning_rate, minutes, whole_number};
 pub use preset::{DEFAULT_PRESET, preset};

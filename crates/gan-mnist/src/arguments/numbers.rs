@@ -16,3 +16,11 @@ pub(crate) fn learning_rate(text: &str) -> Result<f64, String> {
         _ => Err("expected a number above 0 and at most 1, such as 0.001".into()),
     }
 }
+
+/// Parses minutes: above 0, at most a week.
+pub(crate) fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if minutes > 0.0 && minutes <= 10_080.0 => Ok(minutes),
+        _ => Err("expected a number of minutes above 0 and at most 10080, such as 10 or 0.5".into()),
+    }
+}

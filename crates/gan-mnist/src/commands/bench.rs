@@ -11,8 +11,8 @@ use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
-use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, preset, whole_number};
-use crate::data::{batches_of, check_fit, images_of};
+use crate::arguments::{DEFAULT_PRESET, DeviceArgs, preset, whole_number};
+use crate::data::{batches_of, check_fit, made_up};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
@@ -82,12 +82,7 @@ struct StepTimes {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let config = crate::recipe::load(&args.preset, args.model.as_deref())?;
-    let (set, model) = (DataArgs::default().or_named_after(&config.name), images_of(&config)?);
-    // The smaller part will do for one batch.
-    let data = match set.open_test(model, config.seed)? {
-        Some(data) => data,
-        None => set.open(model, config.seed)?,
-    };
+    let data = made_up(&config)?;
     if args.profile {
         return match &device {
             Device::Gpu(gpu) => profile_gpu(args, gpu, &data),

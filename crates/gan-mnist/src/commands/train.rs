@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
+use gannet::recipe::Capacity;
 use gannet::{Backend, Gan, GanConfig};
-use gannet_data::{DataRecord, DataSet};
+use gannet_data::{DataRecord, DataSet, NamedSet};
 
-use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, Every, learning_rate, preset, whole_number};
+use crate::arguments::{
+    DEFAULT_PRESET, DataArgs, DeviceArgs, Every, capacity, learning_rate, minutes, preset, whole_number,
+};
 use crate::data::{batches_of, check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -15,17 +19,23 @@ use crate::evaluation::{self, ClassifierFile};
 use crate::recipe;
 use crate::run::{Config, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
-use crate::training::{End, Interrupt, Outcome, Session, Setup, image_shape, observers, real_grid};
+use crate::training::{
+    self, End, Interrupt, LONGEST_ON_CPU, LONGEST_ON_GPU, Outcome, Session, Setup, image_shape, observers,
+    real_grid, seconds_per_step, steps_in,
+};
 
 /// The flags of `train`.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
-    /// What to train
-    #[arg(long, value_name = "PRESET", default_value = DEFAULT_PRESET, value_parser = preset())]
-    pub preset: String,
+    /// What to train [default: networks made for your own pictures with --data, cdcgan for digits]
+    #[arg(long, value_name = "PRESET", value_parser = preset())]
+    pub preset: Option<String>,
     /// What to train instead: a model file, such as `presets NAME` prints
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     pub model: Option<PathBuf>,
+    /// How large networks that are made for your own pictures are [default: medium, or what --minutes allows]
+    #[arg(long, value_name = "CAPACITY", value_parser = capacity(), conflicts_with_all = ["preset", "model"])]
+    pub capacity: Option<Capacity>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub data: DataArgs,
@@ -41,6 +51,9 @@ pub struct TrainArgs {
     /// How many training images to see, rounded up to whole steps
     #[arg(long, value_name = "N", group = "length", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
     pub images: Option<u64>,
+    /// How many minutes to train: as many steps as this machine makes in them, which is measured first and kept
+    #[arg(long, value_name = "M", group = "length", value_parser = minutes, allow_negative_numbers = true)]
+    pub minutes: Option<f64>,
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
@@ -121,12 +134,23 @@ impl MetricsArgs {
     }
 }
 
+/// What random numbers follow from where nothing says otherwise.
+const DEFAULT_SEED: u64 = 42;
+
 /// Where runs go by default.
 const RUNS: &str = "runs";
 
 /// Trains what the flags ask for and writes a run directory.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let mut config = recipe::load(&args.preset, args.model.as_deref())?;
+    if args.follows_pictures() {
+        return run_for_pictures(args);
+    }
+    if args.capacity.is_some() {
+        return Err(Error::Usage(
+            "--capacity is for networks made for your own pictures; it goes with --data".into(),
+        ));
+    }
+    let mut config = recipe::load(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())?;
     if let Some(seed) = args.seed {
         config.seed = seed;
     }
@@ -138,16 +162,64 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     let device = Device::open(&args.device)?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let config = configure(args, config, &data)?;
     match &device {
-        Device::Cpu(cpu) => train(args, &device, cpu, config, data),
-        Device::Gpu(gpu) => train(args, &device, gpu, config, data),
-        Device::Reference(reference) => train(args, &device, reference, config, data),
+        Device::Cpu(cpu) => {
+            configure(args, cpu, config, &data).map(|config| train(args, &device, cpu, config, data))?
+        }
+        Device::Gpu(gpu) => {
+            configure(args, gpu, config, &data).map(|config| train(args, &device, gpu, config, data))?
+        }
+        Device::Reference(reference) => configure(args, reference, config, &data)
+            .map(|config| train(args, &device, reference, config, data))?,
     }
 }
 
+impl TrainArgs {
+    /// Whether networks are made for the pictures, instead of pictures for a network.
+    fn follows_pictures(&self) -> bool {
+        let own = self.data.data.is_some() || self.data.dataset == Some(NamedSet::Cifar10);
+        own && self.preset.is_none() && self.model.is_none()
+    }
+}
+
+/// Trains networks that are made for the pictures.
+fn run_for_pictures(args: &TrainArgs) -> Result<()> {
+    let device = Device::open(&args.device)?;
+    let longest = if matches!(device, Device::Gpu(_)) { LONGEST_ON_GPU } else { LONGEST_ON_CPU };
+    let seed = args.seed.unwrap_or(DEFAULT_SEED);
+    let data = training::open(args.data.request(seed), longest)?.with_flip(args.flip);
+    match &device {
+        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data),
+        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data),
+        Device::Reference(reference) => train_for_pictures(args, &device, reference, seed, data),
+    }
+}
+
+fn train_for_pictures<B: Backend<Element = f32>>(
+    args: &TrainArgs,
+    device: &Device,
+    backend: &B,
+    seed: u64,
+    data: DataSet,
+) -> Result<()> {
+    let config = training::choose(backend, &data, args.capacity, args.minutes)?.seed(seed);
+    let config = configure(args, backend, config, &data)?;
+    if !args.quiet {
+        let steps = config.steps.unwrap_or(1);
+        let took = Duration::from_secs_f64(seconds_per_step(backend, &config)? * steps as f64);
+        let (name, why, images) = (&config.name, &config.description, steps * config.batch_size as u64);
+        say(&format!("{name}: {why}; {images} images in about {}", duration(took)));
+    }
+    train(args, device, backend, config, data)
+}
+
 /// The recipe for these images with the flags in it; its `steps` are set.
-fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanConfig> {
+fn configure<B: Backend<Element = f32>>(
+    args: &TrainArgs,
+    backend: &B,
+    config: GanConfig,
+    data: &DataSet,
+) -> Result<GanConfig> {
     // A preset takes the classes of its data; a model file means what it says.
     let mut config = if args.model.is_none() { fit_classes(config, data)? } else { config };
     if let Some(batch_size) = args.batch_size {
@@ -159,8 +231,9 @@ fn configure(args: &TrainArgs, config: GanConfig, data: &DataSet) -> Result<GanC
     }
     let asked = args.images.or(args.epochs.map(|epochs| epochs * data.len() as u64));
     let steps_of = |images: u64| images.div_ceil(config.batch_size as u64);
+    let in_time = args.minutes.map(|minutes| steps_in(backend, &config, minutes)).transpose()?;
     // A model file may say how long it trains.
-    let steps = args.steps.or(asked.map(steps_of)).or(config.steps);
+    let steps = args.steps.or(asked.map(steps_of)).or(in_time).or(config.steps);
     config.steps = Some(steps.unwrap_or_else(|| steps_of(data.len() as u64)));
     Ok(config)
 }

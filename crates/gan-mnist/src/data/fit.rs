@@ -19,6 +19,13 @@ fn models(config: &GanConfig) -> gannet::Result<(gannet::Model, gannet::Model)> 
     config.clone().steps(config.steps.or(Some(1))).build()
 }
 
+/// The classes of the images that a model is told, if it is told any.
+pub(crate) fn told_classes(config: &GanConfig) -> Result<Option<usize>> {
+    let (generator, discriminator) = models(config)?;
+    let told = generator.classes().or(discriminator.classes());
+    Ok(told.and_then(|told| config.classes_among(told)))
+}
+
 /// Errors unless the model is one for these images, and says what would be.
 pub(crate) fn check_fit<B: Backend>(gan: &Gan<B>, data: &DataSet) -> Result<()> {
     check_fit_images(gan, &data.name(), data.images().as_ref())
@@ -92,16 +99,27 @@ fn fitting_presets(data: &dyn Images) -> Vec<&'static str> {
 
 /// The configuration with as many classes as the images have, where it has classes and they are others.
 pub(crate) fn fit_classes(config: GanConfig, data: &DataSet) -> Result<GanConfig> {
-    let (generator, discriminator) = models(&config)?;
-    let told = generator.classes().or(discriminator.classes());
-    let Some(model) = told.and_then(|told| config.classes_among(told)) else { return Ok(config) };
+    let Some(model) = told_classes(&config)? else { return Ok(config) };
     let Some(classes) = data.classes().filter(|&classes| classes != model) else { return Ok(config) };
     let mut table: toml::Table = config.to_toml()?.parse().map_err(Error::failure)?;
     table.iter_mut().for_each(|(_, value)| set_classes(value, classes * config.clusters));
+    if config.auxiliary != 0.0 {
+        set_logits(&mut table, 1 + model * config.clusters, 1 + classes * config.clusters);
+    }
     GanConfig::from_toml(&toml::to_string(&table).map_err(Error::failure)?).map_err(|e| {
         let name = data.name();
         Error::failure(format!("{} cannot be made for the {classes} classes of {name}: {e}", config.name))
     })
+}
+
+/// Sets the units of the dense layer that a discriminator ends in, a score and a logit for each class, from `before` to `after`.
+fn set_logits(model: &mut toml::Table, before: usize, after: usize) {
+    let layers = model.get_mut("discriminator").and_then(|network| network.get_mut("layers"));
+    let last = layers.and_then(|layers| layers.as_array_mut()).and_then(|layers| layers.last_mut());
+    let units = last.and_then(|layer| layer.get_mut("dense")).and_then(|dense| dense.get_mut("units"));
+    if let Some(units) = units.filter(|units| units.as_integer() == Some(before as i64)) {
+        *units = toml::Value::Integer(after as i64);
+    }
 }
 
 /// Sets every key `classes` in a value.
@@ -183,5 +201,8 @@ mod tests {
         assert_eq!(generator.classes(), Some(3 * 16), "three classes of sixteen parts");
         let config = presets::get("dcgan").unwrap();
         assert_eq!(models(&fit_classes(config, &data(28, 1, Some(3))).unwrap()).unwrap().0.classes(), None);
+        // An auxiliary classifier has a logit for each.
+        let config = fit_classes(presets::get("acgan").unwrap(), &data(28, 1, Some(3))).unwrap();
+        assert_eq!(models(&config).unwrap().1.output().dims(), [4]);
     }
 }

@@ -2,7 +2,9 @@
 
 mod batches;
 mod fit;
+mod made_up;
 mod open;
 
 pub use batches::batches_of;
 pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of};
+pub use made_up::made_up;

@@ -4,6 +4,7 @@
 //! happens meanwhile (losses.csv, sample grids, metrics, warnings) is an [`Observer`]: adding one means a file beside
 //! this one and a line in [`observers()`].
 
+mod chosen;
 mod diversity;
 mod fault;
 mod interrupt;
@@ -11,6 +12,7 @@ mod losses_csv;
 mod metrics;
 mod observer;
 mod observers;
+mod pace;
 mod real_grid;
 mod report_files;
 mod sample_files;
@@ -21,11 +23,13 @@ mod tensorboard;
 pub(crate) mod tests;
 mod watch;
 
+pub use chosen::{LONGEST_ON_CPU, LONGEST_ON_GPU, choose, open, steps_in};
 pub use interrupt::Interrupt;
 pub use losses_csv::LossesCsv;
 pub use metrics::Metrics;
 pub use observer::{End, Next, Observer, Outcome, Samples, Step, Trained};
 pub use observers::observers;
+pub use pace::seconds_per_step;
 pub use real_grid::real_grid;
 pub use report_files::ReportFiles;
 pub use sample_files::SampleFiles;

@@ -69,3 +69,13 @@ fn help_and_version_are_printed() {
     }
     assert!(run(folder.path(), "--version").success().stdout.starts_with("gan-mnist 0."));
 }
+
+#[test]
+fn presets_and_model_files_of_other_sizes_are_measured_without_data() {
+    let folder = folder();
+    run(folder.path(), "bench --preset dcgan-32 --batch-size 1 --steps 1").success();
+    let preset = run(folder.path(), "presets cdcgan-32").success().stdout;
+    std::fs::write(folder.path().join("mine.toml"), preset.replace("\"cdcgan-32\"", "\"mine\"")).unwrap();
+    let outcome = run(folder.path(), "bench --model mine.toml --batch-size 1 --steps 1").success();
+    assert!(outcome.stdout.contains("mine"), "{}", outcome.stdout);
+}

@@ -41,6 +41,42 @@ fn folders_of_pictures_are_classes_for_a_conditional_preset_and_not_used_by_othe
 }
 
 #[test]
+fn without_a_preset_networks_follow_the_pictures() {
+    let folder = folder();
+    for n in 0..6 {
+        picture(&folder.path().join(format!("plain/{n}.png")), 40, 3, 40 * n);
+        picture(
+            &folder.path().join(format!("pets/{}/{n}.png", ["cats", "dogs"][n as usize % 2])),
+            21,
+            1,
+            40 * n,
+        );
+    }
+    let line = "--batch-size 2 --device cpu --threads 1";
+    let outcome =
+        run(folder.path(), &format!("train --data plain --steps 1 {line} --out plain-run")).success();
+    for part in ["pictures: made for pictures of 32 x 32 x 3, medium capacity", "2 images in about"] {
+        assert!(outcome.stdout.contains(part), "{part}: {outcome:?}");
+    }
+    let small = "train --data pets --capacity small --minutes 0.001";
+    let outcome = run(folder.path(), &format!("{small} {line} --out pets-run")).success();
+    assert!(outcome.stdout.contains("16 x 16 x 1 in 2 classes, small capacity"), "{outcome:?}");
+    let config = fs::read_to_string(folder.path().join("pets-run/config.toml")).unwrap();
+    let config: toml::Table = config.parse().unwrap();
+    assert_eq!(config["steps"].as_integer(), Some(1), "so short a time is one step, and it is written down");
+    assert_eq!(config["data"]["height"].as_integer(), Some(16));
+    run(folder.path(), "resume pets-run --steps 1").success();
+    run(folder.path(), "generate pets-run --count 2 --class 1 --device cpu --out x.png").success();
+    // What is asked for goes before what would be chosen.
+    run(folder.path(), &format!("train --data plain --image-size 24 --steps 1 {line} --out larger"))
+        .success();
+    let message = run(folder.path(), "train --data plain --image-size 31 --steps 1 --device cpu").error(1);
+    assert!(message.contains("32 x 32 can"), "{message}");
+    let message = run(folder.path(), "train --capacity small --steps 1").error(2);
+    assert!(message.contains("--capacity") && message.contains("--data"), "{message}");
+}
+
+#[test]
 fn colour_digits_and_digits_in_three_channels_are_found_by_the_presets() {
     let folder = folder();
     for (preset, dataset) in [("colour", "colour"), ("seed-conv", "mnist")] {

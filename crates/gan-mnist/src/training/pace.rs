@@ -1,0 +1,60 @@
+//! How fast a recipe trains here, found out by a few steps of it.
+
+use std::time::Instant;
+
+use gannet::{Backend, Gan, GanConfig, Stream};
+
+use crate::error::Result;
+
+/// The steps that are timed, at least: one alone may meet whatever else the machine does.
+const STEPS: u64 = 4;
+
+/// The steps from one computation of a penalty to the next that are timed, at most.
+const LONGEST_CYCLE: u64 = 16;
+
+/// Seconds that a step of the recipe takes on this device, penalties and the generator's turns in their proportion. Trains a
+/// model that is thrown away on noise of the right shape: what a step takes does not depend on what it sees.
+pub fn seconds_per_step<B: Backend<Element = f32>>(backend: &B, config: &GanConfig) -> Result<f64> {
+    let mut config = config.clone();
+    config.steps.get_or_insert(LONGEST_CYCLE);
+    let cycle = config.penalties.iter().map(|penalty| penalty.every()).max().unwrap_or(1);
+    let cycle = cycle.max(config.discriminator_steps).clamp(1, LONGEST_CYCLE);
+    let mut gan = Gan::new(backend, config)?;
+    let batch = gan.config().batch_size;
+    let mut stream = Stream::new(0, "pace", 0);
+    let images: Vec<f32> =
+        (0..batch * gan.image_shape().len()).map(|_| stream.uniform(-1.0, 1.0) as f32).collect();
+    let labels: Option<Vec<u32>> =
+        gan.training_labels().map(|classes| (0..batch).map(|i| (i % classes) as u32).collect());
+    let mut train = |steps: u64| -> Result<()> {
+        for _ in 0..steps {
+            gan.train_step(&images, labels.as_deref())?;
+            while gan.next_losses()?.is_some() {}
+        }
+        gan.losses()?;
+        Ok(())
+    };
+    // Every kind of step once: the first of each is planned and its memory fetched.
+    train(cycle)?;
+    let steps = STEPS.next_multiple_of(cycle);
+    let start = Instant::now();
+    train(steps)?;
+    Ok(start.elapsed().as_secs_f64() / steps as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use gannet::{Cpu, presets};
+
+    use super::*;
+
+    #[test]
+    fn recipes_with_penalties_labels_and_several_updates_have_a_pace() {
+        let cpu = Cpu::with_threads(1).unwrap();
+        for name in ["cdcgan", "wgan-gp"] {
+            let config = presets::get(name).unwrap().batch_size(2);
+            let seconds = seconds_per_step(&cpu, &config).unwrap();
+            assert!(seconds > 0.0 && seconds.is_finite(), "{name}: {seconds}");
+        }
+    }
+}
