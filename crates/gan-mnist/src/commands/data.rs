@@ -1,7 +1,7 @@
 //! `gan-mnist data`: what a set of images holds, and what training makes of it.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use gannet::{Backend, Gan, GanConfig};
@@ -9,22 +9,19 @@ use gannet_data::DataSet;
 use gannet_data::files::PendingFile;
 
 use crate::arguments::{DataArgs, DeviceArgs, preset, whole_number};
-use crate::data::{batches_of, check_fit, fit_classes, images_of};
+use crate::data::{check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::recipe;
 use crate::terminal::{duration, note, program, say, shell_word};
-use crate::training::real_grid;
-
-/// Steps that are measured for the estimate, after one that is not.
-const MEASURED: u32 = 3;
+use crate::training::{self, real_grid};
 
 /// The flags of `data`.
 #[derive(Debug, Clone, Args)]
 pub struct DataCommandArgs {
     /// The folder, archive, array or file of images
     pub path: PathBuf,
-    /// For which preset [default: cdcgan-32 where there are classes, otherwise dcgan-32]
+    /// For which preset [default: for the networks that `train --data PATH` makes]
     #[arg(long, value_name = "PRESET", value_parser = preset())]
     pub preset: Option<String>,
     /// For which model file, such as `presets NAME` prints
@@ -56,22 +53,15 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
         return Err(Error::usage("data takes its path without a flag; leave out --data and --dataset"));
     }
     let flags = DataArgs { data: Some(args.path.clone()), ..args.data.clone() };
-    let named = args.preset.as_deref();
-    let (data, config) = match (named, &args.model) {
-        (None, None) => {
-            // Which preset fits is seen when the classes are known.
-            let unconditional = recipe::load("dcgan-32", None)?;
-            let data = flags.open(images_of(&unconditional)?, args.seed)?;
-            let config = match data.classes() {
-                Some(_) => recipe::load("cdcgan-32", None)?,
-                None => unconditional,
-            };
-            (data, config)
-        }
-        (name, model) => {
-            let config = recipe::load(name.unwrap_or_default(), model.as_deref())?;
-            (flags.open(images_of(&config)?, args.seed)?, config)
-        }
+    let named = args.preset.is_some() || args.model.is_some();
+    let recipe = match named {
+        true => Some(recipe::load(args.preset.as_deref().unwrap_or_default(), args.model.as_deref())?),
+        false => None,
+    };
+    let device = Device::open(&args.device)?;
+    let data = match &recipe {
+        Some(recipe) => flags.open(images_of(recipe)?, args.seed)?,
+        None => training::open(flags.request(args.seed), training::longest_side(&device))?,
     };
     match data.summary() {
         Some(summary) => summary.lines().iter().for_each(|line| say(line)),
@@ -98,59 +88,56 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
     if args.no_estimate {
         return Ok(());
     }
-    let config = if args.model.is_none() { fit_classes(config, &data)? } else { config };
-    let steps = config.steps.or(Some(1));
-    let config = config.seed(args.seed).steps(steps);
-    let name = config.name.clone();
-    let device = Device::open(&args.device)?;
     let estimate = match &device {
-        Device::Cpu(cpu) => estimate(cpu, config, &data),
-        Device::Gpu(gpu) => estimate(gpu, config, &data),
-        Device::Reference(reference) => estimate(reference, config, &data),
+        Device::Cpu(cpu) => estimate(args, cpu, recipe, &data),
+        Device::Gpu(gpu) => estimate(args, gpu, recipe, &data),
+        Device::Reference(reference) => estimate(args, reference, recipe, &data),
     };
     match estimate {
-        Ok((batch, step)) => {
-            let steps = (data.len() as u64).div_ceil(batch as u64);
-            let epoch = step.mul_f64(steps as f64);
+        Ok(Estimate { name, batch, steps, step }) => {
             let plural = if steps == 1 { "step" } else { "steps" };
             say(&format!(
-                "estimate     {name}: once over all images is {steps} {plural} of {batch}, about {} on {}",
-                duration(epoch),
+                "estimate     {name}: {steps} {plural} of {batch} images, about {} on {}",
+                duration(step.mul_f64(steps as f64)),
                 device.describe()
             ));
-            let what = match &args.model {
-                Some(model) => format!("--model {}", shell_word(model)),
-                None => format!("--preset {name}"),
+            let what = match (&args.model, &args.preset) {
+                (Some(model), _) => format!(" --model {}", shell_word(model)),
+                (None, Some(preset)) => format!(" --preset {preset}"),
+                (None, None) => String::new(),
             };
             let flags = flags.shaping();
-            say(&format!("next         {} train {what} --data {}{flags}", program(), shell_word(&args.path)));
+            say(&format!("next         {} train{what} --data {}{flags}", program(), shell_word(&args.path)));
         }
         Err(error) => say(&format!("estimate     none: {error}")),
     }
     Ok(())
 }
 
-/// The size of a batch, and how long a step takes.
+/// What a run takes.
+struct Estimate {
+    name: String,
+    batch: usize,
+    steps: u64,
+    step: Duration,
+}
+
+/// What a run of the recipe takes, or of the one that would be made for the images.
 fn estimate<B: Backend<Element = f32>>(
+    args: &DataCommandArgs,
     backend: &B,
-    config: GanConfig,
+    recipe: Option<GanConfig>,
     data: &DataSet,
-) -> Result<(usize, Duration)> {
-    let mut gan = Gan::new(backend, config)?;
-    check_fit(&gan, data)?;
-    gan.prepare()?;
-    let batch = gan.config().batch_size;
-    let conditional = gan.training_labels().is_some();
-    let mut batches = batches_of(&gan, data, 0)?;
-    let mut began = Instant::now();
-    for step in 0..=MEASURED {
-        if step == 1 {
-            gan.awaited_losses()?;
-            began = Instant::now();
-        }
-        let (images, labels) = batches.next_batch()?;
-        gan.train_step(images, conditional.then_some(labels))?;
-    }
-    while gan.awaited_losses()?.is_some() {}
-    Ok((batch, began.elapsed() / MEASURED))
+) -> Result<Estimate> {
+    let config = match recipe {
+        Some(config) if args.model.is_some() => config,
+        Some(config) => fit_classes(config, data)?,
+        None => training::choose(backend, data, None, None)?,
+    };
+    let once = (data.len() as u64).div_ceil(config.batch_size as u64);
+    let steps = config.steps.unwrap_or(once);
+    let config = config.seed(args.seed).steps(steps);
+    check_fit(&Gan::new(backend, config.clone())?, data)?;
+    let step = Duration::from_secs_f64(training::seconds_per_step(backend, &config)?);
+    Ok(Estimate { name: config.name, batch: config.batch_size, steps, step })
 }

@@ -20,8 +20,8 @@ use crate::recipe;
 use crate::run::{Config, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
-    self, End, Interrupt, LONGEST_ON_CPU, LONGEST_ON_GPU, Outcome, Session, Setup, image_shape, observers,
-    real_grid, seconds_per_step, steps_in,
+    self, End, Interrupt, Outcome, Session, Setup, image_shape, observers, real_grid, seconds_per_step,
+    steps_in,
 };
 
 /// The flags of `train`.
@@ -185,9 +185,8 @@ impl TrainArgs {
 /// Trains networks that are made for the pictures.
 fn run_for_pictures(args: &TrainArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
-    let longest = if matches!(device, Device::Gpu(_)) { LONGEST_ON_GPU } else { LONGEST_ON_CPU };
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
-    let data = training::open(args.data.request(seed), longest)?.with_flip(args.flip);
+    let data = training::open(args.data.request(seed), training::longest_side(&device))?.with_flip(args.flip);
     match &device {
         Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data),
         Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data),

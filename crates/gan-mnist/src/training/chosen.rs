@@ -5,14 +5,15 @@ use gannet::{Backend, GanConfig, presets};
 use gannet_data::{DataSet, ImageShape, Request, Split};
 
 use super::pace::seconds_per_step;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::terminal::Listening;
 
 /// The longest side of the images that are trained on unless more are asked for: on a CPU, a step of 128 x 128 takes a second.
-pub const LONGEST_ON_CPU: usize = 64;
+const LONGEST_ON_CPU: usize = 64;
 
 /// The same on a GPU.
-pub const LONGEST_ON_GPU: usize = 128;
+const LONGEST_ON_GPU: usize = 128;
 
 /// The shortest side.
 const SHORTEST: usize = 16;
@@ -26,6 +27,11 @@ const WORTH_IT: [(Capacity, f64); 2] = [(Capacity::Large, 400_000.0), (Capacity:
 
 /// The share of `--minutes` that steps may take: the rest is for grids, checkpoints and the report.
 const FOR_STEPS: f64 = 0.93;
+
+/// The longest side that is chosen for this device.
+pub fn longest_side(device: &Device) -> usize {
+    if matches!(device, Device::Gpu(_)) { LONGEST_ON_GPU } else { LONGEST_ON_CPU }
+}
 
 /// Opens the pictures in the size that they are trained on: the one that is asked for, or the largest power of two that they
 /// have, at most `longest`.

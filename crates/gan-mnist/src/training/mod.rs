@@ -23,7 +23,7 @@ mod tensorboard;
 pub(crate) mod tests;
 mod watch;
 
-pub use chosen::{LONGEST_ON_CPU, LONGEST_ON_GPU, choose, open, steps_in};
+pub use chosen::{choose, longest_side, open, steps_in};
 pub use interrupt::Interrupt;
 pub use losses_csv::LossesCsv;
 pub use metrics::Metrics;
