@@ -261,13 +261,17 @@ fn data_says_what_a_set_holds_and_shows_it() {
         "classes      2: 0 cat 5, 1 dog 5",
         "left out     nothing",
         "real.png",
-        "estimate     dcgan: once over all images is",
+        "estimate     dcgan: 1 step of 128 images, about",
         "train --preset dcgan --data pets --channels 1",
     ] {
         assert!(outcome.stdout.contains(words), "{words}: {}", outcome.stdout);
     }
     let real = Picture::load_png(&folder.path().join("real.png")).unwrap();
     assert_eq!(real.shape.width, 2 * 30 + 2, "a column for each class");
+    // Without a preset it is for the networks that would be made.
+    let outcome = run(folder.path(), "data pets --device cpu --threads 1 --out z.png").success();
+    assert!(outcome.stdout.contains("estimate     pictures: 3125 steps of 32 images"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("train --data pets\n"), "{}", outcome.stdout);
     let outcome =
         run(folder.path(), "data pets --no-estimate --image-size 24x16 --resize pad --out y.png").success();
     assert!(
