@@ -468,10 +468,10 @@ mod tests {
     use super::*;
 
     /// Images [6, 5, 1] that are bright above or below.
-    fn halves(n: usize) -> (Vec<u8>, Vec<u8>) {
+    fn halves(n: usize) -> (Vec<u8>, Vec<u32>) {
         let mut stream = Stream::new(9, "halves", 0);
         let labels: Vec<u32> = (0..n).map(|i| i as u32 % 2).collect();
-        let pixel = |label: u8, k: usize| if (k / 15 == 0) == (label == 0) { 200 } else { 20 };
+        let pixel = |label: u32, k: usize| if (k / 15 == 0) == (label == 0) { 200 } else { 20 };
         let images = labels
             .iter()
             .flat_map(|&label| (0..30).map(|k| pixel(label, k) + stream.below(50) as u8).collect::<Vec<_>>())
