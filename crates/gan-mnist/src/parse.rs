@@ -97,7 +97,6 @@ mod tests {
             ("trian", &["trian", "train"]),
             ("--step 3", &["--step", "--steps"]),
             ("generate", &["--out", "MODEL"]),
-            ("generate m --out x --class -1", &["--class", "whole number from 0"]),
             ("generate m --out x --count 0", &["--count", "from 1 to 100000"]),
             ("evaluate m --count 5", &["--count", "from 10 to 60000"]),
             ("evaluate", &["MODEL"]),

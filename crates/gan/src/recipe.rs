@@ -249,7 +249,8 @@ mod tests {
             |capacity| recipe(&pictures(64, 64), capacity).unwrap().build().unwrap().0.parameter_count();
         let [small, medium, large] = Capacity::ALL.map(count);
         assert!(2 * small < medium && 2 * medium < large, "{small} {medium} {large}");
-        assert!(recipe(&pictures(64, 64), Capacity::Small).unwrap().augment.is_some());
+        let few = Pictures { count: FEW - 1, ..pictures(64, 64) };
+        assert!(recipe(&few, Capacity::Small).unwrap().augment.is_some());
         let many = Pictures { count: 60_000, ..pictures(64, 64) };
         assert!(recipe(&many, Capacity::Small).unwrap().augment.is_none());
     }
