@@ -1,6 +1,6 @@
 //! The program `gan-mnist` as a library: command line, data, runs.
 //!
-//! [`run`] is the whole program; the modules are public for its tests and for those who read it.
+//! [`run()`] is the whole program; the modules are public for its tests and for those who read it.
 
 #![forbid(unsafe_code)]
 

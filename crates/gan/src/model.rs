@@ -63,7 +63,7 @@ impl StateSlot {
     }
 }
 
-/// A model whose shapes are known: made by [`Sequential::build`].
+/// A model whose shapes are known: made by [`Sequential::build`](crate::Sequential::build).
 ///
 /// All parameters lie in one vector, so that an optimiser updates a model in one operation; running statistics
 /// and the like are tensors of their own.

@@ -1,7 +1,7 @@
 //! People's own pictures: folders and archives of them, looked through before anything is trained.
 //!
-//! [`kind`] tells formats apart and [`decode`] reads them; [`source`] is where files lie, in a folder or an archive;
-//! [`scan`] looks at every one and finds their classes ([`labels`]); what it found is a [`Manifest`], which people read
+//! `kind` tells formats apart and `decode` reads them; `source` is where files lie, in a folder or an archive;
+//! `scan` looks at every one and finds their classes (`labels`); what it found is a [`Manifest`], which people read
 //! as a [`Summary`] and training reads as [`Pictures`].
 
 mod decode;
