@@ -100,6 +100,10 @@ fn fault(error: ImageError) -> Fault {
         .iter()
         .any(|words| text.contains(words));
     match error {
+        // Most decoders put words of their own around it.
+        ImageError::Decoding(_) if text.ends_with("unexpected end of file") => {
+            Fault::new(Reason::CutOff, "is cut off: unexpected end of file")
+        }
         _ if ended => Fault::new(Reason::CutOff, format!("is cut off: {error}")),
         ImageError::Limits(_) => Fault::new(Reason::TooLarge, format!("is too large: {error}")),
         ImageError::Unsupported(_) => {

@@ -216,7 +216,7 @@ fn latents_that_do_not_fit() {
     write("double", &[("latents", Dtype::F64, &[2, 64])]);
     write("named", &[("z", Dtype::F32, &[3, 64])]);
     write("labels", &[("latents", Dtype::F32, &[3, 64]), ("labels", Dtype::U8, &[2])]);
-    write("wide-labels", &[("latents", Dtype::F32, &[3, 64]), ("labels", Dtype::F32, &[3])]);
+    write("wide-labels", &[("latents", Dtype::F32, &[3, 64]), ("labels", Dtype::F64, &[3])]);
     write("good", &[("latents", Dtype::F32, &[3, 64]), ("labels", Dtype::U8, &[3])]);
     write("plain", &[("latents", Dtype::F32, &[3, 100]), ("labels", Dtype::U8, &[3])]);
     fs::write(folder.path().join("text"), "no tensors").unwrap();
@@ -234,7 +234,7 @@ fn latents_that_do_not_fit() {
         ("double", &["double", "F64", "F32"]),
         ("named", &["named", "`latents`"]),
         ("labels", &["labels", "[2]", "[3]"]),
-        ("wide-labels", &["wide-labels", "F32", "U8"]),
+        ("wide-labels", &["wide-labels", "F64", "U8 or F32"]),
         ("nan", &["nan", "not a finite number"]),
         ("class", &["class", "10", "0 to 9"]),
         ("text", &["text"]),

@@ -63,7 +63,8 @@ fn without_a_preset_networks_follow_the_pictures() {
     assert!(outcome.stdout.contains("16 x 16 x 1 in 2 classes, small capacity"), "{outcome:?}");
     let config = fs::read_to_string(folder.path().join("pets-run/config.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();
-    assert_eq!(config["steps"].as_integer(), Some(1), "so short a time is one step, and it is written down");
+    // So short a time is a step or a few, and how many is written down.
+    assert!(config["steps"].as_integer().is_some_and(|steps| (1..100).contains(&steps)), "{config}");
     assert_eq!(config["data"]["height"].as_integer(), Some(16));
     run(folder.path(), "resume pets-run --steps 1").success();
     run(folder.path(), "generate pets-run --count 2 --class 1 --device cpu --out x.png").success();
