@@ -16,7 +16,7 @@ use crate::samples::{Checked, Samples, samples};
 use crate::schedule::Schedule;
 use crate::seed::seed;
 use crate::sequential::Sequential;
-use crate::slots::{Slot, model_slots};
+use crate::slots::{self, Slot};
 use crate::update::{Traced, Training};
 
 const X: &str = "x";
@@ -91,7 +91,7 @@ impl<B: Backend> Compiled<B> {
         insert_model(backend, &mut variables, &model, &optimiser, seed, false)?;
         Ok(Compiled {
             backend: backend.clone(),
-            slots: model_slots(&model, &optimiser, false),
+            slots: slots::model_slots(&model, &optimiser, false),
             sequential,
             model,
             objective,
@@ -288,31 +288,12 @@ impl<B: Backend> Compiled<B> {
     /// The values of a tensor, in the layout of its layer. Errors, naming those that there are, when there is no such
     /// tensor.
     pub fn read_tensor(&self, name: &str) -> Result<Vec<B::Element>> {
-        let slot = self.slot(name)?;
-        Ok(self.variables.read(&self.backend, &slot.variable)?[slot.range()].to_vec())
+        slots::read(&self.slots, &self.variables, &self.backend, name)
     }
 
     /// Overwrites a tensor. Errors when there is none of that name, or when it takes another number of values.
     pub fn write_tensor(&mut self, name: &str, values: &[B::Element]) -> Result<()> {
-        let slot = self.slot(name)?;
-        if values.len() != slot.shape.len() {
-            return Err(Error::invalid(format!(
-                "the tensor '{name}' of shape {} takes {} numbers, got {}",
-                slot.shape,
-                slot.shape.len(),
-                values.len()
-            )));
-        }
-        let mut variable = self.variables.read(&self.backend, &slot.variable)?;
-        variable[slot.range()].copy_from_slice(values);
-        Ok(self.variables.write(&self.backend, &slot.variable, &variable)?)
-    }
-
-    fn slot(&self, name: &str) -> Result<&Slot> {
-        self.slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
-            Error::invalid(format!("there is no tensor '{name}'; there are: {}", known.join(", ")))
-        })
+        slots::write(&self.slots, &mut self.variables, &self.backend, name, values)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::names;
 use crate::optimisers::Optimiser;
 use crate::passes::{Augmentation, StepKind};
 use crate::random::Stream;
-use crate::slots::{Slot, slots};
+use crate::slots::{self, Slot};
 use crate::step::{self, LOSS_STRIDE, losses_len, second_moments};
 
 /// Images made at a time.
@@ -67,7 +67,7 @@ impl<B: Backend> Gan<B> {
             let averaged = config.ema.is_some() && model.name() == generator.name();
             insert_model(backend, &mut variables, model, training.optimiser, config.seed, averaged)?;
         }
-        let slots = slots(&config, &generator, &discriminator);
+        let slots = slots::slots(&config, &generator, &discriminator);
         Ok(Gan {
             bounds: Bounds::new(config.clusters),
             backend: backend.clone(),
@@ -363,24 +363,12 @@ impl<B: Backend> Gan<B> {
 
     /// The values of a tensor, in the layout of its layer.
     pub fn read_tensor(&self, name: &str) -> Result<Vec<B::Element>> {
-        let slot = self.slot(name)?;
-        Ok(self.variables.read(&self.backend, &slot.variable)?[slot.range()].to_vec())
+        slots::read(&self.slots, &self.variables, &self.backend, name)
     }
 
     /// Overwrites a tensor. Setting a weight does not change its average.
     pub fn write_tensor(&mut self, name: &str, values: &[B::Element]) -> Result<()> {
-        let slot = self.slot(name)?;
-        if values.len() != slot.shape.len() {
-            return Err(Error::invalid(format!(
-                "the tensor '{name}' of shape {} takes {} numbers, got {}",
-                slot.shape,
-                slot.shape.len(),
-                values.len()
-            )));
-        }
-        let mut variable = self.variables.read(&self.backend, &slot.variable)?;
-        variable[slot.range()].copy_from_slice(values);
-        Ok(self.variables.write(&self.backend, &slot.variable, &variable)?)
+        slots::write(&self.slots, &mut self.variables, &self.backend, name, values)
     }
 
     pub(crate) fn slots(&self) -> &[Slot] {
@@ -429,13 +417,6 @@ impl<B: Backend> Gan<B> {
     pub(crate) fn go_on(&mut self, step: u64, generator_loss: Option<f64>) {
         self.step = step;
         self.losses = LossQueue::going_on(generator_loss);
-    }
-
-    fn slot(&self, name: &str) -> Result<&Slot> {
-        self.slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.slots.iter().map(|slot| slot.name.as_str()).collect();
-            Error::invalid(format!("there is no tensor '{name}'; there are: {}", known.join(", ")))
-        })
     }
 
     /// What the discriminator said of the images of step `step` (from 0), if that was the last: [2 batch_size, 1], the

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use gannet_tensor::Shape;
+use gannet_tensor::{Backend, Shape, Variables};
 
 use crate::config::GanConfig;
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::names;
 use crate::optimisers::Optimiser;
@@ -24,6 +25,47 @@ impl Slot {
     pub(crate) fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.shape.len()
     }
+}
+
+/// The tensor of that name. Errors, naming those that there are, when there is none.
+pub(crate) fn find<'a>(slots: &'a [Slot], name: &str) -> Result<&'a Slot> {
+    slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
+        let known: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+        Error::invalid(format!("there is no tensor '{name}'; there are: {}", known.join(", ")))
+    })
+}
+
+/// The values of the tensor of that name, in the layout of its layer.
+pub(crate) fn read<B: Backend>(
+    slots: &[Slot],
+    variables: &Variables<B>,
+    backend: &B,
+    name: &str,
+) -> Result<Vec<B::Element>> {
+    let slot = find(slots, name)?;
+    Ok(variables.read(backend, &slot.variable)?[slot.range()].to_vec())
+}
+
+/// Overwrites the tensor of that name. Errors when it takes another number of values.
+pub(crate) fn write<B: Backend>(
+    slots: &[Slot],
+    variables: &mut Variables<B>,
+    backend: &B,
+    name: &str,
+    values: &[B::Element],
+) -> Result<()> {
+    let slot = find(slots, name)?;
+    if values.len() != slot.shape.len() {
+        return Err(Error::invalid(format!(
+            "the tensor '{name}' of shape {} takes {} numbers, got {}",
+            slot.shape,
+            slot.shape.len(),
+            values.len()
+        )));
+    }
+    let mut variable = variables.read(backend, &slot.variable)?;
+    variable[slot.range()].copy_from_slice(values);
+    Ok(variables.write(backend, &slot.variable, &variable)?)
 }
 
 /// Every tensor of a GAN.
