@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::recipe;
 use crate::terminal::{duration, note, program, say, shell_word};
-use crate::training::{self, real_grid};
+use crate::training::{self, Pace, real_grid};
 
 /// The flags of `data`.
 #[derive(Debug, Clone, Args)]
@@ -129,15 +129,16 @@ fn estimate<B: Backend<Element = f32>>(
     recipe: Option<GanConfig>,
     data: &DataSet,
 ) -> Result<Estimate> {
+    let pace = Pace::new(backend);
     let config = match recipe {
         Some(config) if args.model.is_some() => config,
         Some(config) => fit_classes(config, data)?,
-        None => training::choose(backend, data, None, None)?,
+        None => training::choose(&pace, data, None, None)?,
     };
     let once = (data.len() as u64).div_ceil(config.batch_size as u64);
     let steps = config.steps.unwrap_or(once);
     let config = config.seed(args.seed).steps(steps);
     check_fit(&Gan::new(backend, config.clone())?, data)?;
-    let step = Duration::from_secs_f64(training::seconds_per_step(backend, &config)?);
+    let step = Duration::from_secs_f64(pace.seconds_per_step(&config)?);
     Ok(Estimate { name: config.name, batch: config.batch_size, steps, step })
 }

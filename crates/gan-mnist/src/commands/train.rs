@@ -20,8 +20,7 @@ use crate::recipe;
 use crate::run::{Config, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
-    self, End, Interrupt, Outcome, Session, Setup, image_shape, observers, real_grid, seconds_per_step,
-    steps_in,
+    self, End, Interrupt, Outcome, Pace, Session, Setup, image_shape, observers, real_grid, steps_in,
 };
 
 /// The flags of `train`.
@@ -163,14 +162,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     match &device {
-        Device::Cpu(cpu) => {
-            configure(args, cpu, config, &data).map(|config| train(args, &device, cpu, config, data))?
-        }
-        Device::Gpu(gpu) => {
-            configure(args, gpu, config, &data).map(|config| train(args, &device, gpu, config, data))?
-        }
-        Device::Reference(reference) => configure(args, reference, config, &data)
-            .map(|config| train(args, &device, reference, config, data))?,
+        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data),
+        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data),
+        Device::Reference(reference) => train_recipe(args, &device, reference, config, data),
     }
 }
 
@@ -180,6 +174,18 @@ impl TrainArgs {
         let own = self.data.data.is_some() || self.data.dataset == Some(NamedSet::Cifar10);
         own && self.preset.is_none() && self.model.is_none()
     }
+}
+
+/// Trains a preset or a model file.
+fn train_recipe<B: Backend<Element = f32>>(
+    args: &TrainArgs,
+    device: &Device,
+    backend: &B,
+    config: GanConfig,
+    data: DataSet,
+) -> Result<()> {
+    let config = configure(args, &Pace::new(backend), config, &data)?;
+    train(args, device, backend, config, data)
 }
 
 /// Trains networks that are made for the pictures.
@@ -201,11 +207,12 @@ fn train_for_pictures<B: Backend<Element = f32>>(
     seed: u64,
     data: DataSet,
 ) -> Result<()> {
-    let config = training::choose(backend, &data, args.capacity, args.minutes)?.seed(seed);
-    let config = configure(args, backend, config, &data)?;
+    let pace = Pace::new(backend);
+    let config = training::choose(&pace, &data, args.capacity, args.minutes)?.seed(seed);
+    let config = configure(args, &pace, config, &data)?;
     if !args.quiet {
         let steps = config.steps.unwrap_or(1);
-        let took = Duration::from_secs_f64(seconds_per_step(backend, &config)? * steps as f64);
+        let took = Duration::from_secs_f64(pace.seconds_per_step(&config)? * steps as f64);
         let (name, why, images) = (&config.name, &config.description, steps * config.batch_size as u64);
         say(&format!("{name}: {why}; {images} images in about {}", duration(took)));
     }
@@ -215,7 +222,7 @@ fn train_for_pictures<B: Backend<Element = f32>>(
 /// The recipe for these images with the flags in it; its `steps` are set.
 fn configure<B: Backend<Element = f32>>(
     args: &TrainArgs,
-    backend: &B,
+    pace: &Pace<'_, B>,
     config: GanConfig,
     data: &DataSet,
 ) -> Result<GanConfig> {
@@ -230,7 +237,7 @@ fn configure<B: Backend<Element = f32>>(
     }
     let asked = args.images.or(args.epochs.map(|epochs| epochs * data.len() as u64));
     let steps_of = |images: u64| images.div_ceil(config.batch_size as u64);
-    let in_time = args.minutes.map(|minutes| steps_in(backend, &config, minutes)).transpose()?;
+    let in_time = args.minutes.map(|minutes| steps_in(pace, &config, minutes)).transpose()?;
     // A model file may say how long it trains.
     let steps = args.steps.or(asked.map(steps_of)).or(in_time).or(config.steps);
     config.steps = Some(steps.unwrap_or_else(|| steps_of(data.len() as u64)));

@@ -8,3 +8,4 @@ mod open;
 pub use batches::batches_of;
 pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of};
 pub use made_up::made_up;
+pub use open::open_training;

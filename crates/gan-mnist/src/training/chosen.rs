@@ -2,12 +2,12 @@
 
 use gannet::recipe::{Capacity, Pictures, recipe};
 use gannet::{Backend, GanConfig, presets};
-use gannet_data::{DataSet, ImageShape, Request, Split};
+use gannet_data::{DataSet, ImageShape, Request};
 
-use super::pace::seconds_per_step;
+use super::pace::Pace;
+use crate::data::open_training;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::terminal::Listening;
 
 /// The longest side of the images that are trained on unless more are asked for: on a CPU, a step of 128 x 128 takes a second.
 const LONGEST_ON_CPU: usize = 64;
@@ -36,11 +36,7 @@ pub fn longest_side(device: &Device) -> usize {
 /// Opens the pictures in the size that they are trained on: the one that is asked for, or the largest power of two that they
 /// have, at most `longest`.
 pub fn open(mut request: Request, longest: usize) -> Result<DataSet> {
-    let train = |request: &Request| {
-        let opened = request.open(Split::Train, None, &Listening::default())?;
-        opened.ok_or_else(|| Error::failure("there are no training images"))
-    };
-    let data = train(&request)?;
+    let data = open_training(&request, None)?;
     let shape = data.shape();
     if request.size.is_some() || (shape == DIGITS && request.channels.is_none()) {
         return Ok(data);
@@ -50,7 +46,7 @@ pub fn open(mut request: Request, longest: usize) -> Result<DataSet> {
         return Ok(data);
     }
     request.size = Some((side, side));
-    train(&request)
+    open_training(&request, None)
 }
 
 /// The largest power of two that is no longer than `side` and `longest`, and long enough for a network.
@@ -65,7 +61,7 @@ fn largest_power(side: usize, longest: usize) -> usize {
 /// The recipe for these pictures, and why it is that one. With `minutes`, the capacity (unless it is given) and the number of
 /// steps are those that this device manages in that time.
 pub fn choose<B: Backend<Element = f32>>(
-    backend: &B,
+    pace: &Pace<'_, B>,
     data: &DataSet,
     capacity: Option<Capacity>,
     minutes: Option<f64>,
@@ -85,7 +81,7 @@ pub fn choose<B: Backend<Element = f32>>(
     }
     for (capacity, worth) in WORTH_IT {
         let config = of(capacity)?;
-        if steps_in(backend, &config, minutes)? as f64 * config.batch_size as f64 >= worth {
+        if steps_in(pace, &config, minutes)? as f64 * config.batch_size as f64 >= worth {
             return Ok(config);
         }
     }
@@ -93,8 +89,12 @@ pub fn choose<B: Backend<Element = f32>>(
 }
 
 /// The steps of a recipe that fit into so many minutes on this device; at least one.
-pub fn steps_in<B: Backend<Element = f32>>(backend: &B, config: &GanConfig, minutes: f64) -> Result<u64> {
-    let steps = minutes * 60.0 * FOR_STEPS / seconds_per_step(backend, config)?;
+pub fn steps_in<B: Backend<Element = f32>>(
+    pace: &Pace<'_, B>,
+    config: &GanConfig,
+    minutes: f64,
+) -> Result<u64> {
+    let steps = minutes * 60.0 * FOR_STEPS / pace.seconds_per_step(config)?;
     Ok((steps as u64).max(1))
 }
 
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn recipes_follow_the_pictures() {
         let cpu = Cpu::with_threads(1).unwrap();
-        let choose = |data: &DataSet| choose(&cpu, data, None, None).unwrap();
+        let choose = |data: &DataSet| choose(&Pace::new(&cpu), data, None, None).unwrap();
         assert_eq!(choose(&data(28, 28, 1, Some(10))).name, "cdcgan");
         assert_eq!(choose(&data(28, 28, 1, None)).name, "clustered");
         let config = choose(&data(32, 64, 3, Some(5)));
@@ -137,15 +137,17 @@ mod tests {
         let (generator, discriminator) = config.build().unwrap();
         assert_eq!(generator.output().dims(), [32, 64, 3]);
         assert_eq!(discriminator.classes(), Some(5));
-        let wrong = super::choose(&cpu, &data(63, 63, 3, None), None, None).unwrap_err().to_string();
+        let wrong =
+            super::choose(&Pace::new(&cpu), &data(63, 63, 3, None), None, None).unwrap_err().to_string();
         assert!(wrong.contains("pictures: ") && wrong.contains("64 x 64 can"), "{wrong}");
     }
 
     #[test]
     fn a_short_time_gets_a_small_network() {
         let cpu = Cpu::with_threads(1).unwrap();
-        let config = choose(&cpu, &data(16, 16, 1, None), None, Some(0.01)).unwrap();
+        let pace = Pace::new(&cpu);
+        let config = choose(&pace, &data(16, 16, 1, None), None, Some(0.01)).unwrap();
         assert!(config.description.contains("small"), "{}", config.description);
-        assert!(steps_in(&cpu, &config, 1e-9).unwrap() == 1);
+        assert!(steps_in(&pace, &config, 1e-9).unwrap() == 1);
     }
 }

@@ -29,7 +29,7 @@ pub use losses_csv::LossesCsv;
 pub use metrics::Metrics;
 pub use observer::{End, Next, Observer, Outcome, Samples, Step, Trained};
 pub use observers::observers;
-pub use pace::seconds_per_step;
+pub use pace::Pace;
 pub use real_grid::real_grid;
 pub use report_files::ReportFiles;
 pub use sample_files::SampleFiles;
