@@ -48,9 +48,18 @@ pub(crate) fn kind_of(start: &[u8]) -> Result<Kind, Fault> {
     })
 }
 
+/// What pictures are read from. Decoders are generic in it: behind a pointer they are compiled once.
+trait Readable: BufRead + Seek {}
+
+impl<R: BufRead + Seek> Readable for R {}
+
+fn decoder<'a>(reader: &'a mut dyn Readable, kind: Kind) -> Result<impl ImageDecoder + 'a, Fault> {
+    ImageReader::with_format(reader, kind.format()).into_decoder().map_err(fault)
+}
+
 /// What a picture says of itself. `reader` stands at its start; of a JPEG a first part that holds the header will do.
-pub(crate) fn header<R: BufRead + Seek>(reader: R, kind: Kind) -> Result<Header, Fault> {
-    let mut decoder = ImageReader::with_format(reader, kind.format()).into_decoder().map_err(fault)?;
+pub(crate) fn header(mut reader: impl BufRead + Seek, kind: Kind) -> Result<Header, Fault> {
+    let mut decoder = decoder(&mut reader, kind)?;
     let ((mut width, mut height), color) = (decoder.dimensions(), decoder.color_type());
     if width == 0 || height == 0 {
         return Err(Fault::new(Reason::Damaged, format!("is damaged: it has {width}x{height} pixels")));
@@ -78,8 +87,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
         return Err(Fault::new(Reason::CutOff, "is cut off: a JPEG without its end"));
     }
     header(Cursor::new(bytes), kind)?;
-    let mut decoder =
-        ImageReader::with_format(Cursor::new(bytes), kind.format()).into_decoder().map_err(fault)?;
+    let mut reader = Cursor::new(bytes);
+    let mut decoder = decoder(&mut reader, kind)?;
     let orientation = decoder.orientation().map_err(fault)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     image.apply_orientation(orientation);
