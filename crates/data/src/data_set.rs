@@ -93,6 +93,9 @@ pub struct Request {
     pub size: Option<(usize, usize)>,
     /// Channels to bring them to: 1, 3, or 4 with transparency.
     pub channels: Option<usize>,
+    /// Where no size is asked for: images become squares, whose side is the largest power of two that they have, at least 16
+    /// and at most this. Grey images of 28 x 28, such as MNIST's, stay as they are.
+    pub largest_square: Option<usize>,
     /// How they get other proportions.
     pub resize: Resize,
     /// Whether classes are left aside.
@@ -139,6 +142,7 @@ impl Request {
             source,
             size: None,
             channels: None,
+            largest_square: None,
             resize: Resize::Crop,
             without_classes: false,
             strict: false,
@@ -250,9 +254,25 @@ impl Request {
         }
     }
 
+    /// The square that images of the shape `native` become where no size is asked for.
+    fn square(&self, native: ImageShape) -> Option<(usize, usize)> {
+        let longest = self.largest_square?;
+        let digits = native == ImageShape { height: 28, width: 28, channels: 1 };
+        if digits && self.channels.is_none() {
+            return None;
+        }
+        let shorter = native.height.min(native.width);
+        let mut side = 16;
+        while 2 * side <= shorter.min(longest) {
+            side *= 2;
+        }
+        Some((side, side))
+    }
+
     /// The shape that images of the shape `native` come in.
     fn target(&self, native: ImageShape, model: Option<ImageShape>) -> ImageShape {
-        let (height, width) = self.size.unwrap_or((native.height, native.width));
+        let (height, width) =
+            self.size.or_else(|| self.square(native)).unwrap_or((native.height, native.width));
         // Grey digits fit a model of three channels as they are.
         let widened = native.channels == 1 && model.is_some_and(|model| model.channels == 3);
         let channels = self.channels.unwrap_or(if widened { 3 } else { native.channels });
@@ -660,6 +680,7 @@ impl DataRecord {
             source,
             size: Some((self.height, self.width)),
             channels: Some(self.channels),
+            largest_square: None,
             resize: self.resize.as_deref().map_or(Ok(Resize::Crop), str::parse)?,
             without_classes: self.without_classes,
             strict: false,
@@ -701,6 +722,36 @@ mod tests {
         assert!(other.open(&Silent).unwrap_err().to_string().contains("was 59999 and is 60000"));
         let other = DataRecord { dataset: Some("digits".into()), ..record };
         assert!(other.open(&Silent).unwrap_err().to_string().contains("there are: mnist, colour"));
+    }
+
+    #[test]
+    fn squares_are_powers_of_two_within_bounds() {
+        let request = |longest| Request {
+            largest_square: Some(longest),
+            ..Request::new(Source::Named(NamedSet::Mnist))
+        };
+        let grey = |height, width| ImageShape { height, width, channels: 1 };
+        for (height, width, longest, side) in [
+            (5, 9, 64, 16),
+            (28, 30, 64, 16),
+            (40, 90, 64, 32),
+            (90, 40, 64, 32),
+            (72, 72, 64, 64),
+            (400, 400, 64, 64),
+            (400, 400, 128, 128),
+            (128, 128, 100, 64),
+        ] {
+            assert_eq!(
+                request(longest).target(grey(height, width), None),
+                grey(side, side),
+                "{height}x{width}"
+            );
+        }
+        assert_eq!(request(64).target(grey(28, 28), None), grey(28, 28));
+        let colour = Request { channels: Some(3), ..request(64) };
+        assert_eq!(colour.target(grey(28, 28), None), ImageShape { height: 16, width: 16, channels: 3 });
+        let asked = Request { size: Some((20, 24)), ..request(64) };
+        assert_eq!(asked.target(grey(28, 28), None), grey(20, 24));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::path::Path;
 /// The exit code of a program that was interrupted: 128 and the number of SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
+/// The exit code of a run that was stopped because it went wrong.
+pub const STOPPED: u8 = 3;
+
 /// The program's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,6 +20,8 @@ pub enum Error {
     Usage(String),
     /// The command line was right, and carrying it out failed: exit code 1.
     Failure(String),
+    /// A run was stopped before its end, as it was asked to be where it goes wrong; all is saved: exit code 3.
+    Stopped(String),
     /// Someone asked for the end, and what could be saved has been: exit code 130. The message, if there is anything to
     /// say, is no error.
     Interrupted(String),
@@ -60,11 +65,12 @@ impl Error {
         Error::Failure(format!("{}, line {line}: {}", path.display(), error.message()))
     }
 
-    /// The exit code: 2 for usage, 1 for failure, 130 for an interruption.
+    /// The exit code: 2 for usage, 1 for failure, 3 for a run that was stopped, 130 for an interruption.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
             Error::Failure(_) => 1,
+            Error::Stopped(_) => STOPPED,
             Error::Interrupted(_) => INTERRUPTED,
         }
     }
@@ -73,9 +79,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(message) | Error::Failure(message) | Error::Interrupted(message) => {
-                f.write_str(message)
-            }
+            Error::Usage(message)
+            | Error::Failure(message)
+            | Error::Stopped(message)
+            | Error::Interrupted(message) => f.write_str(message),
         }
     }
 }
@@ -93,5 +100,21 @@ impl From<gannet_data::Error> for Error {
 impl From<gannet::Error> for Error {
     fn from(error: gannet::Error) -> Self {
         Error::failure(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_can_tell_how_a_run_ended() {
+        let codes = [
+            Error::usage(""),
+            Error::failure(""),
+            Error::Stopped(String::new()),
+            Error::Interrupted(String::new()),
+        ];
+        assert_eq!(codes.map(|error| error.exit_code()), [2, 1, 3, 130]);
     }
 }

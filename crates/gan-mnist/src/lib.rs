@@ -31,7 +31,8 @@ use crate::cli::Command;
 use crate::parse::Parsed;
 
 /// Runs the program with these arguments, its name first. Results go to stdout, progress and errors to stderr,
-/// an error as one line; the exit code is 0, 1 for a failure, 2 for a wrong command line, or 130 for an interruption.
+/// an error as one line; the exit code is 0, 1 for a failure, 2 for a wrong command line, 3 for a
+/// run that was stopped because it went wrong, or 130 for an interruption.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match parse::parse(arguments) {
         Parsed::Run(cli) => cli,
@@ -70,8 +71,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn complain(error: &error::Error) -> ExitCode {
     let line = error.line();
     match error {
-        error::Error::Interrupted(_) if line.is_empty() => {}
-        error::Error::Interrupted(_) => terminal::note(&line),
+        error::Error::Interrupted(_) | error::Error::Stopped(_) if line.is_empty() => {}
+        error::Error::Interrupted(_) | error::Error::Stopped(_) => terminal::note(&line),
         _ => terminal::note(&format!("error: {line}")),
     }
     ExitCode::from(error.exit_code())

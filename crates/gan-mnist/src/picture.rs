@@ -1,7 +1,7 @@
 //! Generated images as PNG.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use gannet::metrics::quantise;
@@ -77,10 +77,14 @@ impl Picture {
 
     /// Reads a PNG of 8 bits per channel, grey or RGB, as this program writes them; an alpha channel is left out.
     pub fn load_png(path: &Path) -> Result<Self> {
-        let wrong = |what: String| Error::failure(format!("{}: {what}", path.display()));
         let file = File::open(path).map_err(|e| Error::cannot_read(path, &e))?;
-        let mut decoder =
-            png::Decoder::new_with_limits(BufReader::new(file), png::Limits { bytes: LARGEST_PNG });
+        Picture::read_png(BufReader::new(file), &path.display().to_string())
+    }
+
+    /// The same of a PNG that errors call `name`.
+    pub fn read_png(file: impl BufRead + Seek, name: &str) -> Result<Self> {
+        let wrong = |what: String| Error::failure(format!("{name}: {what}"));
+        let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: LARGEST_PNG });
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
         let mut reader =
             decoder.read_info().map_err(|e| wrong(format!("this is no PNG that can be read: {e}")))?;

@@ -48,6 +48,27 @@ struct Progress {
     generator_loss: Option<f64>,
 }
 
+impl GanConfig {
+    /// The configuration of the GAN that a file holds: to change it before the GAN is made (learning rates, the batch), or
+    /// to make another like it. Errors when the file holds no GAN.
+    pub fn of_file(file: &TensorFile) -> Result<GanConfig> {
+        let text = file.description.as_ref().ok_or_else(no_model)?;
+        match kind(text) {
+            Some(kind) if kind == STATE => {
+                return Err(Error::invalid(
+                    "this file holds the state of a GAN without its configuration: make the same GAN with Gan::new and \
+                     call restore",
+                ));
+            }
+            Some(kind) => return Err(other_kind(&kind)),
+            None => {}
+        }
+        let description: Description = read_description(text)?;
+        expect_version(description.version)?;
+        Ok(GanConfig::from(description.model))
+    }
+}
+
 impl<B: Backend> Gan<B> {
     /// Writes everything to a safetensors file: both models, the average, the optimisers' moments, running
     /// statistics, the number of the step, and the configuration. A run that goes on from it gives the same bits as
@@ -127,20 +148,7 @@ impl<B: Backend> Gan<B> {
 
     /// [`load`](Gan::load) from a file in memory.
     pub fn from_file(backend: &B, file: &TensorFile) -> Result<Gan<B>> {
-        let text = file.description.as_ref().ok_or_else(no_model)?;
-        match kind(text) {
-            Some(kind) if kind == STATE => {
-                return Err(Error::invalid(
-                    "this file holds the state of a GAN without its configuration: make the same GAN with Gan::new and \
-                     call restore",
-                ));
-            }
-            Some(kind) => return Err(other_kind(&kind)),
-            None => {}
-        }
-        let description: Description = read_description(text)?;
-        expect_version(description.version)?;
-        let config = GanConfig::from(description.model);
+        let config = GanConfig::of_file(file)?;
         // The file is checked before anything as large as it says is allocated.
         let (generator, discriminator) = config.build()?;
         check(&slots(&config, &generator, &discriminator), file)?;

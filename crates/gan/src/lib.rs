@@ -79,6 +79,7 @@ mod slots;
 mod stacked;
 mod step;
 pub mod tensor_file;
+mod transfer;
 mod update;
 
 pub use activation::Activation;

@@ -5,6 +5,7 @@ use std::io::{BufRead, Cursor, Seek};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader};
 
 use super::fault::{Fault, Reason};
+use super::gif;
 use super::kind::{self, Kind};
 
 /// The most bytes that a decoded picture may take, and a file.
@@ -87,6 +88,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Fault> {
         return Err(Fault::new(Reason::CutOff, "is cut off: a JPEG without its end"));
     }
     header(Cursor::new(bytes), kind)?;
+    let result = decode_as(bytes, kind);
+    if kind == Kind::Gif
+        && result.is_err()
+        && let Some(bytes) = gif::with_room(bytes)
+        && let Ok(image) = decode_as(&bytes, kind)
+    {
+        return Ok(image);
+    }
+    result
+}
+
+fn decode_as(bytes: &[u8], kind: Kind) -> Result<DynamicImage, Fault> {
     let mut reader = Cursor::new(bytes);
     let mut decoder = decoder(&mut reader, kind)?;
     let orientation = decoder.orientation().map_err(fault)?;

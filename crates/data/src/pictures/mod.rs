@@ -6,6 +6,7 @@
 
 mod decode;
 mod fault;
+mod gif;
 mod kind;
 mod labels;
 mod manifest;

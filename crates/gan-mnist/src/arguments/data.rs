@@ -105,6 +105,7 @@ impl DataArgs {
             size: self.image_size,
             // The parser lets nothing but numbers through.
             channels: self.channels.as_deref().and_then(|channels| channels.parse().ok()),
+            largest_square: None,
             resize: self.resize.unwrap_or_default(),
             without_classes: self.classes.is_some(),
             strict: self.strict,

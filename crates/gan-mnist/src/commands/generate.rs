@@ -68,6 +68,7 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
     let (shape, classes) = (image_shape(&gan)?, gan.classes());
     let request = Request::of(args, &gan)?;
     let count = request.count;
+    let names = class_names(&gan, &args.model)?;
     let mut draw = || gan.generate(&request.latents, request.labels.as_deref());
     // Each output is opened first, so that what cannot be written is known before any work.
     match out {
@@ -78,7 +79,7 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         }
         Out::Folder(path) => {
             fs::create_dir_all(path).map_err(|e| Error::cannot_write(path, &e))?;
-            write_singles(path, &draw()?, shape, request.labels.as_deref())?;
+            write_singles(path, &draw()?, shape, request.labels.as_deref(), &names)?;
         }
         Out::Tensors(path) => {
             let file = PendingFile::create(path)?;
@@ -88,7 +89,6 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         }
     }
     say(&format!("{count} image{} in {}", if count == 1 { "" } else { "s" }, args.out.display()));
-    let names = class_names(&args.model)?;
     if let (Some(classes), None, None, false) = (classes, &args.class, &args.latents, names.is_empty()) {
         let shown = names.iter().take(classes.min(count).min(NAMED)).map(String::as_str).collect::<Vec<_>>();
         say(&format!("classes in turn: {}", shown.join(", ")));
@@ -133,7 +133,7 @@ struct Request {
 
 impl Request {
     fn of<B: Backend<Element = f32>>(args: &GenerateArgs, gan: &Gan<B>) -> Result<Self> {
-        let class = check_class(args.class.as_deref(), gan.classes(), &args.model)?;
+        let class = check_class(args.class.as_deref(), gan, &args.model)?;
         let z = gan.generator().input().len();
         let (latents, mut labels) = match &args.latents {
             Some(path) => read_latents(path, z, gan.classes())?,
@@ -177,19 +177,26 @@ impl Request {
     }
 }
 
-/// The names of the classes of a model, where the run that it belongs to wrote them down.
-pub(crate) fn class_names(model: &Path) -> Result<Vec<String>> {
+/// The names of the classes of a model: they are in its file, of older ones in that of the run that it belongs to.
+pub(crate) fn class_names<B: Backend>(gan: &Gan<B>, model: &Path) -> Result<Vec<String>> {
+    if !gan.config().class_names.is_empty() {
+        return Ok(gan.config().class_names.clone());
+    }
     let record = run_of(model).map_or(Ok(None), data_of_run)?;
     Ok(record.map(|record| record.class_names).unwrap_or_default())
 }
 
 /// The class asked for, by its name or its number, if the model has it.
-pub(crate) fn check_class(class: Option<&str>, classes: Option<usize>, model: &Path) -> Result<Option<u32>> {
+pub(crate) fn check_class<B: Backend>(
+    class: Option<&str>,
+    gan: &Gan<B>,
+    model: &Path,
+) -> Result<Option<u32>> {
     let Some(class) = class else { return Ok(None) };
-    let Some(classes) = classes else {
+    let Some(classes) = gan.classes() else {
         return Err(Error::usage("--class does not fit: the model has no classes, leave it out"));
     };
-    let names = class_names(model)?;
+    let names = class_names(gan, model)?;
     if let Some(number) = names.iter().take(classes).position(|name| name == class) {
         return Ok(Some(number as u32));
     }
@@ -272,11 +279,22 @@ fn kind(values: &Values) -> &'static str {
     }
 }
 
-/// One PNG for each image: 000000.png, or 000000-class-7.png where there are classes.
-fn write_singles(folder: &Path, images: &[f32], shape: ImageShape, labels: Option<&[u32]>) -> Result<()> {
+/// One PNG for each image: 000000.png, 000000-class-7.png where there are classes, 000000-cat-class-7.png where they have
+/// names that a file may have.
+fn write_singles(
+    folder: &Path,
+    images: &[f32],
+    shape: ImageShape,
+    labels: Option<&[u32]>,
+    names: &[String],
+) -> Result<()> {
+    let plain = |name: &&String| name.chars().all(|c| c.is_alphanumeric() || "-_ ".contains(c));
     for (n, image) in images.chunks_exact(shape.len()).enumerate() {
-        let name = match labels {
-            Some(labels) => format!("{n:06}-class-{}.png", labels[n]),
+        let name = match labels.map(|labels| labels[n]) {
+            Some(class) => match names.get(class as usize).filter(plain) {
+                Some(name) => format!("{n:06}-{name}-class-{class}.png"),
+                None => format!("{n:06}-class-{class}.png"),
+            },
             None => format!("{n:06}.png"),
         };
         Picture::single(image, shape).save_png(&folder.join(name))?;

@@ -72,7 +72,7 @@ fn interpolate<B: Backend<Element = f32>>(
 ) -> Result<()> {
     let (shape, classes) = (image_shape(&gan)?, gan.classes());
     let (count, steps) = (args.count as usize, args.steps as usize);
-    let class = check_class(args.class.as_deref(), classes, &args.model)?;
+    let class = check_class(args.class.as_deref(), &gan, &args.model)?;
     let file = PendingFile::create(&args.out)?;
     let latents = ways(&gan.latents(2 * count, args.seed), gan.generator().input().len(), steps);
     let labels: Option<Vec<u32>> = classes.map(|classes| {
@@ -87,8 +87,9 @@ fn interpolate<B: Backend<Element = f32>>(
     } else {
         Picture::grid(&images, shape, steps).write_png(file)?;
     }
-    let pairs = if count == 1 { "one pair".into() } else { format!("{count} pairs") };
-    say(&format!("{steps} images between each of {pairs} of latents in {}", args.out.display()));
+    let between =
+        if count == 1 { "between one pair".into() } else { format!("between each of {count} pairs") };
+    say(&format!("{steps} images {between} of latents in {}", args.out.display()));
     Ok(())
 }
 

@@ -61,7 +61,7 @@ pub fn run(args: &NeighboursArgs) -> Result<()> {
 
 fn neighbours<B: Backend<Element = f32>>(args: &NeighboursArgs, mut gan: Gan<B>) -> Result<()> {
     let (shape, count) = (image_shape(&gan)?, args.count as usize);
-    let class = check_class(args.class.as_deref(), gan.classes(), &args.model)?;
+    let class = check_class(args.class.as_deref(), &gan, &args.model)?;
     let (name, training) = Compared::open_train(&args.data, Some(&args.model), Some(shape), args.seed)?;
     check_fit_images(&gan, &name, &training)?;
     let file = PendingFile::create(&args.out)?;

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gannet::{Backend, Gan};
+use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, Reopened};
 
 use super::train::{describe, report};
-use crate::arguments::{DeviceArgs, DeviceChoice, Every, whole_number};
+use crate::arguments::{DeviceArgs, DeviceChoice, Every, learning_rate, whole_number};
 use crate::data::batches_of;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::run::{Checkpoint, Checkpoints, Config, Os, RunDirectory};
+use crate::run::{Change, Checkpoint, Checkpoints, Config, Os, RunDirectory};
 use crate::terminal::{Listening, note, resume_command, say};
 use crate::training::{Interrupt, Session, Setup, observers};
 
@@ -29,6 +29,12 @@ pub struct ResumeArgs {
     /// Make the run longer by so many images, rounded up to whole steps
     #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
     pub images: Option<u64>,
+    /// Train on with so many images per step
+    #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub batch_size: Option<u64>,
+    /// Train on with this learning rate of Adam, from which a schedule falls
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
     /// Where the training pictures are now [default: where they were]
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
@@ -70,8 +76,9 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
             settings.version
         ));
     }
-    lengthen(&mut settings, args)?;
     let step = checkpoint.state.step;
+    change(&mut settings, args, step);
+    lengthen(&mut settings, args)?;
     if step >= settings.steps {
         return Err(Error::Usage(format!(
             "{} is finished: all its {step} steps are done; make it longer with --epochs, --steps or --images",
@@ -112,6 +119,34 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     }
 }
 
+/// Changes what the flags ask for, from `step` on, and writes down what was before.
+fn change(settings: &mut Config, args: &ResumeArgs, step: u64) {
+    let batch_size = args.batch_size.map_or(settings.batch_size, |size| size as usize);
+    let learning_rate = args.learning_rate.unwrap_or(settings.learning_rate);
+    if args.batch_size.is_none() && args.learning_rate.is_none() {
+        return;
+    }
+    settings.changes.push(Change {
+        step,
+        images: settings.images_seen(step),
+        batch_size: settings.batch_size,
+        learning_rate: settings.learning_rate,
+    });
+    (settings.batch_size, settings.learning_rate) = (batch_size, learning_rate);
+}
+
+/// The recipe of the checkpoint with the flags in it.
+fn configure(args: &ResumeArgs, mut config: GanConfig, steps: u64) -> GanConfig {
+    if let Some(batch_size) = args.batch_size {
+        config.batch_size = batch_size as usize;
+    }
+    if let Some(rate) = args.learning_rate {
+        config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
+        config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(rate);
+    }
+    config.steps(steps)
+}
+
 /// Adds to the length of the run what the flags ask for.
 fn lengthen(settings: &mut Config, args: &ResumeArgs) -> Result<()> {
     let images = args.images.or(args.epochs.map(|epochs| epochs * settings.data.images as u64));
@@ -119,7 +154,7 @@ fn lengthen(settings: &mut Config, args: &ResumeArgs) -> Result<()> {
     let more = args.steps.or(images.map(|images| images.div_ceil(batch_size))).unwrap_or_default();
     let steps = settings.steps.checked_add(more).filter(|steps| *steps <= i64::MAX as u64 / batch_size);
     settings.steps = steps.ok_or_else(|| Error::usage("a run cannot be that long"))?;
-    settings.images = settings.steps * batch_size;
+    settings.images = settings.images_seen(settings.steps);
     Ok(())
 }
 
@@ -153,9 +188,15 @@ fn go_on<B: Backend<Element = f32>>(
     let was = std::mem::replace(&mut settings.device_description, device.describe());
     settings.device = device.name().into();
     settings.threads = device.threads();
-    let mut gan = Gan::from_file(backend, &checkpoint.model)
-        .map_err(|e| Error::failure(format!("{}: {e}", checkpoint.path.display())))?;
-    gan.set_steps(settings.steps);
+    let gan = GanConfig::of_file(&checkpoint.model).and_then(|config| {
+        let mut gan = Gan::new(backend, configure(args, config, settings.steps))?;
+        gan.restore(&checkpoint.model)?;
+        Ok(gan)
+    });
+    let gan = gan.map_err(|e| Error::failure(format!("{}: {e}", checkpoint.path.display())))?;
+    if settings.changes.last().is_some_and(|change| change.step == checkpoint.state.step) {
+        settings.model = gan.config().to_toml()?.parse().map_err(Error::failure)?;
+    }
     settings.model.insert("steps".into(), toml::Value::Integer(settings.steps as i64));
     let (step, steps, batch_size) = (checkpoint.state.step, settings.steps, settings.batch_size);
     if !args.quiet {

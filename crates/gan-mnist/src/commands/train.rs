@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use clap::Args;
 use gannet::recipe::Capacity;
+use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, NamedSet};
 
 use crate::arguments::{
     DEFAULT_PRESET, DataArgs, DeviceArgs, Every, capacity, learning_rate, minutes, preset, whole_number,
 };
-use crate::data::{batches_of, check_fit, fit_classes, images_of};
+use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile};
 use crate::recipe;
-use crate::run::{Config, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
-use crate::terminal::{Listening, duration, note, program, resume_command, say, shell_word};
+use crate::run::{Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
+use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
     self, End, Interrupt, Outcome, Pace, Session, Setup, image_shape, observers, real_grid, steps_in,
 };
@@ -32,8 +33,12 @@ pub struct TrainArgs {
     /// What to train instead: a model file, such as `presets NAME` prints
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     pub model: Option<PathBuf>,
+    /// Begin from what another run has learnt: its directory, or a model.safetensors. Its networks are trained, unless
+    /// --preset or --model names others; what does not fit begins anew
+    #[arg(long, value_name = "RUN|MODEL")]
+    pub from: Option<PathBuf>,
     /// How large networks that are made for your own pictures are [default: medium, or what --minutes allows]
-    #[arg(long, value_name = "CAPACITY", value_parser = capacity(), conflicts_with_all = ["preset", "model"])]
+    #[arg(long, value_name = "CAPACITY", value_parser = capacity(), conflicts_with_all = ["preset", "model", "from"])]
     pub capacity: Option<Capacity>,
     #[allow(missing_docs)]
     #[command(flatten)]
@@ -136,6 +141,9 @@ impl MetricsArgs {
 /// What random numbers follow from where nothing says otherwise.
 const DEFAULT_SEED: u64 = 42;
 
+/// Steps that take less are not what a run takes.
+const SHORT: Duration = Duration::from_secs(10);
+
 /// Where runs go by default.
 const RUNS: &str = "runs";
 
@@ -149,7 +157,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             "--capacity is for networks made for your own pictures; it goes with --data".into(),
         ));
     }
-    let mut config = recipe::load(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())?;
+    let from = args.from.as_deref().map(learnt).transpose()?;
+    let mut config = match &from {
+        Some((path, file)) if args.preset.is_none() && args.model.is_none() => GanConfig::of_file(file)
+            .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?
+            .steps(None),
+        _ => recipe::load(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())?,
+    };
     if let Some(seed) = args.seed {
         config.seed = seed;
     }
@@ -162,17 +176,27 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     match &device {
-        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data),
-        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data),
-        Device::Reference(reference) => train_recipe(args, &device, reference, config, data),
+        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data, from),
+        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data, from),
+        Device::Reference(reference) => train_recipe(args, &device, reference, config, data, from),
     }
+}
+
+/// A model and where it was read.
+type Learnt = (PathBuf, TensorFile);
+
+/// The model of a run directory or of a file.
+fn learnt(path: &Path) -> Result<Learnt> {
+    let path = if path.is_dir() { path.join(MODEL) } else { path.to_path_buf() };
+    let file = TensorFile::read(&path).map_err(|e| Error::failure(format!("cannot begin from {e}")))?;
+    Ok((path, file))
 }
 
 impl TrainArgs {
     /// Whether networks are made for the pictures, instead of pictures for a network.
     fn follows_pictures(&self) -> bool {
         let own = self.data.data.is_some() || self.data.dataset == Some(NamedSet::Cifar10);
-        own && self.preset.is_none() && self.model.is_none()
+        own && self.preset.is_none() && self.model.is_none() && self.from.is_none()
     }
 }
 
@@ -183,9 +207,10 @@ fn train_recipe<B: Backend<Element = f32>>(
     backend: &B,
     config: GanConfig,
     data: DataSet,
+    from: Option<Learnt>,
 ) -> Result<()> {
     let config = configure(args, &Pace::new(backend), config, &data)?;
-    train(args, device, backend, config, data)
+    train(args, device, backend, config, data, from)
 }
 
 /// Trains networks that are made for the pictures.
@@ -214,9 +239,11 @@ fn train_for_pictures<B: Backend<Element = f32>>(
         let steps = config.steps.unwrap_or(1);
         let took = Duration::from_secs_f64(pace.seconds_per_step(&config)? * steps as f64);
         let (name, why, images) = (&config.name, &config.description, steps * config.batch_size as u64);
-        say(&format!("{name}: {why}; {images} images in about {}", duration(took)));
+        // What comes before and after the steps takes longer then.
+        let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
+        say(&format!("{name}: {why}; {} in {took}", counted(images, "image")));
     }
-    train(args, device, backend, config, data)
+    train(args, device, backend, config, data, None)
 }
 
 /// The recipe for these images with the flags in it; its `steps` are set.
@@ -241,6 +268,7 @@ fn configure<B: Backend<Element = f32>>(
     // A model file may say how long it trains.
     let steps = args.steps.or(asked.map(steps_of)).or(in_time).or(config.steps);
     config.steps = Some(steps.unwrap_or_else(|| steps_of(data.len() as u64)));
+    name_classes(&mut config, data)?;
     Ok(config)
 }
 
@@ -250,11 +278,13 @@ fn train<B: Backend<Element = f32>>(
     backend: &B,
     config: GanConfig,
     data: DataSet,
+    from: Option<Learnt>,
 ) -> Result<()> {
     let steps = config.steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let mut gan = Gan::new(backend, config)?;
     check_fit(&gan, &data)?;
+    let fresh = from.map(|(path, file)| begin_from(&mut gan, &path, &file)).transpose()?;
     gan.prepare()?;
     image_shape(&gan)?;
     let classifier = args.metrics.check(&data)?;
@@ -280,6 +310,7 @@ fn train<B: Backend<Element = f32>>(
         device_description: device.describe(),
         threads: device.threads(),
         command: command(),
+        changes: Vec::new(),
         metrics: args.metrics.settings(steps, classifier.as_ref()),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
@@ -291,7 +322,11 @@ fn train<B: Backend<Element = f32>>(
     }
     if !args.quiet {
         let (preset, device, run) = (&gan.config().name, device.describe(), run.path().display());
-        say(&format!("{preset}: {steps} steps of {batch_size} images on {device}, into {run}"));
+        let (length, images) = (counted(steps, "step"), counted(batch_size as u64, "image"));
+        say(&format!("{preset}: {length} of {images} on {device}, into {run}"));
+        if let Some(fresh) = fresh {
+            say(&fresh);
+        }
         describe(&data);
     }
     write_real(&run, &data, seed, gan.classes().is_some());
@@ -300,7 +335,8 @@ fn train<B: Backend<Element = f32>>(
         (gan.classes(), data.classes(), args.quiet, &data.record().path)
     {
         let (preset, path) = (&gan.config().name, path.display());
-        note(&format!("{path} has {classes} classes; {preset} is told none, so they are not used"));
+        let classes = counted(classes as u64, "class");
+        note(&format!("{path} has {classes}; {preset} is told none, so they are not used"));
     }
     let batches = batches_of(&gan, &data, 0)?;
     let watching = observers(&run, &settings, &data, gan.classes().is_some(), args.quiet)?;
@@ -317,10 +353,49 @@ fn train<B: Backend<Element = f32>>(
     report(&run, data.record(), &session.run()?, args.quiet)
 }
 
+/// Takes the weights of another model, and says what begins anew.
+fn begin_from<B: Backend>(gan: &mut Gan<B>, path: &Path, file: &TensorFile) -> Result<String> {
+    let mut fresh = gan
+        .begin_from(file)
+        .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?;
+    fresh.retain(|name| !name.starts_with("ema/"));
+    let anew = match &fresh[..] {
+        [] => "all its weights fit".into(),
+        fresh => {
+            format!("{} not fit and begin{} anew", listed(fresh), if fresh.len() == 1 { "s" } else { "" })
+        }
+    };
+    Ok(format!("from {}: {anew}; the optimisers begin anew", path.display()))
+}
+
+/// The first few of these names, and how many there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        1 => format!("{shown} does"),
+        n if n <= SHOWN => format!("{shown} do"),
+        n => format!("{shown} and {} more do", n - SHOWN),
+    }
+}
+
 /// Says what the images are: pictures in one line, of other sets what people should know.
 pub(super) fn describe(data: &DataSet) {
-    if let Some(summary) = data.summary() {
-        say(&format!("data: {}", summary.line()));
+    match data.summary() {
+        Some(summary) => say(&format!("data: {}", summary.line())),
+        None => {
+            let shape = data.shape();
+            let colours = ["grey", "colour"][usize::from(shape.channels > 1)];
+            let classes =
+                data.classes().map_or(String::new(), |n| format!("; {}", counted(n as u64, "class")));
+            let images = counted(data.len() as u64, "image");
+            say(&format!(
+                "data: {images} of {}, {}x{}, {colours}{classes}",
+                data.name(),
+                shape.width,
+                shape.height
+            ));
+        }
     }
     data.notes().iter().for_each(|line| say(&format!("data: {line}")));
 }
@@ -345,10 +420,10 @@ pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bo
     let (step, steps) = (end.step, end.steps);
     if quiet {
         say(&path.display().to_string());
-        return if end.outcome == Outcome::Interrupted {
-            Err(Error::Interrupted(String::new()))
-        } else {
-            Ok(())
+        return match end.outcome {
+            Outcome::Interrupted => Err(Error::Interrupted(String::new())),
+            Outcome::Stopped(_) => Err(Error::Stopped(String::new())),
+            Outcome::Finished | Outcome::Failed(_) => Ok(()),
         };
     }
     match &end.outcome {
@@ -358,12 +433,11 @@ pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bo
                 "interrupted and saved after step {step} of {steps}; go on with `{next}`"
             )));
         }
-        Outcome::Stopped(reason) => say(&format!("stopped after step {step} of {steps}: {reason}")),
-        Outcome::Finished | Outcome::Failed(_) => {}
+        Outcome::Stopped(_) | Outcome::Finished | Outcome::Failed(_) => {}
     }
     let (done, took) = (step - end.began_at_step, end.took);
     let rate = done as f64 / took.as_secs_f64();
-    say(&format!("{done} steps in {}, {rate:.1} steps/s with everything", duration(took)));
+    say(&format!("{} in {}, {rate:.1} steps/s with everything", counted(done, "step"), duration(took)));
     for (what, name) in [
         ("pictures", "samples.png"),
         ("", "samples/"),
@@ -380,5 +454,11 @@ pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bo
     let digits = matches!(data.dataset.as_deref(), Some("mnist" | "colour" | "emnist-digits"));
     let out = if digits { "digits.png" } else { "images.png" };
     say(&format!("{:9} {} generate {} --count 20 --out {out}", "next", program(), shell_word(path)));
-    Ok(())
+    match &end.outcome {
+        Outcome::Stopped(reason) => Err(Error::Stopped(format!(
+            "stopped after step {step} of {steps}: {reason}. `{} --learning-rate RATE` goes on more slowly",
+            resume_command(path)
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -101,7 +101,8 @@ fn fitting_presets(data: &dyn Images) -> Vec<&'static str> {
 pub(crate) fn fit_classes(config: GanConfig, data: &DataSet) -> Result<GanConfig> {
     let Some(model) = told_classes(&config)? else { return Ok(config) };
     let Some(classes) = data.classes().filter(|&classes| classes != model) else { return Ok(config) };
-    let mut table: toml::Table = config.to_toml()?.parse().map_err(Error::failure)?;
+    let unnamed = config.clone().class_names([""; 0]);
+    let mut table: toml::Table = unnamed.to_toml()?.parse().map_err(Error::failure)?;
     table.iter_mut().for_each(|(_, value)| set_classes(value, classes * config.clusters));
     if config.auxiliary != 0.0 {
         set_logits(&mut table, 1 + model * config.clusters, 1 + classes * config.clusters);
@@ -110,6 +111,18 @@ pub(crate) fn fit_classes(config: GanConfig, data: &DataSet) -> Result<GanConfig
         let name = data.name();
         Error::failure(format!("{} cannot be made for the {classes} classes of {name}: {e}", config.name))
     })
+}
+
+/// Writes the names of the images' classes, where they have names, into the configuration of a model that is told classes.
+pub(crate) fn name_classes(config: &mut GanConfig, data: &DataSet) -> Result<()> {
+    let names = &data.record().class_names;
+    let told = told_classes(config)?.unwrap_or(0);
+    if names.len() == told {
+        config.class_names.clone_from(names);
+    } else if config.class_names.len() != told {
+        config.class_names.clear();
+    }
+    Ok(())
 }
 
 /// Sets the units of the dense layer that a discriminator ends in, a score and a logit for each class, from `before` to `after`.

@@ -6,6 +6,6 @@ mod made_up;
 mod open;
 
 pub use batches::batches_of;
-pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of};
+pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of, name_classes};
 pub use made_up::made_up;
 pub use open::open_training;

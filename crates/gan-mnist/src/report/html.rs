@@ -11,8 +11,19 @@ pub(super) fn script_json(json: &str) -> String {
 }
 
 /// A picture as an address that holds it.
-pub(super) fn png_address(png: &[u8]) -> String {
-    format!("data:image/png;base64,{}", base64(png))
+pub(super) fn picture_address(kind: PictureKind, bytes: &[u8]) -> String {
+    let kind = match kind {
+        PictureKind::Png => "png",
+        PictureKind::Jpeg => "jpeg",
+    };
+    format!("data:image/{kind};base64,{}", base64(bytes))
+}
+
+/// What a picture on a page is packed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PictureKind {
+    Png,
+    Jpeg,
 }
 
 /// Base64 (RFC 4648).

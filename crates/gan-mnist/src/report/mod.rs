@@ -6,6 +6,7 @@ mod chart;
 mod charts;
 mod html;
 mod page;
+mod pictures;
 mod run;
 
 pub use page::{REPORT, page, write};

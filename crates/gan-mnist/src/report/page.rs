@@ -11,21 +11,15 @@ use serde::Serialize;
 
 use super::chart::{Hover, number};
 use super::charts;
-use super::html::{png_address, printable, script_json};
+use super::html::{printable, script_json};
+use super::pictures::{Grids, Pictures, pictures};
 use super::run::Run;
-use crate::animation::spread;
 use crate::error::{Error, Result};
 use crate::run::Evaluation;
 use crate::terminal::duration;
 
 /// The name of a run's report in its directory.
 pub const REPORT: &str = "report.html";
-
-/// Grids that a page holds of one run, at most.
-const MOST_GRIDS: usize = 24;
-
-/// As many as all its runs may have together.
-const MOST_GRIDS_IN_ALL: usize = 60;
 
 /// Writes report.html into a run directory.
 pub fn write(run: &Path) -> Result<()> {
@@ -43,7 +37,7 @@ pub fn page(runs: &[Run]) -> Result<String> {
         drawn.extend(chart.draw(drawn.len(), steps));
     }
     let (charts, hovers): (Vec<Markup>, Vec<Hover>) = drawn.into_iter().unzip();
-    let grids = grids(runs)?;
+    let Pictures { grids, real } = pictures(runs)?;
     #[derive(Serialize)]
     struct Data<'a> {
         charts: Vec<Hover>,
@@ -65,7 +59,7 @@ pub fn page(runs: &[Run]) -> Result<String> {
                 main {
                     (header(runs, &title))
                     (events(runs))
-                    (slider(&grids, runs))
+                    (slider(&grids, &real, runs))
                     @if !charts.is_empty() {
                         h2 { "Curves" }
                         div.charts { @for chart in &charts { (chart) } }
@@ -121,8 +115,8 @@ fn figures(run: &Run) -> Vec<(&'static str, String)> {
         Some(steps) if last < steps => ("steps", format!("{last} of {steps}")),
         _ => ("steps", last.to_string()),
     });
-    if let Some(batch) = run.setting("batch_size").and_then(|batch| batch.parse::<u64>().ok()) {
-        figures.push(("images seen", number((last * batch) as f64)));
+    if let Some(images) = run.images_seen() {
+        figures.push(("images seen", number(images as f64)));
     }
     if let Some(seconds) = run.last(|p| p.seconds) {
         figures.push(("trained for", duration(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e15)))));
@@ -161,31 +155,16 @@ fn events(runs: &[Run]) -> Markup {
     }
 }
 
-/// The grids of a run as the script takes them.
-#[derive(Debug, Serialize)]
-struct Grids {
-    name: String,
-    colour: usize,
-    steps: Vec<u64>,
-    images: Vec<String>,
+/// What the columns of a run's grids show, where its classes have names.
+fn columns(runs: &[Run], grid: &Grids) -> Option<String> {
+    const SHOWN: usize = 30;
+    let names = &runs.iter().find(|run| run.name == grid.name)?.class_names;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    (!names.is_empty()).then(|| shown + more)
 }
 
-fn grids(runs: &[Run]) -> Result<Vec<Grids>> {
-    let most = (MOST_GRIDS_IN_ALL / runs.len().max(1)).clamp(1, MOST_GRIDS);
-    let mut grids = Vec::new();
-    for (k, run) in runs.iter().enumerate().filter(|(_, run)| !run.grids.is_empty()) {
-        let (mut steps, mut images) = (Vec::new(), Vec::new());
-        for (step, path) in spread(&run.grids, most) {
-            let png = std::fs::read(&path).map_err(|e| Error::cannot_read(&path, &e))?;
-            steps.push(step);
-            images.push(png_address(&png));
-        }
-        grids.push(Grids { name: run.name.clone(), colour: k % 8, steps, images });
-    }
-    Ok(grids)
-}
-
-fn slider(grids: &[Grids], runs: &[Run]) -> Markup {
+fn slider(grids: &[Grids], real: &[(usize, String)], runs: &[Run]) -> Markup {
     let named = runs.len() > 1;
     let Some(longest) = grids.iter().map(|g| g.steps.len()).max() else { return html! {} };
     html! {
@@ -200,16 +179,15 @@ fn slider(grids: &[Grids], runs: &[Run]) -> Markup {
                                 (mark(grid.colour, named))
                                 @if named { (grid.name) ", " }
                                 span data-step=(k) { "step " (step) }
+                                @if let Some(columns) = columns(runs, grid) { "; columns: " (columns) }
                             }
                         }
                     }
                 }
-                @for run in runs {
-                    @if let Some(png) = &run.real {
-                        figure {
-                            img src=(png_address(png)) alt={ "Training images of " (run.name) };
-                            figcaption { @if named { (run.name) ", " } "training images" }
-                        }
+                @for (run, image) in real {
+                    figure {
+                        img src=(image) alt={ "Training images of " (runs[*run].name) };
+                        figcaption { @if named { (runs[*run].name) ", " } "training images" }
                     }
                 }
             }

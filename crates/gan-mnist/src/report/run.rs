@@ -17,6 +17,8 @@ pub struct Run {
     pub(super) settings: BTreeMap<String, String>,
     /// The networks and the recipe, as TOML.
     pub(super) model: Option<String>,
+    /// What the classes that the model is told are called, where they have names.
+    pub(super) class_names: Vec<String>,
     /// Rows of losses.csv: step, d_real, d_fake, g.
     pub(super) losses: Vec<[f64; 4]>,
     pub(super) points: Vec<Point>,
@@ -37,7 +39,11 @@ impl Run {
         })?;
         let mut table: toml::Table =
             text.parse().map_err(|e: toml::de::Error| Error::in_toml(&config, &text, &e))?;
-        let model = table.remove("model").and_then(|model| toml::to_string(&model).ok());
+        let model = table.remove("model");
+        let names = model.as_ref().and_then(|model| model.get("class_names")?.as_array());
+        let class_names =
+            names.into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+        let model = model.and_then(|model| toml::to_string(&model).ok());
         let mut settings = BTreeMap::new();
         flatten("", &toml::Value::Table(table), &mut settings);
         let points = metrics_file::read(&path.join(METRICS))?;
@@ -49,6 +55,7 @@ impl Run {
             path: path.into(),
             settings,
             model,
+            class_names,
             losses: read_losses(&path.join(LOSSES))?,
             evaluation: kept.or_else(in_training),
             points,
@@ -78,6 +85,15 @@ impl Run {
         let losses = self.losses.last().map_or(0, |row| row[0] as u64);
         let points = self.points.last().map_or(0, |point| point.step);
         losses.max(points).max(self.grids.last().map_or(0, |(step, _)| *step))
+    }
+
+    /// The training images seen by the last step, if that is known.
+    pub(super) fn images_seen(&self) -> Option<u64> {
+        let last = self.last_step();
+        let batch = self.setting("batch_size").and_then(|batch| batch.parse::<u64>().ok());
+        // Who changed the size of the batch counted along.
+        let (step, images) = self.points.last().map_or((0, 0), |point| (point.step, point.images));
+        batch.map(|batch| images + last.saturating_sub(step) * batch)
     }
 
     /// The last value of something that is measured now and then.

@@ -48,6 +48,9 @@ pub struct Config {
     /// The command that began the run.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
+    /// What `resume` made otherwise, in the order of the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// What is measured meanwhile.
     #[serde(default)]
     pub metrics: MetricsSettings,
@@ -57,7 +60,31 @@ pub struct Config {
     pub model: toml::Table,
 }
 
+/// A change of the recipe in the middle of a run: what was until then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The steps that were done.
+    pub step: u64,
+    /// The images that they saw.
+    pub images: u64,
+    /// Images per step until then.
+    pub batch_size: usize,
+    /// Adam's learning rate until then.
+    pub learning_rate: f64,
+}
+
 impl Config {
+    /// The training images that the first `step` steps see.
+    pub fn images_seen(&self, step: u64) -> u64 {
+        let later = self.changes.iter().find(|change| step <= change.step);
+        if let Some(change) = later {
+            // A change knows the size until then; those before it have been passed over.
+            return change.images - (change.step - step) * change.batch_size as u64;
+        }
+        let (from, images) = self.changes.last().map_or((0, 0), |change| (change.step, change.images));
+        images.saturating_add((step - from).saturating_mul(self.batch_size as u64))
+    }
+
     /// As config.toml has it.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(Error::failure)
@@ -68,8 +95,10 @@ impl Config {
         let found: toml::Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
         let own: toml::Table = toml::Table::try_from(self).map_err(|e| e.to_string())?;
         // What a run's going on changes may lag behind in the file.
-        const LAG: [&str; 13] = [
+        const LAG: [&str; 14] = [
             "version",
+            // History, which decides nothing.
+            "command",
             "steps",
             "images",
             "checkpoint_every",
@@ -83,12 +112,31 @@ impl Config {
             "data.images",
             "data.sha256",
         ];
+        const SHOWN: usize = 100;
         let say = |value: Option<&toml::Value>| match value {
             None => "missing".into(),
             Some(toml::Value::Table(_)) => "a table".into(),
-            Some(value) => value.to_string().chars().take(100).collect::<String>(),
+            Some(value) => {
+                let text = value.to_string();
+                let shown: String = text.chars().take(SHOWN).collect();
+                if shown.len() < text.len() { shown + " ..." } else { shown }
+            }
         };
-        if let Some((path, found, own)) = difference(&found, &own, "", &LAG) {
+        let changes = |table: &toml::Table| {
+            table.get("changes").and_then(toml::Value::as_array).map_or(0, |changes| changes.len())
+        };
+        // So may all that a change changes, until it is written down.
+        const CHANGED: [&str; 6] = [
+            "changes",
+            "batch_size",
+            "learning_rate",
+            "model.batch_size",
+            "model.generator.optimiser",
+            "model.discriminator.optimiser",
+        ];
+        let behind = if changes(&found) < changes(&own) { &CHANGED[..] } else { &[] };
+        let lag: Vec<&str> = LAG.iter().chain(behind).copied().collect();
+        if let Some((path, found, own)) = difference(&found, &own, "", &lag) {
             return Err(format!("{path} is {}, but in this run it is {}", say(found), say(own)));
         }
         match found.get("steps").and_then(toml::Value::as_integer) {

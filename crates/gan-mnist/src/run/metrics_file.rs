@@ -14,7 +14,7 @@
 //! | `g_gradient_norm`, `d_gradient_norm` | the root mean square of the gradient's norm over the last 1/(1 - beta2) updates, from Adam's second moment; none without it |
 //! | `diversity` | the root mean squared distance of two generated images of fixed latents, divided by that of two training images; within a class, where there are classes |
 //! | `evaluation` | the scores of `evaluate`, with those of real images beside them |
-//! | `event` | `kind` (`collapse`, `dominance`, `gradients`, `divergence`, `rollback`) and `message` |
+//! | `event` | `kind` (`collapse`, `dominance`, `gradients`, `losses`, `divergence`, `rollback`) and `message` |
 //!
 //! The file only grows; a run that is resumed or goes back to a checkpoint cuts it to what was known there. All but
 //! `seconds` and `steps_per_second` is the same in a resumed run as in one that was never interrupted.
@@ -89,6 +89,8 @@ pub enum EventKind {
     Dominance,
     /// Gradients grew far beyond what they were, or vanished.
     Gradients,
+    /// Losses are far beyond those of a run that learns.
+    Losses,
     /// A loss or a weight is no longer a finite number.
     Divergence,
     /// The run went back to a checkpoint.

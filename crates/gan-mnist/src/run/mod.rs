@@ -12,7 +12,7 @@ mod sample_grids;
 mod scores;
 
 pub use checkpoint::{Checkpoint, Checkpoints, State};
-pub use config::{CONFIG, Config, data_of_run};
+pub use config::{CONFIG, Change, Config, data_of_run};
 pub use directory::{MODEL, REAL, RunDirectory, run_of};
 #[cfg(test)]
 pub(crate) use disk::faulty;

@@ -9,5 +9,5 @@ mod time_left;
 pub use duration::duration;
 pub use listener::Listening;
 pub(crate) use output::has_bar;
-pub use output::{note, program, resume_command, say, shell_word};
+pub use output::{counted, note, program, resume_command, say, shell_word};
 pub use progress::Progress;

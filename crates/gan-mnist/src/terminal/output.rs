@@ -49,6 +49,16 @@ pub fn note(line: &str) {
     }
 }
 
+/// So many things, in words: `1 step`, `2 steps`, `3 classes`.
+pub fn counted(number: u64, thing: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if thing.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {thing}{ending}")
+}
+
 /// What starts this program again.
 pub fn program() -> String {
     if std::env::var_os("CARGO_MANIFEST_DIR").is_some() {

@@ -130,7 +130,8 @@ impl Progress {
         };
         let mut text = speed;
         if let Some(Losses { d_real, d_fake, g }) = losses {
-            text.push_str(&format!("  d_real {d_real:.2}  d_fake {d_fake:.2}  g {g:.2}"));
+            let [d_real, d_fake, g] = [d_real, d_fake, g].map(loss);
+            text.push_str(&format!("  d_real {d_real}  d_fake {d_fake}  g {g}"));
         }
         if self.step < self.total
             && let Some(left) = self.left.estimate(self.step, self.total)
@@ -149,6 +150,11 @@ impl Drop for Progress {
 }
 
 const TEMPLATE: &str = "{wide_bar} {pos}/{len}  {msg}";
+
+/// A loss in a few characters, however large.
+fn loss(value: f64) -> String {
+    if value.abs() < 1e4 { format!("{value:.2}") } else { format!("{value:.1e}") }
+}
 
 #[cfg(test)]
 mod tests {

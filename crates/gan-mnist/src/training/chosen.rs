@@ -15,9 +15,6 @@ const LONGEST_ON_CPU: usize = 64;
 /// The same on a GPU.
 const LONGEST_ON_GPU: usize = 128;
 
-/// The shortest side.
-const SHORTEST: usize = 16;
-
 /// Grey images of this side, such as MNIST's, have presets of their own.
 const DIGITS: ImageShape = ImageShape { height: 28, width: 28, channels: 1 };
 
@@ -35,27 +32,8 @@ pub fn longest_side(device: &Device) -> usize {
 
 /// Opens the pictures in the size that they are trained on: the one that is asked for, or the largest power of two that they
 /// have, at most `longest`.
-pub fn open(mut request: Request, longest: usize) -> Result<DataSet> {
-    let data = open_training(&request, None)?;
-    let shape = data.shape();
-    if request.size.is_some() || (shape == DIGITS && request.channels.is_none()) {
-        return Ok(data);
-    }
-    let side = largest_power(shape.height.min(shape.width), longest);
-    if (shape.height, shape.width) == (side, side) {
-        return Ok(data);
-    }
-    request.size = Some((side, side));
-    open_training(&request, None)
-}
-
-/// The largest power of two that is no longer than `side` and `longest`, and long enough for a network.
-fn largest_power(side: usize, longest: usize) -> usize {
-    let mut power = SHORTEST;
-    while 2 * power <= side && 2 * power <= longest {
-        power *= 2;
-    }
-    power
+pub fn open(request: Request, longest: usize) -> Result<DataSet> {
+    open_training(&Request { largest_square: Some(longest), ..request }, None)
 }
 
 /// The recipe for these pictures, and why it is that one. With `minutes`, the capacity (unless it is given) and the number of
@@ -115,15 +93,6 @@ mod tests {
             None => LabelledImages::unlabelled(shape, pixels),
         };
         DataSet::of_images("pictures", Arc::new(images))
-    }
-
-    #[test]
-    fn sizes_are_powers_of_two_within_bounds() {
-        for (side, longest, power) in
-            [(5, 64, 16), (28, 64, 16), (40, 64, 32), (72, 64, 64), (400, 64, 64), (400, 128, 128)]
-        {
-            assert_eq!(largest_power(side, longest), power, "{side}");
-        }
     }
 
     #[test]

@@ -6,24 +6,25 @@ use gannet_data::Batches;
 use crate::error::Result;
 use crate::run::Checkpoint;
 
-/// Trains again from a checkpoint to just before step `failed`, and computes that step by the reference, one operation
+/// Trains again from a checkpoint, before which `seen` images were seen, to just before step `failed`, and computes that step by the reference, one operation
 /// after another. Says in words what it found. The GAN and the batches stay somewhere before that step.
 pub(super) fn find<B: Backend<Element = f32>>(
     gan: &mut Gan<B>,
     batches: &mut Batches,
     from: &Checkpoint,
+    seen: u64,
     failed: u64,
 ) -> Result<String> {
     gan.rewind(&from.model)?;
-    batches.seek(from.state.step * gan.config().batch_size as u64);
-    let conditional = gan.classes().is_some();
+    batches.seek(seen);
+    let conditional = gan.training_labels().is_some();
     while gan.step() + 1 < failed {
         let (images, labels) = batches.next_batch()?;
         match gan.train_on_batch(images, conditional.then_some(labels)) {
             // The losses of a GPU come late: it was this step.
             Err(gannet::Error::Diverged(_)) if gan.step() < failed => {
                 let earlier = gan.step();
-                return find(gan, batches, from, earlier);
+                return find(gan, batches, from, seen, earlier);
             }
             result => result?,
         };

@@ -33,7 +33,7 @@ pub use pace::Pace;
 pub use real_grid::real_grid;
 pub use report_files::ReportFiles;
 pub use sample_files::SampleFiles;
-pub use sampler::{SAMPLES, Sampler, classes_in_turn, columns, image_shape};
+pub use sampler::{Sampler, classes_in_turn, columns, image_shape, samples_of};
 pub use session::{Session, Setup};
 pub use tensorboard::{EVENTS, TensorBoard};
 pub use watch::Watch;

@@ -2,7 +2,7 @@
 
 use gannet_data::{Batches, DataSet};
 
-use super::sampler::{SAMPLES, columns};
+use super::sampler::{columns, samples_of};
 use crate::error::Result;
 use crate::picture::Picture;
 
@@ -13,20 +13,21 @@ const BATCHES: usize = 10;
 /// `conditional` a column for each class, black where none of it was among the first thousand.
 pub fn real_grid(data: &DataSet, seed: u64, conditional: bool) -> Result<Picture> {
     let (shape, classes) = (data.shape(), data.classes().filter(|_| conditional));
-    let mut batches = Batches::new(data, SAMPLES, seed, 0);
+    let samples = samples_of(shape);
+    let mut batches = Batches::new(data, samples, seed, 0);
     let Some(classes) = classes else {
         let (images, _) = batches.next_batch()?;
-        return Ok(Picture::grid(images, shape, columns(SAMPLES, None, None)));
+        return Ok(Picture::grid(images, shape, columns(samples, None, None)));
     };
-    let mut grid = vec![-1.0; SAMPLES * shape.len()];
+    let mut grid = vec![-1.0; samples * shape.len()];
     // The places of each class: its number, and every so many classes on.
     let mut next: Vec<usize> = (0..classes).collect();
-    let mut left = SAMPLES;
+    let mut left = samples;
     for _ in 0..BATCHES {
         let (images, labels) = batches.next_batch()?;
         for (image, &label) in images.chunks_exact(shape.len()).zip(labels) {
             let place = &mut next[label as usize];
-            if *place < SAMPLES {
+            if *place < samples {
                 grid[*place * shape.len()..][..shape.len()].copy_from_slice(image);
                 *place += classes;
                 left -= 1;
@@ -36,5 +37,5 @@ pub fn real_grid(data: &DataSet, seed: u64, conditional: bool) -> Result<Picture
             break;
         }
     }
-    Ok(Picture::grid(&grid, shape, classes.min(SAMPLES)))
+    Ok(Picture::grid(&grid, shape, classes.min(samples)))
 }

@@ -6,8 +6,16 @@ use gannet_data::ImageShape;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
 
-/// Images in a sample grid: ten rows of ten.
-pub const SAMPLES: usize = 100;
+/// Pixels along which the images of a grid stand in a row, and the fewest and most of them.
+const ROW: usize = 1100;
+const FEWEST_IN_A_ROW: usize = 4;
+const MOST_IN_A_ROW: usize = 10;
+
+/// Images in a sample grid: as many rows as columns, ten of small images, four of those of 256 pixels.
+pub fn samples_of(shape: ImageShape) -> usize {
+    let side = shape.height.max(shape.width).max(1);
+    (ROW / side).clamp(FEWEST_IN_A_ROW, MOST_IN_A_ROW).pow(2)
+}
 
 /// Draws the same latents again and again: what `generate` draws from the same seed.
 #[derive(Debug)]
@@ -21,12 +29,14 @@ pub struct Sampler {
 impl Sampler {
     /// For a model whose latents follow from `seed`. Errors where it makes no images.
     pub fn new<B: Backend<Element = f32>>(gan: &Gan<B>, seed: u64) -> Result<Self> {
-        let labels = gan.classes().map(|classes| classes_in_turn(SAMPLES, classes));
-        let columns = columns(SAMPLES, labels.as_deref(), gan.classes());
-        Ok(Sampler { latents: gan.latents(SAMPLES, seed), labels, shape: image_shape(gan)?, columns })
+        let shape = image_shape(gan)?;
+        let samples = samples_of(shape);
+        let labels = gan.classes().map(|classes| classes_in_turn(samples, classes));
+        let columns = columns(samples, labels.as_deref(), gan.classes());
+        Ok(Sampler { latents: gan.latents(samples, seed), labels, shape, columns })
     }
 
-    /// Images [100, height, width, channels], and the picture of them all.
+    /// Images [N, height, width, channels], and the picture of them all.
     pub fn draw<B: Backend<Element = f32>>(&self, gan: &mut Gan<B>) -> Result<(Vec<f32>, Picture)> {
         let images = gan.generate(&self.latents, self.labels.as_deref())?;
         let grid = Picture::grid(&images, self.shape, self.columns);
@@ -61,6 +71,17 @@ pub fn image_shape<B: Backend>(gan: &Gan<B>) -> Result<ImageShape> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grids_show_as_many_images_as_can_be_seen() {
+        for (side, samples) in [(8, 100), (28, 100), (64, 100), (128, 64), (256, 16), (1024, 16)] {
+            assert_eq!(
+                samples_of(ImageShape { height: side, width: side / 2, channels: 3 }),
+                samples,
+                "{side}"
+            );
+        }
+    }
 
     #[test]
     fn grids_have_a_column_per_class_where_classes_come_in_turn() {

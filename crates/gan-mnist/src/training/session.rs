@@ -255,7 +255,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             let gan = &mut self.setup.gan;
             let arrived = if wait { gan.awaited_losses()? } else { gan.next_losses()? };
             let Some(StepLosses { step: number, losses }) = arrived else { return Ok(next) };
-            let images = number * self.setup.settings.batch_size as u64;
+            let images = self.setup.settings.images_seen(number);
             let step = Step { number, images, losses, elapsed: self.elapsed() };
             for observer in &mut self.setup.observers {
                 next = earliest(next, observer.stepped(&step)?);
@@ -358,8 +358,8 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn explain(&mut self, step: u64, message: String) -> String {
         let Ok(from) = self.checkpoints.newest() else { return message };
         note(&format!("{message}: looking for the operation where it began"));
-        let Setup { gan, batches, .. } = &mut self.setup;
-        match fault::find(gan, batches, &from, step) {
+        let Setup { gan, batches, settings, .. } = &mut self.setup;
+        match fault::find(gan, batches, &from, settings.images_seen(from.state.step), step) {
             Ok(found) => format!("{message}; {found}"),
             Err(_) => message,
         }
@@ -375,7 +375,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             }
             observer.logs_cut()?;
         }
-        self.setup.batches.seek(state.step * self.setup.settings.batch_size as u64);
+        self.setup.batches.seek(self.setup.settings.images_seen(state.step));
         self.progress.seek(state.step);
         Ok(())
     }
@@ -406,8 +406,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let saved = self.saved.0;
         match failure {
             Failure::Diverged(message) => Error::failure(format!(
-                "{message}; a smaller learning rate may help. The last checkpoint, after step {saved}, is in {}",
-                self.setup.run.checkpoints().display()
+                "{message}; from the last checkpoint, after step {saved}, `{} --learning-rate RATE` goes on with a smaller \
+                 learning rate",
+                resume_command(self.setup.run.path())
             )),
             Failure::Error(error) => Error::failure(format!(
                 "{error}; what was trained until step {saved} is saved: go on with `{}`",

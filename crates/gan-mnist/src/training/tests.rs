@@ -88,6 +88,7 @@ pub(crate) fn settings(config: &GanConfig, every: &str) -> Config {
         device_description: String::new(),
         threads: 1,
         command: String::new(),
+        changes: Vec::new(),
         metrics: MetricsSettings { log_every: 3, ..MetricsSettings::default() },
         data: DATA.record().clone(),
         model: config.to_toml().unwrap().parse().unwrap(),

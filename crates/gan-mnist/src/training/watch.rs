@@ -22,6 +22,9 @@ const WON_POINTS: u32 = 20;
 const EXPLODED: f64 = 20.0;
 const VANISHED: f64 = 1e-3;
 
+/// No loss of a run that learns is so large: a critic's scores are thousands at most.
+const BEYOND_REASON: f64 = 1e6;
+
 /// Norms that the median is taken of, the last ones, and how many there have to be.
 const NORMS: usize = 101;
 const LEAST_NORMS: usize = 10;
@@ -37,6 +40,7 @@ pub struct Watch {
     collapsed: bool,
     won_points: u32,
     won: bool,
+    beyond_reason: bool,
     norms: [Vec<f64>; 2],
     strange_norm: [bool; 2],
 }
@@ -69,6 +73,9 @@ impl Watch {
                 ),
             );
         }
+        if let Some(message) = self.losses([point.d_real, point.d_fake, point.g]) {
+            say(EventKind::Losses, message);
+        }
         let norms = [("generator", point.g_gradient_norm), ("discriminator", point.d_gradient_norm)];
         for (k, (name, norm)) in norms.into_iter().enumerate() {
             if let Some(what) = norm.and_then(|norm| self.strange(k, norm)) {
@@ -96,6 +103,18 @@ impl Watch {
              larger batch, a gradient penalty (r1) or augmentation may help",
             100.0 * diversity
         ))
+    }
+
+    /// Says it before the losses are infinite, which may take a long time.
+    fn losses(&mut self, losses: [Option<f64>; 3]) -> Option<String> {
+        let largest = losses.into_iter().flatten().map(f64::abs).fold(0.0, f64::max);
+        let beyond = largest > BEYOND_REASON;
+        let new = beyond && !std::mem::replace(&mut self.beyond_reason, beyond);
+        new.then(|| {
+            format!(
+                "the losses are beyond reason (up to {largest:.1e}): training diverges. A smaller learning rate may help"
+            )
+        })
     }
 
     fn wins(&mut self, accuracy: f64) -> bool {
@@ -202,6 +221,17 @@ mod tests {
             let found = kinds(&mut watch, (31..=34).map(|k| point(k, last)));
             assert_eq!(found, [(31, EventKind::Gradients)]);
         }
+    }
+
+    #[test]
+    fn losses_beyond_reason_are_said_once_until_they_are_small_again() {
+        let mut watch = Watch::default();
+        let point = |step, g| Point { step, g: Some(g), d_real: Some(0.5), ..Point::default() };
+        let found = kinds(
+            &mut watch,
+            [0.7, 900.0, -1e18, 1e19, 1.0, 2e6].into_iter().zip(1..).map(|(g, step)| point(step, g)),
+        );
+        assert_eq!(found, [(3, EventKind::Losses), (6, EventKind::Losses)]);
     }
 
     #[test]

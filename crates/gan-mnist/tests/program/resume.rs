@@ -14,7 +14,7 @@ const TRAIN: &str =
     "train --preset dcgan --batch-size 2 --steps 30 --sample-every 10 --checkpoint-every 3 --threads 1";
 
 /// Starts the program and does not wait for it.
-fn start(folder: &Path, line: &str) -> Child {
+pub(crate) fn start(folder: &Path, line: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_gan-mnist"))
         .args(line.split_whitespace())
         .current_dir(folder)
@@ -42,7 +42,7 @@ fn newest(run: &Path) -> Option<u64> {
 }
 
 /// Waits until there is a checkpoint of `step` or a later one, or the program has ended.
-fn wait_for_checkpoint(child: &mut Child, run: &Path, step: u64) {
+pub(crate) fn wait_for_checkpoint(child: &mut Child, run: &Path, step: u64) {
     while newest(run).is_none_or(|found| found < step) && child.try_wait().expect("a child").is_none() {
         sleep(Duration::from_millis(1));
     }
@@ -245,4 +245,49 @@ fn a_finished_run_can_be_made_longer_and_a_broken_one_says_what_is_wrong() {
     fs::remove_dir_all(at.join("checkpoints")).unwrap();
     let message = run(folder.path(), "resume run --steps 1").error(1);
     assert!(message.contains("has no folder 'checkpoints'"), "{message}");
+}
+
+#[test]
+fn a_run_goes_on_with_another_batch_and_learning_rate() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let config = |run: &str| -> toml::Table {
+        fs::read_to_string(at(run).join("config.toml")).unwrap().parse().unwrap()
+    };
+    let flags = "--batch-size 3 --learning-rate 0.001 --threads 1";
+    for name in ["at-once", "in-two", "same"] {
+        run(
+            folder.path(),
+            &format!(
+                "train --preset dcgan --batch-size 2 --sample-every 50 --threads 1 --steps 4 --out {name}"
+            ),
+        )
+        .success();
+    }
+    let begun = fs::read_to_string(at("in-two/config.toml")).unwrap();
+    run(folder.path(), &format!("resume at-once --steps 4 {flags}")).success();
+    run(folder.path(), &format!("resume in-two --steps 2 {flags}")).success();
+    // As if it had been killed before the settings were written for people.
+    fs::write(at("in-two/config.toml"), begun).unwrap();
+    run(folder.path(), "resume in-two --steps 2 --threads 1").success();
+    for file in ["losses.csv", "model.safetensors"] {
+        assert!(
+            fs::read(at("at-once").join(file)).unwrap() == fs::read(at("in-two").join(file)).unwrap(),
+            "{file}"
+        );
+    }
+    run(folder.path(), "resume same --steps 4 --threads 1").success();
+    assert_ne!(fs::read(at("same/losses.csv")).unwrap(), fs::read(at("at-once/losses.csv")).unwrap());
+
+    let config = config("in-two");
+    let change = &config["changes"].as_array().unwrap()[0];
+    let whole = |table: &toml::Value, key: &str| table[key].as_integer().unwrap();
+    assert_eq!((whole(change, "step"), whole(change, "images"), whole(change, "batch_size")), (4, 8, 2));
+    assert_eq!(config["batch_size"].as_integer(), Some(3));
+    assert_eq!(config["images"].as_integer(), Some(4 * 2 + 4 * 3));
+    assert_eq!(config["model"]["batch_size"].as_integer(), Some(3));
+    let rate = config["model"]["generator"]["optimiser"]["adam"]["learning_rate"].as_float();
+    assert_eq!((config["learning_rate"].as_float(), rate), (Some(0.001), Some(0.001)));
+    let metrics = fs::read_to_string(at("in-two/metrics.jsonl")).unwrap();
+    assert!(metrics.lines().last().unwrap().contains("\"step\":8,\"images\":20"), "{metrics}");
 }

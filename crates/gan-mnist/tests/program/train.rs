@@ -134,3 +134,35 @@ fn flags_reach_the_training() {
         assert_ne!(train(flags), first, "{flags}");
     }
 }
+
+#[test]
+fn a_run_begins_from_what_another_has_learnt() {
+    let folder = folder();
+    let model = trained("cdcgan");
+    let train = |from: &str, flags: &str, out: &str| {
+        run(
+            folder.path(),
+            &format!("train --from {from} --steps 1 --batch-size 4 --threads 1 {flags} --out {out}"),
+        )
+    };
+    let (run_of, file) = (model.display().to_string(), model.join("model.safetensors").display().to_string());
+    let outcome = train(&run_of, "", "a").success();
+    assert!(outcome.stdout.contains("all its weights fit; the optimisers begin anew"), "{}", outcome.stdout);
+    train(&file, "", "b").success();
+    let losses = |out: &str| fs::read(folder.path().join(out).join("losses.csv")).unwrap();
+    assert_eq!(losses("a"), losses("b"));
+    run(folder.path(), "train --steps 1 --batch-size 4 --threads 1 --out fresh").success();
+    assert_ne!(losses("a"), losses("fresh"), "a fresh run begins with other weights");
+
+    // Another last layer, and networks that have nothing in common.
+    let outcome = train(&run_of, "--preset acgan", "c").success();
+    assert!(outcome.stdout.contains(" not fit and begin anew"), "{}", outcome.stdout);
+    let message = train(&run_of, "--preset seed-dense", "d").error(1);
+    assert!(
+        message.contains("cannot begin from") && message.contains("nothing in this file fits"),
+        "{message}"
+    );
+    let message = train("no-such-run", "", "e").error(1);
+    assert!(message.contains("cannot begin from no-such-run"), "{message}");
+    assert!(!folder.path().join("d").exists() && !folder.path().join("e").exists());
+}

@@ -188,6 +188,17 @@ impl GanConfig {
                 ),
             );
         }
+        let named = self.class_names.len();
+        let classes = self.conditional(generator, discriminator).and_then(|told| self.classes_among(told));
+        if named > 0 && classes != Some(named) {
+            let has = classes.map_or("none".into(), |classes| classes.to_string());
+            return wrong(
+                &["class_names"],
+                format!(
+                    "class_names must name every class: it has {named} names, of classes the model has {has}"
+                ),
+            );
+        }
         Ok(())
     }
 

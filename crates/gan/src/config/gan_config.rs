@@ -65,6 +65,8 @@ pub struct GanConfig {
     pub ema: Option<Ema>,
     /// What all randomness starts from.
     pub seed: u64,
+    /// What the classes of the data are called, in their order; empty where they have numbers only.
+    pub class_names: Vec<String>,
 }
 
 impl GanConfig {
@@ -94,6 +96,7 @@ impl GanConfig {
             steps: None,
             ema: None,
             seed: 42,
+            class_names: Vec::new(),
         }
     }
 
@@ -257,6 +260,13 @@ impl GanConfig {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> GanConfig {
         self.seed = seed;
+        self
+    }
+
+    /// What the classes of the data are called, in their order.
+    #[must_use]
+    pub fn class_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> GanConfig {
+        self.class_names = names.into_iter().map(Into::into).collect();
         self
     }
 

@@ -80,6 +80,9 @@ pub(crate) struct Form {
     ema: Option<Ema>,
     #[serde(default = "forty_two")]
     seed: u64,
+    /// Each class of the data, in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    class_names: Vec<String>,
     generator: Network,
     discriminator: Network,
 }
@@ -247,6 +250,7 @@ impl From<&GanConfig> for Form {
             steps: config.steps,
             ema: config.ema,
             seed: config.seed,
+            class_names: config.class_names.clone(),
             generator: Network::of(&config.generator, &config.generator_training()),
             discriminator: Network::of(&config.discriminator, &config.discriminator_training()),
         }
@@ -278,6 +282,7 @@ impl From<Form> for GanConfig {
             steps: form.steps,
             ema: form.ema,
             seed: form.seed,
+            class_names: form.class_names,
         }
     }
 }
