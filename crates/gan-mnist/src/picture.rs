@@ -7,6 +7,8 @@ use std::path::Path;
 use gannet::metrics::quantise;
 use gannet_data::ImageShape;
 use gannet_data::files::PendingFile;
+use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
 use crate::error::{Error, Result};
 
@@ -81,8 +83,29 @@ impl Picture {
         Picture::read_png(BufReader::new(file), &path.display().to_string())
     }
 
-    /// The same of a PNG that errors call `name`.
+    /// The same with four channels, the first three multiplied by the last, as in training: opaque where the PNG has no
+    /// alpha.
+    pub fn load_png_with_alpha(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::cannot_read(path, &e))?;
+        let (picture, alpha) = Picture::read_samples(BufReader::new(file), &path.display().to_string())?;
+        let channels = picture.shape.channels;
+        let mut pixels = Vec::with_capacity(picture.pixels.len() / channels * 4);
+        for (n, pixel) in picture.pixels.chunks_exact(channels).enumerate() {
+            let a = alpha.as_ref().map_or(255, |alpha| alpha[n]);
+            let weighed = |value: u8| ((u32::from(value) * u32::from(a) + 127) / 255) as u8;
+            pixels.extend([0, 1, 2].map(|k| weighed(pixel[k.min(channels - 1)])));
+            pixels.push(a);
+        }
+        Ok(Picture { shape: ImageShape { channels: 4, ..picture.shape }, pixels })
+    }
+
+    /// The same as [`load_png`](Picture::load_png) of a PNG that errors call `name`.
     pub fn read_png(file: impl BufRead + Seek, name: &str) -> Result<Self> {
+        Ok(Picture::read_samples(file, name)?.0)
+    }
+
+    /// The picture of a PNG, and its alpha where it has one.
+    fn read_samples(file: impl BufRead + Seek, name: &str) -> Result<(Self, Option<Vec<u8>>)> {
         let wrong = |what: String| Error::failure(format!("{name}: {what}"));
         let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: LARGEST_PNG });
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
@@ -100,11 +123,13 @@ impl Picture {
             png::ColorType::Rgba => (3, 4),
             png::ColorType::Indexed => return Err(wrong("the palette of this PNG is missing".into())),
         };
+        let mut alpha = None;
         if samples > channels {
+            alpha = Some(pixels.chunks_exact(samples).map(|pixel| pixel[channels]).collect());
             pixels = pixels.chunks_exact(samples).flat_map(|pixel| &pixel[..channels]).copied().collect();
         }
         let shape = ImageShape { height: info.height as usize, width: info.width as usize, channels };
-        Ok(Picture { shape, pixels })
+        Ok((Picture { shape, pixels }, alpha))
     }
 
     /// Writes a PNG into `file` and finishes it.
@@ -134,6 +159,27 @@ impl Picture {
         let mut writer = encoder.write_header().map_err(Error::failure)?;
         writer.write_image_data(&self.pixels).map_err(Error::failure)?;
         writer.finish().map_err(Error::failure)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a WebP without loss.
+    pub fn to_webp(&self) -> Result<Vec<u8>> {
+        let colour = match self.shape.channels {
+            1 => ExtendedColorType::L8,
+            3 => ExtendedColorType::Rgb8,
+            4 => ExtendedColorType::Rgba8,
+            n => return Err(Error::failure(format!("a WebP has 1, 3 or 4 channels, not {n}"))),
+        };
+        const LONGEST: usize = 16_384;
+        let ImageShape { height, width, .. } = self.shape;
+        if height.max(width) > LONGEST {
+            return Err(Error::failure(format!(
+                "a WebP has at most {LONGEST} pixels along a side, this picture is {width}x{height}; a PNG may be larger"
+            )));
+        }
+        let mut bytes = Vec::new();
+        let encoder = WebPEncoder::new_lossless(&mut bytes);
+        encoder.write_image(&self.pixels, width as u32, height as u32, colour).map_err(Error::failure)?;
         Ok(bytes)
     }
 
@@ -211,6 +257,23 @@ mod tests {
         let colour = Picture::grid(&[1.0, 0.0, -1.0], ImageShape { height: 1, width: 1, channels: 3 }, 1);
         colour.save_png(&path).unwrap();
         assert_eq!(Picture::load_png(&path).unwrap(), colour);
+    }
+
+    #[test]
+    fn what_is_transparent_comes_back_as_it_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let shape = ImageShape { height: 1, width: 3, channels: 4 };
+        // Multiplied by alpha: half red, nothing, opaque blue.
+        let made = [128, 0, 0, 128, 0, 0, 0, 0, 0, 0, 200, 255];
+        let values: Vec<f32> = made.iter().map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
+        let picture = Picture::single(&values, shape);
+        picture.save_png(&path).unwrap();
+        assert_eq!(Picture::load_png_with_alpha(&path).unwrap().pixels, made);
+        let webp = image::load_from_memory(&picture.to_webp().unwrap()).unwrap();
+        assert_eq!(webp.into_rgba8().into_raw(), picture.pixels);
+        Picture { shape: TINY, pixels: vec![3, 4] }.save_png(&path).unwrap();
+        assert_eq!(Picture::load_png_with_alpha(&path).unwrap().pixels, [3, 3, 3, 255, 4, 4, 4, 255]);
     }
 
     #[test]

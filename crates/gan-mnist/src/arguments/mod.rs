@@ -11,5 +11,6 @@ pub use capacity::capacity;
 pub use data::DataArgs;
 pub use device::{DeviceArgs, DeviceChoice};
 pub use every::Every;
-pub(crate) use numbers::{learning_rate, minutes, whole_number};
+pub use numbers::Seeds;
+pub(crate) use numbers::{learning_rate, minutes, seeds, truncation, whole_number};
 pub use preset::{DEFAULT_PRESET, preset};

@@ -24,3 +24,52 @@ pub(crate) fn minutes(text: &str) -> Result<f64, String> {
         _ => Err("expected a number of minutes above 0 and at most 10080, such as 10 or 0.5".into()),
     }
 }
+
+/// Parses a truncation: above 0, at most 1.
+pub(crate) fn truncation(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(truncation) if truncation > 0.0 && truncation <= 1.0 => Ok(truncation),
+        _ => Err("expected a number above 0 and at most 1, such as 0.7".into()),
+    }
+}
+
+/// Numbers of pictures: `5,17,100-120`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seeds(pub Vec<u64>);
+
+/// Parses numbers and ranges with commas between them.
+pub(crate) fn seeds(text: &str) -> Result<Seeds, String> {
+    const MOST: usize = 100_000;
+    let wrong = || "expected numbers and ranges such as 5,17,100-120".to_string();
+    let mut seeds = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(wrong());
+        }
+        if last - first >= (MOST - seeds.len()) as u64 {
+            return Err(format!("expected at most {MOST} of them"));
+        }
+        seeds.extend(first..=last);
+    }
+    Ok(Seeds(seeds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_numbers_and_ranges() {
+        assert_eq!(seeds("7").unwrap().0, [7]);
+        assert_eq!(seeds("5,17,100-103, 2").unwrap().0, [5, 17, 100, 101, 102, 103, 2]);
+        for wrong in ["", "5,", "3-1", "-4", "1-", "a", "1.5", "1-2-3"] {
+            assert!(seeds(wrong).unwrap_err().contains("such as 5,17,100-120"), "{wrong}");
+        }
+        for many in ["0-100000", "1-18446744073709551615", "0-99998,1,2"] {
+            assert!(seeds(many).unwrap_err().contains("at most 100000"), "{many}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use gannet::{Backend, Gan};
 use gannet_data::ImageShape;
 use gannet_data::files::PendingFile;
 
-use crate::arguments::{DeviceArgs, whole_number};
+use crate::arguments::{DeviceArgs, Seeds, seeds, truncation, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
@@ -31,12 +31,22 @@ pub struct GenerateArgs {
     /// What the latents follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
+    /// Draw these images alone: number N is what --seed N --count 1 draws, whatever stands beside it
+    #[arg(long, value_name = "N,N-M", value_parser = seeds, conflicts_with_all = ["seed", "count", "latents"])]
+    pub seeds: Option<Seeds>,
+    /// Draw latents nearer to their middle, by this factor: less variety, fewer odd images
+    #[arg(long, value_name = "T", value_parser = truncation, conflicts_with = "latents", allow_negative_numbers = true)]
+    pub truncation: Option<f32>,
     /// A file with the tensor `latents` [N, size] f32 and perhaps `labels` `[N]` u8 or f32, instead of drawing them
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
     pub latents: Option<PathBuf>,
-    /// What to write: a grid (.png), a folder of one PNG each (a name that ends in /), or tensors (.safetensors)
+    /// What to write: a grid (.png or .webp), a folder of one picture each (a name that ends in /), or tensors
+    /// (.safetensors)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// What the pictures of a folder are; both keep transparency
+    #[arg(long, value_name = "FORMAT", default_value = "png", value_parser = ["png", "webp"])]
+    pub format: String,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -75,11 +85,14 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         Out::Grid(path) => {
             let file = PendingFile::create(path)?;
             let columns = columns(count, request.labels.as_deref(), classes);
-            Picture::grid(&draw()?, shape, columns).write_png(file)?;
+            let grid = Picture::grid(&draw()?, shape, columns);
+            file.finish_with(&packed(&grid, path.extension().is_some_and(|end| end == "webp"))?)?;
         }
         Out::Folder(path) => {
             fs::create_dir_all(path).map_err(|e| Error::cannot_write(path, &e))?;
-            write_singles(path, &draw()?, shape, request.labels.as_deref(), &names)?;
+            let numbers = args.seeds.as_ref().map(|Seeds(seeds)| &seeds[..]);
+            let singles = Singles { shape, labels: request.labels.as_deref(), names: &names, numbers };
+            singles.write(path, &draw()?, &args.format)?;
         }
         Out::Tensors(path) => {
             let file = PendingFile::create(path)?;
@@ -112,11 +125,11 @@ impl Out {
             return Ok(Out::Folder(path.to_path_buf()));
         }
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("png") => Ok(Out::Grid(path.to_path_buf())),
+            Some("png" | "webp") => Ok(Out::Grid(path.to_path_buf())),
             Some("safetensors") => Ok(Out::Tensors(path.to_path_buf())),
             _ => Err(Error::usage(format!(
-                "--out {text} does not say what to write: a name ending in .png for a grid, in / for a folder of \
-                 one PNG each, in .safetensors for tensors"
+                "--out {text} does not say what to write: a name ending in .png or .webp for a grid, in / for a \
+                 folder of one picture each, in .safetensors for tensors"
             ))),
         }
     }
@@ -137,7 +150,7 @@ impl Request {
         let z = gan.generator().input().len();
         let (latents, mut labels) = match &args.latents {
             Some(path) => read_latents(path, z, gan.classes())?,
-            None => (gan.latents(args.count.map_or(DEFAULT_COUNT, |n| n as usize), args.seed), None),
+            None => (draw_latents(args, gan), None),
         };
         let count = latents.len() / z;
         if let (Some(path), Some(asked)) = (&args.latents, args.count)
@@ -175,6 +188,23 @@ impl Request {
         }
         tensors
     }
+}
+
+/// The latents [N, z] that the flags ask for.
+fn draw_latents<B: Backend<Element = f32>>(args: &GenerateArgs, gan: &Gan<B>) -> Vec<f32> {
+    let mut latents = match &args.seeds {
+        Some(Seeds(seeds)) => seeds.iter().flat_map(|&seed| gan.latents(1, seed)).collect(),
+        None => gan.latents(args.count.map_or(DEFAULT_COUNT, |n| n as usize), args.seed),
+    };
+    if let Some(truncation) = args.truncation {
+        let z = gan.generator().input().len();
+        // The last number of a model with clusters says which cluster an image is of, all of which are as likely.
+        let scaled = z - usize::from(gan.config().clusters > 1);
+        latents
+            .chunks_exact_mut(z)
+            .for_each(|latent| latent[..scaled].iter_mut().for_each(|x| *x *= truncation));
+    }
+    latents
 }
 
 /// The names of the classes of a model: they are in its file, of older ones in that of the run that it belongs to.
@@ -279,25 +309,37 @@ fn kind(values: &Values) -> &'static str {
     }
 }
 
-/// One PNG for each image: 000000.png, 000000-class-7.png where there are classes, 000000-cat-class-7.png where they have
-/// names that a file may have.
-fn write_singles(
-    folder: &Path,
-    images: &[f32],
+/// The bytes of a picture as WebP or PNG.
+fn packed(picture: &Picture, webp: bool) -> Result<Vec<u8>> {
+    if webp { picture.to_webp() } else { picture.to_png() }
+}
+
+/// Images that get a file each.
+struct Singles<'a> {
     shape: ImageShape,
-    labels: Option<&[u32]>,
-    names: &[String],
-) -> Result<()> {
-    let plain = |name: &&String| name.chars().all(|c| c.is_alphanumeric() || "-_ ".contains(c));
-    for (n, image) in images.chunks_exact(shape.len()).enumerate() {
-        let name = match labels.map(|labels| labels[n]) {
-            Some(class) => match names.get(class as usize).filter(plain) {
-                Some(name) => format!("{n:06}-{name}-class-{class}.png"),
-                None => format!("{n:06}-class-{class}.png"),
-            },
-            None => format!("{n:06}.png"),
-        };
-        Picture::single(image, shape).save_png(&folder.join(name))?;
+    labels: Option<&'a [u32]>,
+    names: &'a [String],
+    /// What the files are called instead of 0, 1, 2, ...
+    numbers: Option<&'a [u64]>,
+}
+
+impl Singles<'_> {
+    /// One file for each image: 000000.png, 000000-class-7.png where there are classes, 000000-cat-class-7.png where they
+    /// have names that a file may have.
+    fn write(&self, folder: &Path, images: &[f32], format: &str) -> Result<()> {
+        let plain = |name: &&String| name.chars().all(|c| c.is_alphanumeric() || "-_ ".contains(c));
+        for (n, image) in images.chunks_exact(self.shape.len()).enumerate() {
+            let number = self.numbers.map_or(n as u64, |numbers| numbers[n]);
+            let name = match self.labels.map(|labels| labels[n]) {
+                Some(class) => match self.names.get(class as usize).filter(plain) {
+                    Some(name) => format!("{number:06}-{name}-class-{class}.{format}"),
+                    None => format!("{number:06}-class-{class}.{format}"),
+                },
+                None => format!("{number:06}.{format}"),
+            };
+            let bytes = packed(&Picture::single(image, self.shape), format == "webp")?;
+            PendingFile::create(&folder.join(name))?.finish_with(&bytes)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

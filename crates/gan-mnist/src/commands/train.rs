@@ -280,10 +280,13 @@ fn train<B: Backend<Element = f32>>(
     data: DataSet,
     from: Option<Learnt>,
 ) -> Result<()> {
-    let steps = config.steps.unwrap_or_default();
-    let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let mut gan = Gan::new(backend, config)?;
-    check_fit(&gan, &data)?;
+    check_fit(&gan, &data).map_err(|error| match (&args.preset, &args.data.data) {
+        (Some(_), Some(_)) => {
+            Error::failure(format!("{error}; without --preset networks are made for these pictures"))
+        }
+        _ => error,
+    })?;
     let fresh = from.map(|(path, file)| begin_from(&mut gan, &path, &file)).transpose()?;
     gan.prepare()?;
     image_shape(&gan)?;
@@ -293,6 +296,26 @@ fn train<B: Backend<Element = f32>>(
         Some(path) => RunDirectory::create(path)?,
         None => RunDirectory::create_next(Path::new(RUNS), &gan.config().name)?,
     };
+    let result = train_in(&run, args, device, gan, &data, fresh.as_deref(), classifier);
+    if result.is_err() {
+        // A run that has not begun is not in the way of the next try.
+        run.remove_if_unbegun();
+    }
+    result
+}
+
+/// Trains in this directory, which holds nothing yet.
+fn train_in<B: Backend<Element = f32>>(
+    run: &RunDirectory,
+    args: &TrainArgs,
+    device: &Device,
+    gan: Gan<B>,
+    data: &DataSet,
+    fresh: Option<&str>,
+    classifier: Option<ClassifierFile>,
+) -> Result<()> {
+    let steps = gan.config().steps.unwrap_or_default();
+    let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let (batch_size, seed) = (gan.config().batch_size, gan.config().seed);
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -316,7 +339,7 @@ fn train<B: Backend<Element = f32>>(
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
     run.write_config(&settings)?;
-    run.write_manifest(&data)?;
+    run.write_manifest(data)?;
     if let Some(classifier) = classifier {
         classifier.keep_in(run.path())?;
     }
@@ -325,11 +348,11 @@ fn train<B: Backend<Element = f32>>(
         let (length, images) = (counted(steps, "step"), counted(batch_size as u64, "image"));
         say(&format!("{preset}: {length} of {images} on {device}, into {run}"));
         if let Some(fresh) = fresh {
-            say(&fresh);
+            say(fresh);
         }
-        describe(&data);
+        describe(data);
     }
-    write_real(&run, &data, seed, gan.classes().is_some());
+    write_real(run, data, seed, gan.classes().is_some());
 
     if let (None, Some(classes), false, Some(path)) =
         (gan.classes(), data.classes(), args.quiet, &data.record().path)
@@ -338,10 +361,10 @@ fn train<B: Backend<Element = f32>>(
         let classes = counted(classes as u64, "class");
         note(&format!("{path} has {classes}; {preset} is told none, so they are not used"));
     }
-    let batches = batches_of(&gan, &data, 0)?;
-    let watching = observers(&run, &settings, &data, gan.classes().is_some(), args.quiet)?;
+    let batches = batches_of(&gan, data, 0)?;
+    let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     let session = Session::begin(Setup {
-        run: &run,
+        run,
         disk: &Os,
         settings,
         gan,
@@ -350,7 +373,7 @@ fn train<B: Backend<Element = f32>>(
         interrupt: Interrupt::listen(args.quiet)?,
         quiet: args.quiet,
     })?;
-    report(&run, data.record(), &session.run()?, args.quiet)
+    report(run, data.record(), &session.run()?, args.quiet)
 }
 
 /// Takes the weights of another model, and says what begins anew.
@@ -450,6 +473,9 @@ pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bo
         ("settings", "config.toml"),
     ] {
         say(&format!("{what:9} {}", path.join(name).display()));
+    }
+    if let Some(path) = &end.before_collapse {
+        say(&format!("{:9} {} (from before the collapse)", "good one", path.display()));
     }
     let digits = matches!(data.dataset.as_deref(), Some("mnist" | "colour" | "emnist-digits"));
     let out = if digits { "digits.png" } else { "images.png" };

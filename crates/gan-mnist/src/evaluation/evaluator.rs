@@ -34,6 +34,10 @@ const KNOWS: f64 = 0.5;
 const HOW: &str =
     "`gan-mnist train-classifier` with the same --dataset or --data makes one, which --classifier takes";
 
+/// What one can do where there are no labels to learn from.
+const WITHOUT_CLASSES: &str = "they have no classes, so no classifier can learn from them: compare samples.png with \
+    real.png, look at the diversity in report.html, and at `gan-mnist neighbours` for copies";
+
 /// Scores a model's images against the test images of a data set, with what is the same for every model computed
 /// once: the features of the test images, and the floor.
 pub struct Evaluator<B: Backend> {
@@ -87,9 +91,10 @@ fn check_shape<B: Backend>(
         return Ok(());
     }
     let classes = images.classes().map_or(String::new(), |classes| format!(" of {classes} classes"));
+    let how = if images.classes().is_some() { HOW } else { WITHOUT_CLASSES };
     Err(Error::failure(format!(
         "the classifier {} is for images {for_shape} of {for_classes} classes, {name} has \
-         {height}x{width}x{channels}{classes}; {HOW}",
+         {height}x{width}x{channels}{classes}; {how}",
         file.name
     )))
 }

@@ -9,9 +9,7 @@ use gannet_data::files::{hexadecimal, write_whole};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-
-/// The name of the classifier in the directory of a run that has one of its own.
-pub const CLASSIFIER: &str = "classifier.safetensors";
+use crate::run::CLASSIFIER;
 
 /// A classifier's file, and what it is called in reports.
 #[derive(Debug, Clone)]

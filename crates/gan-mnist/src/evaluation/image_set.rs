@@ -114,7 +114,10 @@ impl ImageSet {
         files.sort();
         let mut pixels = Vec::with_capacity(files.len() * shape.len());
         for file in &files {
-            let picture = Picture::load_png(file)?;
+            let picture = match shape.channels {
+                4 => Picture::load_png_with_alpha(file)?,
+                _ => Picture::load_png(file)?,
+            };
             if picture.shape != shape {
                 let (is, needed) = (picture.shape, shape);
                 return Err(Error::failure(format!(

@@ -7,5 +7,5 @@ mod image_set;
 
 pub use compared::Compared;
 pub use evaluator::{Evaluator, LEAST, check};
-pub use features::{CLASSIFIER, ClassifierFile};
+pub use features::ClassifierFile;
 pub use image_set::ImageSet;

@@ -4,6 +4,7 @@
 //! tensors of bytes: `run/state`, a [`State`] as JSON, and `run/sha256`, the digest of all the rest. It is written beside
 //! its place, brought to the disk and renamed, so that it is whole or not there.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -53,6 +54,11 @@ impl State {
             observers: BTreeMap::new(),
         })
     }
+
+    /// Whether an observer found that a collapse may have begun.
+    pub fn is_suspect(&self) -> bool {
+        self.observers.values().any(|state| state["suspect"] == Value::Bool(true))
+    }
 }
 
 /// A checkpoint, read and checked.
@@ -71,12 +77,14 @@ pub struct Checkpoint {
 pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
+    /// The step of the newest that is not suspect, which stays whatever its age.
+    good: Cell<Option<u64>>,
 }
 
 impl Checkpoints {
-    /// Those in `folder`, of which the newest `keep` stay.
+    /// Those in `folder`, of which the newest `keep` stay, and the newest from before a collapse.
     pub fn new(folder: PathBuf, keep: usize) -> Self {
-        Checkpoints { folder, keep: keep.max(1) }
+        Checkpoints { folder, keep: keep.max(1), good: Cell::new(None) }
     }
 
     /// Writes a checkpoint, and then removes those that are older than the last few. After an error the older ones are
@@ -89,16 +97,26 @@ impl Checkpoints {
         };
         model.tensors.push(bytes(STATE, serde_json::to_vec(state).map_err(Error::failure)?));
         model.tensors.push(bytes(DIGEST, digest(&model)));
-        let path = self.folder.join(format!("step-{:06}.safetensors", state.step));
+        let path = self.path(state.step);
         let cannot = |e: io::Error| Error::failure(format!("cannot save {}: {e}", path.display()));
         let file = model.to_bytes().map_err(|e| cannot(io::Error::other(e)))?;
         write_durably(disk, &path, &file).map_err(cannot)?;
+        if !state.is_suspect() {
+            self.good.set(Some(state.step));
+        }
         // From here on the new one is safe. An old one that cannot be removed is removed next time.
         let found = self.list().unwrap_or_default();
-        for (_, old) in found.iter().filter(|(step, _)| *step < state.step).skip(self.keep - 1) {
-            let _ = disk.remove(old);
+        for (step, old) in found.iter().filter(|(step, _)| *step < state.step).skip(self.keep - 1) {
+            if self.good.get() != Some(*step) {
+                let _ = disk.remove(old);
+            }
         }
         Ok(path)
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.list().map_or(true, |found| found.is_empty())
     }
 
     /// The newest checkpoint that is whole. Those that are damaged are put aside, with a note. Errors when there is
@@ -139,20 +157,36 @@ impl Checkpoints {
 
     /// The newest checkpoint that no observer found suspect, or the newest there is.
     pub fn newest_good(&self) -> Result<Checkpoint> {
-        let suspect =
-            |state: &State| state.observers.values().any(|state| state["suspect"] == Value::Bool(true));
         let newest = self.newest()?;
-        if suspect(&newest.state) {
+        if newest.state.is_suspect() {
             let older = self.list().map_err(|e| Error::cannot_read(&self.folder, &e))?;
             for (_, path) in older {
                 if let Ok(checkpoint) = read(&path)?
-                    && !suspect(&checkpoint.state)
+                    && !checkpoint.state.is_suspect()
                 {
                     return Ok(checkpoint);
                 }
             }
         }
         Ok(newest)
+    }
+
+    /// The newest that is not suspect, of those that were seen so far; nothing where that is the newest of all.
+    pub fn before_collapse(&self) -> Option<PathBuf> {
+        let (newest, _) = self.list().ok()?.into_iter().next()?;
+        let good = self.good.get().filter(|step| *step < newest)?;
+        Some(self.path(good))
+    }
+
+    /// What a checkpoint that was read counts for: it stays until there is a better one.
+    pub fn know(&self, checkpoint: &Checkpoint) {
+        if !checkpoint.state.is_suspect() {
+            self.good.set(Some(checkpoint.state.step));
+        }
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:06}.safetensors"))
     }
 
     /// The number of steps and the path of each, the newest first.
@@ -291,6 +325,38 @@ mod tests {
         assert_eq!(kept.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1_000_000, 999_999]);
         let newest = checkpoints.newest().unwrap();
         assert_eq!((newest.state, newest.model), (state(1_000_000), model()));
+    }
+
+    #[test]
+    fn the_last_from_before_a_collapse_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), 2);
+        let suspect = |step| {
+            let observers = BTreeMap::from([("metrics".into(), serde_json::json!({ "suspect": true }))]);
+            State { observers, ..state(step) }
+        };
+        let steps = || {
+            let mut steps: Vec<u64> = checkpoints.list().unwrap().into_iter().map(|(step, _)| step).collect();
+            steps.sort_unstable();
+            steps
+        };
+        for step in [1, 2] {
+            checkpoints.save(&Os, &state(step), model()).unwrap();
+        }
+        assert_eq!(checkpoints.before_collapse(), None);
+        for step in [3, 4, 5, 6] {
+            checkpoints.save(&Os, &suspect(step), model()).unwrap();
+        }
+        assert_eq!(steps(), [2, 5, 6]);
+        assert_eq!(checkpoints.before_collapse(), Some(folder.path().join("step-000002.safetensors")));
+        // Who goes on with the run knows it too.
+        let later = Checkpoints::new(folder.path().into(), 2);
+        later.know(&later.newest_good().unwrap());
+        later.save(&Os, &suspect(7), model()).unwrap();
+        assert_eq!(steps(), [2, 6, 7]);
+        checkpoints.save(&Os, &state(8), model()).unwrap();
+        checkpoints.save(&Os, &state(9), model()).unwrap();
+        assert_eq!(steps(), [8, 9]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use gannet_data::{DataSet, files};
 
 use super::config::{CONFIG, Config};
 use super::disk;
+use super::losses_file::LOSSES;
+use super::metrics_file::METRICS;
 use crate::error::{Error, Result};
 
 /// The run directory that a model belongs to, which is named by its directory or by a file in it.
@@ -34,6 +36,11 @@ pub fn run_of(model: &Path) -> Option<&Path> {
 
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
+
+/// The name of the classifier that evaluations compare the features of, where a run has one of its own.
+pub const CLASSIFIER: &str = "classifier.safetensors";
+/// The name of TensorBoard's event file in a run directory.
+pub const EVENTS: &str = "events.out.tfevents";
 
 /// The name of the list of pictures in a run directory.
 const MANIFEST: &str = "pictures.manifest";
@@ -49,11 +56,13 @@ const CHECKPOINTS: &str = "checkpoints";
 pub struct RunDirectory {
     path: PathBuf,
     /// Holds the lock.
-    _lock: File,
+    #[allow(dead_code)] // it is there to be dropped
+    lock: File,
 }
 
 impl RunDirectory {
-    /// Creates `path`, parents included. A directory that exists already must be empty.
+    /// Creates `path`, parents included. A directory that exists already must be empty, or that of a run that was stopped
+    /// before its first checkpoint, which is made anew.
     pub fn create(path: &Path) -> Result<Self> {
         let taken = match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_some(),
@@ -66,7 +75,10 @@ impl RunDirectory {
             }
             Err(e) => return Err(Error::failure(format!("cannot use {} for a run: {e}", path.display()))),
         };
-        if taken {
+        if taken && is_unbegun(path) {
+            let lock = lock(path)?;
+            remove_unbegun(path, lock).map_err(|e| Error::cannot_write(path, &e))?;
+        } else if taken {
             return Err(Error::failure(format!(
                 "{} exists and is not empty: name another --out, or leave it out for a new runs/PRESET-N",
                 path.display()
@@ -77,7 +89,17 @@ impl RunDirectory {
         fs::create_dir_all(&samples).and_then(|()| fs::create_dir_all(&checkpoints)).map_err(|e| {
             Error::failure(format!("cannot create the run directory {}: {e}", path.display()))
         })?;
-        Ok(RunDirectory { path: path.to_path_buf(), _lock: lock(path)? })
+        Ok(RunDirectory { path: path.to_path_buf(), lock: lock(path)? })
+    }
+
+    /// Removes the directory of a run that came to nothing: it has no checkpoint yet, so nothing is lost, and the same
+    /// command can be tried again. Any other stays.
+    pub fn remove_if_unbegun(self) {
+        let RunDirectory { path, lock } = self;
+        if is_unbegun(&path) {
+            // What cannot be removed is said to be in the way next time.
+            let _ = remove_unbegun(&path, lock);
+        }
     }
 
     /// Opens the directory of a run that goes on, and removes what a process that was stopped left half-written. Errors
@@ -96,7 +118,7 @@ impl RunDirectory {
         if !checkpoints.is_dir() {
             return Err(wrong("has no folder 'checkpoints'"));
         }
-        let run = RunDirectory { path: path.to_path_buf(), _lock: lock(path)? };
+        let run = RunDirectory { path: path.to_path_buf(), lock: lock(path)? };
         for folder in [run.path.clone(), run.samples(), checkpoints] {
             match disk::sweep(&folder) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::cannot_write(&folder, &e)),
@@ -195,6 +217,31 @@ impl RunDirectory {
     }
 }
 
+/// What stands in the directory of a run before its first checkpoint.
+const AT_FIRST: [&str; 10] =
+    [CONFIG, MANIFEST, LEFT_OUT, REAL, LOSSES, METRICS, CLASSIFIER, EVENTS, "samples", CHECKPOINTS];
+
+/// Whether this is the directory of a run without a checkpoint, and with nothing else in it that was worth keeping.
+fn is_unbegun(path: &Path) -> bool {
+    let names = |folder: &Path| -> Option<Vec<String>> {
+        let entries = fs::read_dir(folder).ok()?;
+        entries.map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+    };
+    let half = |name: &String| name.starts_with('.') && name.ends_with(".part");
+    let (Some(all), Some(checkpoints)) = (names(path), names(&path.join(CHECKPOINTS))) else { return false };
+    let at_first = |name: &String| AT_FIRST.contains(&name.as_str()) || half(name);
+    all.iter().all(at_first)
+        && checkpoints.iter().all(|name| name == "lock" || half(name))
+        && names(&path.join("samples")).is_none_or(|samples| samples.iter().all(half))
+}
+
+/// Removes such a directory.
+fn remove_unbegun(path: &Path, lock: File) -> std::io::Result<()> {
+    // An open file is in the way on some systems.
+    drop(lock);
+    fs::remove_dir_all(path)
+}
+
 /// Takes the lock of a run, which ends with the process.
 fn lock(run: &Path) -> Result<File> {
     let path = run.join(CHECKPOINTS).join("lock");
@@ -232,7 +279,11 @@ mod tests {
     fn a_directory_in_use_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/run");
-        RunDirectory::create(&path).unwrap();
+        let run = RunDirectory::create(&path).unwrap();
+        let message = RunDirectory::create(&path).unwrap_err().to_string();
+        assert!(message.contains("in use"), "{message}");
+        fs::write(run.checkpoints().join("step-000000.safetensors"), "").unwrap();
+        run.remove_if_unbegun();
         let message = RunDirectory::create(&path).unwrap_err().to_string();
         assert!(message.contains("exists and is not empty") && message.contains("deep/run"), "{message}");
         let file = folder.path().join("file");
@@ -242,6 +293,33 @@ mod tests {
             assert!(error.to_string().contains("file"), "{error}");
         }
         assert_eq!(fs::read(&file).unwrap(), b"x");
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let half_made = || {
+            let run = RunDirectory::create(&path).unwrap();
+            for name in
+                [CONFIG, "losses.csv", "metrics.jsonl", "checkpoints/.step-000000.safetensors.77.part"]
+            {
+                fs::write(path.join(name), "x").unwrap();
+            }
+            run
+        };
+        // It was killed: the next takes its place.
+        drop(half_made());
+        drop(half_made());
+        half_made().remove_if_unbegun();
+        assert!(!path.exists());
+        // What is not of a run is not touched.
+        drop(half_made());
+        fs::write(path.join("notes.txt"), "mine").unwrap();
+        let message = RunDirectory::create(&path).unwrap_err().to_string();
+        assert!(message.contains("exists and is not empty"), "{message}");
+        RunDirectory::open(&path).unwrap().remove_if_unbegun();
+        assert_eq!(fs::read(path.join("notes.txt")).unwrap(), b"mine");
     }
 
     #[test]

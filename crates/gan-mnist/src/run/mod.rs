@@ -13,7 +13,7 @@ mod scores;
 
 pub use checkpoint::{Checkpoint, Checkpoints, State};
 pub use config::{CONFIG, Change, Config, data_of_run};
-pub use directory::{MODEL, REAL, RunDirectory, run_of};
+pub use directory::{CLASSIFIER, EVENTS, MODEL, REAL, RunDirectory, run_of};
 #[cfg(test)]
 pub(crate) use disk::faulty;
 pub use disk::{Disk, Os, write_durably};

@@ -13,9 +13,9 @@ use super::observer::{Next, Observer, Step, Trained};
 use super::sampler::classes_in_turn;
 use super::watch::Watch;
 use crate::error::{Error, Result};
-use crate::evaluation::{CLASSIFIER, ClassifierFile, Compared, Evaluator};
+use crate::evaluation::{ClassifierFile, Compared, Evaluator};
 use crate::run::metrics_file::{Event, EventKind, METRICS, Point};
-use crate::run::{Config, Evaluation, Log, MetricsSettings, OnCollapse, RunDirectory};
+use crate::run::{CLASSIFIER, Config, Evaluation, Log, MetricsSettings, OnCollapse, RunDirectory};
 use crate::terminal::{Listening, note};
 
 /// Samples whose diversity is measured: as many as are drawn at a time anyway.

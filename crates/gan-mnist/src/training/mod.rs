@@ -35,5 +35,5 @@ pub use report_files::ReportFiles;
 pub use sample_files::SampleFiles;
 pub use sampler::{Sampler, classes_in_turn, columns, image_shape, samples_of};
 pub use session::{Session, Setup};
-pub use tensorboard::{EVENTS, TensorBoard};
+pub use tensorboard::TensorBoard;
 pub use watch::Watch;

@@ -1,5 +1,6 @@
 //! What looks on while a run goes on.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet::{Backend, Gan, Gauges, Losses};
@@ -173,6 +174,8 @@ pub struct End {
     pub took: Duration,
     /// How long it has trained, all its parts together.
     pub elapsed: Duration,
+    /// The last checkpoint from before a collapse, if there was one.
+    pub before_collapse: Option<PathBuf>,
 }
 
 /// A GAN in training, on whatever device.

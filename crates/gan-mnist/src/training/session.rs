@@ -108,6 +108,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let mut session = Session::new(setup)?;
         session.before = Duration::try_from_secs_f64(from.state.elapsed).unwrap_or_default();
         session.restore(&from.state)?;
+        session.checkpoints.know(&session.checkpoints.newest_good()?);
         // With a new length the run is another: a checkpoint has to say so before any step is done.
         session.save().map_err(|failure| session.error(failure))?;
         Ok(session)
@@ -159,6 +160,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             outcome,
             took: self.began.elapsed(),
             elapsed: self.elapsed(),
+            before_collapse: self.checkpoints.before_collapse(),
         };
         for observer in &mut self.setup.observers {
             observer.ended(&end)?;
@@ -405,6 +407,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
     fn error(&self, failure: Failure) -> Error {
         let saved = self.saved.0;
         match failure {
+            Failure::Error(error) if self.checkpoints.is_empty() => {
+                Error::failure(format!("{error}; the run has not begun, and nothing of it is kept"))
+            }
             Failure::Diverged(message) => Error::failure(format!(
                 "{message}; from the last checkpoint, after step {saved}, `{} --learning-rate RATE` goes on with a smaller \
                  learning rate",

@@ -12,10 +12,7 @@ use serde_json::Value;
 use super::observer::{End, Next, Observer, Samples, Step};
 use crate::error::{Error, Result};
 use crate::run::metrics_file::Point;
-use crate::run::{Log, Os, RunDirectory};
-
-/// The name of the file; TensorBoard looks for `tfevents` in it.
-pub const EVENTS: &str = "events.out.tfevents";
+use crate::run::{EVENTS, Log, Os, RunDirectory};
 
 /// Writes the event file of a run: the losses of every step, what is measured, and the grids.
 #[derive(Debug)]
@@ -248,6 +245,7 @@ mod tests {
             outcome: Outcome::Finished,
             elapsed: Duration::ZERO,
             took: Duration::ZERO,
+            before_collapse: None,
         };
         board.ended(&end).unwrap();
         let records = records(&fs::read(run.path().join(EVENTS)).unwrap());

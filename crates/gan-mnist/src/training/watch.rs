@@ -109,8 +109,8 @@ impl Watch {
     fn losses(&mut self, losses: [Option<f64>; 3]) -> Option<String> {
         let largest = losses.into_iter().flatten().map(f64::abs).fold(0.0, f64::max);
         let beyond = largest > BEYOND_REASON;
-        let new = beyond && !std::mem::replace(&mut self.beyond_reason, beyond);
-        new.then(|| {
+        let was = std::mem::replace(&mut self.beyond_reason, beyond);
+        (beyond && !was).then(|| {
             format!(
                 "the losses are beyond reason (up to {largest:.1e}): training diverges. A smaller learning rate may help"
             )

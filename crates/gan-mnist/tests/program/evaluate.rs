@@ -112,6 +112,12 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
         assert_eq!(names(folder.path()), before, "{line} left something behind");
     }
 
+    // Without classes no classifier helps, and none is spoken of.
+    let line = "train --data bars --classes none --image-size 32 --steps 2 --threads 1 --evaluate-every 2 --out refused";
+    let message = run(folder.path(), line).error_on_stderr(1);
+    assert!(message.contains("no classifier can learn from them: compare samples.png"), "{message}");
+    assert!(!message.contains("train-classifier"), "{message}");
+
     run(folder.path(), "train-classifier --data bars --epochs 3 --quiet --out of-bars.safetensors").success();
     let train = format!("{train} --data bars --classifier of-bars.safetensors");
     let message = run(folder.path(), &format!("{train} --out refused")).error(2);

@@ -121,3 +121,42 @@ fn an_older_file_is_replaced() {
     assert_eq!(names(folder.path()), ["x.png"]);
     assert!(outcome.stdout.contains("x.png") && outcome.stdout.contains('4'), "{}", outcome.stdout);
 }
+
+#[test]
+fn an_image_has_a_number_of_its_own_and_latents_can_be_truncated() {
+    let folder = folder();
+    let model = trained("dcgan");
+    let draw = |flags: &str, out: &str| {
+        run(folder.path(), &format!("generate {} {flags} --device cpu --out {out}", model.display()))
+            .success()
+    };
+    let tensors = |flags: &str| {
+        draw(flags, "t.safetensors");
+        let (_, _, bytes) = tensor(&folder.path().join("t.safetensors"), "images");
+        let (_, _, latents) = tensor(&folder.path().join("t.safetensors"), "latents");
+        (floats(&bytes), floats(&latents))
+    };
+    let (several, latents) = tensors("--seeds 5,100-101");
+    let size = several.len() / 3;
+    assert_eq!(tensors("--seed 5 --count 1").0, several[..size]);
+    assert_eq!(tensors("--seeds 101").0, several[2 * size..]);
+    draw("--seeds 5,100-101 --format webp", "single/");
+    assert_eq!(names(&folder.path().join("single")), ["000005.webp", "000100.webp", "000101.webp"]);
+    let half: Vec<f32> = latents.iter().map(|x| 0.5 * x).collect();
+    assert_eq!(tensors("--seeds 5,100-101 --truncation 0.5").1, half);
+    // Of a model with clusters the last number stays: it says which cluster is drawn.
+    let model = trained("cdcgan");
+    let last = |flags: &str| {
+        run(
+            folder.path(),
+            &format!("generate {} --count 3 {flags} --device cpu --out c.safetensors", model.display()),
+        )
+        .success();
+        let (shape, _, bytes) = tensor(&folder.path().join("c.safetensors"), "latents");
+        let latents = floats(&bytes);
+        latents.chunks(shape[1]).map(|latent| (latent[0], latent[shape[1] - 1])).collect::<Vec<_>>()
+    };
+    for (whole, scaled) in last("").into_iter().zip(last("--truncation 0.5")) {
+        assert_eq!(scaled, (0.5 * whole.0, whole.1));
+    }
+}
