@@ -1,5 +1,6 @@
 //! What a layer is: the shapes it maps between, the tensors it keeps, and its part of a graph.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -166,7 +167,7 @@ impl<'g> Context<'_, 'g> {
 ///
 /// A layer of your own says how it maps shapes and how it is traced. For models with it to be written to files and read
 /// again it also says its [`options`](Layer::options), and its kind is [registered](crate::layers::register).
-pub trait Layer: Debug + Send + Sync {
+pub trait Layer: Any + Debug + Send + Sync {
     /// The kind of layer, as in model files: `conv2d`.
     fn kind(&self) -> &'static str;
 

@@ -1,5 +1,6 @@
 //! Layers that are not of this crate: in models, in files, and refused where a file could not be read again.
 
+use gannet::export::{Part, onnx};
 use gannet::layers::{self, Dense, Residual};
 use gannet::{Context, Gan, GanConfig, Layer, Options, Parameter, Reference, Result, Sequential, Shape, Var};
 use serde::{Deserialize, Serialize};
@@ -141,6 +142,77 @@ fn what_could_not_be_loaded_is_not_saved() {
 
 fn gan_of_block(layer: Odd) -> Gan<Reference<f32>> {
     gan(Residual::new().add(Dense::new(3)).add(layer))
+}
+
+/// Twice the input, under the name and with the options of another layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Named<const OURS: bool> {}
+
+impl<const OURS: bool> Layer for Named<OURS> {
+    fn kind(&self) -> &'static str {
+        if OURS { "flatten" } else { "theirs" }
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    fn trace<'g>(&self, x: Var<'g>, _cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
+        Ok(x * 2.0)
+    }
+
+    fn options(&self) -> Result<Options> {
+        Options::of(self)
+    }
+}
+
+/// Another layer that has the name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Theirs;
+
+impl Layer for Theirs {
+    fn kind(&self) -> &'static str {
+        "theirs"
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    fn trace<'g>(&self, x: Var<'g>, _cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
+        Ok(x)
+    }
+
+    fn options(&self) -> Result<Options> {
+        Options::of(self)
+    }
+}
+
+/// It would be loaded, or exported, as what it is not.
+#[test]
+fn a_layer_by_the_name_of_another_is_not_saved_as_that() {
+    layers::register::<Theirs>("theirs").unwrap();
+    let theirs = gan(Theirs).config().to_toml().unwrap();
+    assert!(theirs.contains("\"theirs\""), "{theirs}");
+    for (mut made, kind, owner) in
+        [(gan(Named::<true> {}), "flatten", "gannet::layers::"), (gan(Named::<false> {}), "theirs", "Theirs")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let refused = format!("the layer '{kind}' cannot be read from a file: its kind is that of ");
+        let messages =
+            [made.save(&path).unwrap_err().to_string(), made.config().to_toml().unwrap_err().to_string()];
+        for message in messages {
+            assert!(message.contains(&refused) && message.contains(owner), "{message}");
+        }
+        assert!(!path.exists());
+        let message = onnx::export(&made, Part::Generator).unwrap_err().to_string();
+        assert!(message.contains(&format!("'{kind}' cannot be written down for other")), "{message}");
+        let mut inner = gan(Residual::new().add(Dense::new(3)).add(Named::<true> {}));
+        assert!(inner.save(&path).unwrap_err().to_string().contains("its kind is that of"));
+    }
+    // Ours under its own name is.
+    assert!(onnx::export(&gan(Dense::new(3)), Part::Generator).is_ok());
 }
 
 #[test]
