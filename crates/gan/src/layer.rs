@@ -65,7 +65,7 @@ pub struct Pass<'g> {
 pub enum Mode {
     /// Batch statistics and dropout; running statistics are updated.
     Training {
-        /// Equal parts of the batch, each with batch statistics of its own: 2 where real and generated images
+        /// Equal shares of the batch, each with batch statistics of its own: 2 where real and generated images
         /// go through a discriminator in one batch.
         groups: usize,
     },

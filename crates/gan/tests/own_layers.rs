@@ -116,7 +116,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     layers::register::<Odd>("forgetful").unwrap();
     layers::register::<Odd>("renamed_before").unwrap();
     let odd = |kind| Odd { kind, forgotten: true };
-    for (layer, parts) in [
+    for (layer, words) in [
         (odd(Kind::Silent), &["generator, layer 1 (silent)", "keeps its options to itself"][..]),
         (
             odd(Kind::Forgetful),
@@ -131,12 +131,12 @@ fn what_could_not_be_loaded_is_not_saved() {
         let messages =
             [gan.save(&path).unwrap_err().to_string(), gan.config().to_toml().unwrap_err().to_string()];
         for message in messages {
-            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
         assert!(!path.exists());
         // Within a block the layer is named too.
         let message = gan_of_block(layer).save(&path).unwrap_err().to_string();
-        assert!(message.contains("layer 1 (residual)") && message.contains(parts[1]), "{message}");
+        assert!(message.contains("layer 1 (residual)") && message.contains(words[1]), "{message}");
     }
 }
 
@@ -218,14 +218,14 @@ fn a_layer_by_the_name_of_another_is_not_saved_as_that() {
 #[test]
 fn kinds_are_unique_names() {
     layers::register::<Glu>("gated").unwrap();
-    for (message, parts) in [
+    for (message, words) in [
         (layers::register::<Odd>("gated"), &["'gated' is taken by", "Glu"][..]),
         (layers::register::<Glu>("dense"), &["'dense' is taken by a layer of gannet"]),
         (layers::register::<Glu>("a/b"), &["letters, digits and underscores, got 'a/b'"]),
         (layers::register::<Glu>(""), &["got ''"]),
     ] {
         let message = message.unwrap_err().to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
     }
     // Another name than it was registered under.
     let text = "batch_size = 1\n[generator]\ninput = [2]\nlayers = [{ gated = { units = 2 } }]\n\
