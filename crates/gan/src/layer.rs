@@ -168,7 +168,8 @@ impl<'g> Context<'_, 'g> {
 /// A layer of your own says how it maps shapes and how it is traced. For models with it to be written to files and read
 /// again it also says its [`options`](Layer::options), and its kind is [registered](crate::layers::register).
 pub trait Layer: Any + Debug + Send + Sync {
-    /// The kind of layer, as in model files: `conv2d`.
+    /// The kind of layer, as in model files: `conv2d`. A model with a layer of another type by a kind that is taken is not
+    /// written to a file.
     fn kind(&self) -> &'static str;
 
     /// The shape of the output for an input of the given shape. Errors, naming both shapes, when the input does
