@@ -244,9 +244,9 @@ mod tests {
         assert!((Bounds::new(40).0[38] - 1.959_963_984_540).abs() < 1e-9);
         assert!(Bounds::new(1).0.is_empty());
         let mut stream = Stream::new(1, "test", 0);
-        for part in 0..4 {
-            let x = bounds.draw(part, &mut stream, |x| f64::from(x as f32));
-            assert_eq!(bounds.cluster(x), part);
+        for cluster in 0..4 {
+            let x = bounds.draw(cluster, &mut stream, |x| f64::from(x as f32));
+            assert_eq!(bounds.cluster(x), cluster);
         }
         assert_eq!([-9.0, -0.1, 0.1, 9.0].map(|x| bounds.cluster(x)), [0, 1, 2, 3]);
     }
@@ -272,11 +272,11 @@ mod tests {
             }
         }
         // Without classes: as many in each, for numbers that are no powers of two as well.
-        for parts in [1, 3, 4, 7] {
-            let labels = partition(&images, [6, 6, 1], None, parts).unwrap();
-            for part in 0..parts {
-                let count = labels.iter().filter(|label| **label == part as u32).count();
-                assert!(count.abs_diff(400 / parts) <= 3, "{parts}: {count}");
+        for clusters in [1, 3, 4, 7] {
+            let labels = partition(&images, [6, 6, 1], None, clusters).unwrap();
+            for cluster in 0..clusters {
+                let count = labels.iter().filter(|label| **label == cluster as u32).count();
+                assert!(count.abs_diff(400 / clusters) <= 3, "{clusters}: {count}");
             }
         }
         assert!(partition(&images[1..], [6, 6, 1], None, 2).is_err());

@@ -258,7 +258,7 @@ impl<B: Backend> Compiled<B> {
         for start in (0..x.n).step_by(CHUNK) {
             let n = CHUNK.min(x.n - start);
             let inputs = x.inputs.iter().map(|(len, values)| (*len, &values[start * len..(start + n) * len]));
-            let part = Checked { n, inputs: inputs.collect() };
+            let chunk = Checked { n, inputs: inputs.collect() };
             let targets = &targets[start * target..(start + n) * target];
             let program = match self.evaluation.entry(n) {
                 Entry::Occupied(entry) => entry.into_mut(),
@@ -267,7 +267,7 @@ impl<B: Backend> Compiled<B> {
                     entry.insert(Program::new(&self.backend, plan, &self.variables)?)
                 }
             };
-            write(program, &self.model, &part)?;
+            write(program, &self.model, &chunk)?;
             program.write(TARGETS, targets)?;
             program.run()?;
             sums.add(

@@ -1,5 +1,6 @@
 //! What a layer is: the shapes it maps between, the tensors it keeps, and its part of a graph.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -64,7 +65,7 @@ pub struct Pass<'g> {
 pub enum Mode {
     /// Batch statistics and dropout; running statistics are updated.
     Training {
-        /// Equal parts of the batch, each with batch statistics of its own: 2 where real and generated images
+        /// Equal shares of the batch, each with batch statistics of its own: 2 where real and generated images
         /// go through a discriminator in one batch.
         groups: usize,
     },
@@ -166,8 +167,9 @@ impl<'g> Context<'_, 'g> {
 ///
 /// A layer of your own says how it maps shapes and how it is traced. For models with it to be written to files and read
 /// again it also says its [`options`](Layer::options), and its kind is [registered](crate::layers::register).
-pub trait Layer: Debug + Send + Sync {
-    /// The kind of layer, as in model files: `conv2d`.
+pub trait Layer: Any + Debug + Send + Sync {
+    /// The kind of layer, as in model files: `conv2d`. A model with a layer of another type by a kind that is taken is not
+    /// written to a file.
     fn kind(&self) -> &'static str;
 
     /// The shape of the output for an input of the given shape. Errors, naming both shapes, when the input does

@@ -344,17 +344,17 @@ impl Model {
     /// Gradients of the parameters as one vector like the parameters' own; zeros for frozen ones. Errors when the
     /// gradient of one that is trained is missing or has another shape.
     pub fn pack<'g>(&self, gradients: &Parameters<'g>) -> Result<Var<'g>> {
-        let (mut parts, mut offsets) = (Vec::new(), Vec::new());
+        let (mut pieces, mut offsets) = (Vec::new(), Vec::new());
         for slot in &self.parameters {
             if slot.trained || gradients.get(&slot.name).is_some() {
-                parts.push(self.tensor_of(slot, gradients)?);
+                pieces.push(self.tensor_of(slot, gradients)?);
                 offsets.push(slot.offset);
             }
         }
-        if parts.is_empty() {
+        if pieces.is_empty() {
             return Err(Error::invalid(format!("{}: the model has no parameters to train", self.name)));
         }
-        Ok(Var::pack(&parts, &offsets, self.len))
+        Ok(Var::pack(&pieces, &offsets, self.len))
     }
 
     /// The tensor of a parameter. Errors when there is none or it has another shape.

@@ -1,11 +1,12 @@
-//! The options of a layer as plain data.
+//! The options of a layer, a loss or an optimiser as plain data.
 
 use serde::de::DeserializeOwned;
+use serde::de::value::UnitDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The options of a layer as they stand in a model file: names and values.
+/// The options of a layer (of a loss, of an optimiser) as they stand in a model file: names and values.
 ///
 /// ```
 /// use gannet::Options;
@@ -25,13 +26,25 @@ use crate::error::{Error, Result};
 pub struct Options(toml::Table);
 
 impl Options {
-    /// The fields of a struct. Errors when it is no struct, or when a model file cannot hold a value.
+    /// The fields of a struct; none of a unit struct. Errors when it is no struct, or when a model file cannot hold a
+    /// value.
     pub fn of<T: Serialize + ?Sized>(layer: &T) -> Result<Options> {
+        if size_of_val(layer) == 0 {
+            return Ok(Options::default());
+        }
         toml::Table::try_from(layer).map(Options).map_err(|e| Error::invalid(e.to_string()))
     }
 
     /// The struct with these options. Errors when a field is missing, unknown or of another type.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
+        if size_of::<T>() == 0 {
+            if let Some(name) = self.0.keys().next() {
+                return Err(Error::invalid(format!("unknown option `{name}`, expected none")));
+            }
+            if let Ok(unit) = T::deserialize(UnitDeserializer::<toml::de::Error>::new()) {
+                return Ok(unit);
+            }
+        }
         self.0.clone().try_into().map_err(|e: toml::de::Error| Error::invalid(e.message()))
     }
 

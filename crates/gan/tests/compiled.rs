@@ -151,7 +151,7 @@ fn a_schedule_scales_updates() {
 fn targets_and_samples_that_do_not_fit_are_errors() {
     let mut model = compiled(&Reference::<f32>::new());
     let x = [0.5f32; 4];
-    for (targets, part) in [
+    for (targets, words) in [
         (&[0.0, 3.0][..], "the target 3 of sample 1 is no class: an output of 3 numbers has classes 0 to 2"),
         (&[9.0, 0.0], "the target 9 of sample 0"),
         (&[-1.0, 0.0], "the target -1 of sample 0"),
@@ -169,7 +169,7 @@ fn targets_and_samples_that_do_not_fit_are_errors() {
                 .unwrap_err()
                 .to_string(),
         ] {
-            assert!(message.starts_with("classifier: ") && message.contains(part), "{message}");
+            assert!(message.starts_with("classifier: ") && message.contains(words), "{message}");
         }
     }
     assert!(model.fit(&x, &[0.0, 1.0], &Fit::new(0), &mut []).is_err());
@@ -276,7 +276,7 @@ fn a_model_takes_several_inputs() {
     assert_eq!(model.evaluate(xor(), &t).unwrap().accuracy, Some(1.0));
     let mut again = Compiled::from_file(&backend, &model.to_file().unwrap()).unwrap();
     assert_eq!(again.predict(xor()).unwrap(), model.predict(xor()).unwrap());
-    for (x, part) in [
+    for (x, words) in [
         (Samples::new(&a), "the input 'other' of shape [1], which was not given"),
         (
             Samples::new(&a).with("other", &b[1..]),
@@ -284,7 +284,7 @@ fn a_model_takes_several_inputs() {
         ),
     ] {
         let message = model.predict(x).unwrap_err().to_string();
-        assert!(message.contains(part), "{message}");
+        assert!(message.contains(words), "{message}");
     }
     let unfit =
         Sequential::new("m", [2, 3]).add(ConcatInput::new("other", [3, 1])).build().unwrap_err().to_string();

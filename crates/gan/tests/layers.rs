@@ -207,8 +207,8 @@ fn single_sample_normalisations_are_their_definitions() {
             }
         }
         for g in 0..2 {
-            let part: Vec<f64> = (0..6).map(|i| at(n, i / 2, g * 2 + i % 2)).collect();
-            for (i, y) in normalised(&part, 1e-3).into_iter().enumerate() {
+            let of_group: Vec<f64> = (0..6).map(|i| at(n, i / 2, g * 2 + i % 2)).collect();
+            for (i, y) in normalised(&of_group, 1e-3).into_iter().enumerate() {
                 group[(n * 3 + i / 2) * 4 + g * 2 + i % 2] = y;
             }
         }
@@ -404,7 +404,7 @@ fn a_model_file_that_is_wrong_names_the_line() {
         assert!(text.contains(from), "{from}");
         GanConfig::from_toml(&text.replacen(from, to, 1)).unwrap_err().to_string()
     };
-    let line = |part: &str| text.lines().position(|line| line.contains(part)).unwrap() + 1;
+    let line = |word: &str| text.lines().position(|line| line.contains(word)).unwrap() + 1;
     let unknown =
         message("{ leaky_relu = { negative_slope = 0.2 } }", "{ leaky_rule = { negative_slope = 0.2 } }");
     let at = format!("line {}", line("leaky_relu"));

@@ -1,5 +1,6 @@
 //! Layers that are not of this crate: in models, in files, and refused where a file could not be read again.
 
+use gannet::export::{Part, onnx};
 use gannet::layers::{self, Dense, Residual};
 use gannet::{Context, Gan, GanConfig, Layer, Options, Parameter, Reference, Result, Sequential, Shape, Var};
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     layers::register::<Odd>("forgetful").unwrap();
     layers::register::<Odd>("renamed_before").unwrap();
     let odd = |kind| Odd { kind, forgotten: true };
-    for (layer, parts) in [
+    for (layer, words) in [
         (odd(Kind::Silent), &["generator, layer 1 (silent)", "keeps its options to itself"][..]),
         (
             odd(Kind::Forgetful),
@@ -130,12 +131,12 @@ fn what_could_not_be_loaded_is_not_saved() {
         let messages =
             [gan.save(&path).unwrap_err().to_string(), gan.config().to_toml().unwrap_err().to_string()];
         for message in messages {
-            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
         }
         assert!(!path.exists());
         // Within a block the layer is named too.
         let message = gan_of_block(layer).save(&path).unwrap_err().to_string();
-        assert!(message.contains("layer 1 (residual)") && message.contains(parts[1]), "{message}");
+        assert!(message.contains("layer 1 (residual)") && message.contains(words[1]), "{message}");
     }
 }
 
@@ -143,17 +144,88 @@ fn gan_of_block(layer: Odd) -> Gan<Reference<f32>> {
     gan(Residual::new().add(Dense::new(3)).add(layer))
 }
 
+/// Twice the input, under the name and with the options of another layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Named<const OURS: bool> {}
+
+impl<const OURS: bool> Layer for Named<OURS> {
+    fn kind(&self) -> &'static str {
+        if OURS { "flatten" } else { "theirs" }
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    fn trace<'g>(&self, x: Var<'g>, _cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
+        Ok(x * 2.0)
+    }
+
+    fn options(&self) -> Result<Options> {
+        Options::of(self)
+    }
+}
+
+/// Another layer that has the name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Theirs;
+
+impl Layer for Theirs {
+    fn kind(&self) -> &'static str {
+        "theirs"
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape> {
+        Ok(input)
+    }
+
+    fn trace<'g>(&self, x: Var<'g>, _cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
+        Ok(x)
+    }
+
+    fn options(&self) -> Result<Options> {
+        Options::of(self)
+    }
+}
+
+/// It would be loaded, or exported, as what it is not.
+#[test]
+fn a_layer_by_the_name_of_another_is_not_saved_as_that() {
+    layers::register::<Theirs>("theirs").unwrap();
+    let theirs = gan(Theirs).config().to_toml().unwrap();
+    assert!(theirs.contains("\"theirs\""), "{theirs}");
+    for (mut made, kind, owner) in
+        [(gan(Named::<true> {}), "flatten", "gannet::layers::"), (gan(Named::<false> {}), "theirs", "Theirs")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let refused = format!("the layer '{kind}' cannot be read from a file: its kind is that of ");
+        let messages =
+            [made.save(&path).unwrap_err().to_string(), made.config().to_toml().unwrap_err().to_string()];
+        for message in messages {
+            assert!(message.contains(&refused) && message.contains(owner), "{message}");
+        }
+        assert!(!path.exists());
+        let message = onnx::export(&made, Part::Generator).unwrap_err().to_string();
+        assert!(message.contains(&format!("'{kind}' cannot be written down for other")), "{message}");
+        let mut inner = gan(Residual::new().add(Dense::new(3)).add(Named::<true> {}));
+        assert!(inner.save(&path).unwrap_err().to_string().contains("its kind is that of"));
+    }
+    // Ours under its own name is.
+    assert!(onnx::export(&gan(Dense::new(3)), Part::Generator).is_ok());
+}
+
 #[test]
 fn kinds_are_unique_names() {
     layers::register::<Glu>("gated").unwrap();
-    for (message, parts) in [
+    for (message, words) in [
         (layers::register::<Odd>("gated"), &["'gated' is taken by", "Glu"][..]),
         (layers::register::<Glu>("dense"), &["'dense' is taken by a layer of gannet"]),
         (layers::register::<Glu>("a/b"), &["letters, digits and underscores, got 'a/b'"]),
         (layers::register::<Glu>(""), &["got ''"]),
     ] {
         let message = message.unwrap_err().to_string();
-        assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
     }
     // Another name than it was registered under.
     let text = "batch_size = 1\n[generator]\ninput = [2]\nlayers = [{ gated = { units = 2 } }]\n\

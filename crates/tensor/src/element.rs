@@ -3,7 +3,8 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
-use crate::operation::{Operation, TensorMut, TensorRef};
+use crate::graph::Operation;
+use crate::tensor_ref::{TensorMut, TensorRef};
 
 /// A floating-point type: `f32` or `f64`.
 pub trait Element:

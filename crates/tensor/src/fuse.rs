@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::{Node, NodeId, NodeKind};
-use crate::operation::Operation;
+use crate::graph::{Node, NodeId, NodeKind, Operation};
 use crate::ops::{
     Activation, Add, Affine, BatchNorm, BceLogits, Concat, Conv2d, ConvTranspose2d, Epilogue, FusedBatchNorm,
     FusedBceSum, FusedConv2d, FusedConvTranspose2d, FusedLerp, FusedMatMul, FusedSigmoidAffine, Lerp,

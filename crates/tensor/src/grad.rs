@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::graph::{NodeId, NodeKind, Var};
+use crate::graph::{Gradients, Node, NodeId, NodeKind, Var, Vjp};
 
 /// The gradient of the scalar `y` with respect to each of `xs`, of the same shapes.
 ///
@@ -47,8 +47,28 @@ pub fn vjp<'g>(y: Var<'g>, dy: Var<'g>, xs: &[Var<'g>]) -> Result<Vec<Option<Var
     vjp_within(y, dy, xs, &[])
 }
 
+impl<'a, 'g> Vjp<'a, 'g> {
+    /// What the vjp of an operation with these inputs and this output is computed from.
+    pub fn new(
+        inputs: &'a [Var<'g>],
+        output: Var<'g>,
+        cotangent: Var<'g>,
+        wanted: &'a [bool],
+    ) -> Vjp<'a, 'g> {
+        Vjp { inputs, output, cotangent, wanted, through }
+    }
+}
+
+/// The gradients of an operation's inputs where its output is `y`, a subgraph of them.
+fn through<'g>(y: Var<'g>, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
+    let wanted: Vec<Var<'g>> =
+        cx.inputs.iter().zip(cx.wanted).filter(|(_, w)| **w).map(|(x, _)| *x).collect();
+    let mut gradients = vjp_within(y, cx.cotangent, &wanted, cx.inputs)?.into_iter();
+    Ok(cx.wanted.iter().map(|w| if *w { gradients.next().flatten() } else { None }).collect())
+}
+
 /// [`vjp`] that does not look behind `leaves`.
-pub(crate) fn vjp_within<'g>(
+fn vjp_within<'g>(
     y: Var<'g>,
     dy: Var<'g>,
     xs: &[Var<'g>],
@@ -83,7 +103,7 @@ pub(crate) fn vjp_within<'g>(
             continue;
         }
         let inputs: Vec<Var<'g>> = inputs.iter().map(|&id| graph.var(id)).collect();
-        let cx = crate::Vjp { inputs: &inputs, output: graph.var(NodeId(i)), cotangent, wanted: &wanted };
+        let cx = Vjp::new(&inputs, graph.var(NodeId(i)), cotangent, &wanted);
         let gradients = graph.scoped(&nodes[i].scope, || op.vjp(&cx))?;
         for ((input, dx), wanted) in inputs.iter().zip(gradients).zip(wanted) {
             let Some(dx) = dx.filter(|_| wanted) else { continue };
@@ -108,7 +128,7 @@ pub(crate) fn vjp_within<'g>(
 }
 
 /// Whether `y` depends on `x`, directly or not.
-fn reaches(nodes: &[crate::graph::Node], x: NodeId, y: NodeId) -> bool {
+fn reaches(nodes: &[Node], x: NodeId, y: NodeId) -> bool {
     let mut needed = vec![false; y.0 + 1];
     needed[y.0] = true;
     for i in (x.0..=y.0).rev() {

@@ -35,7 +35,7 @@ use crate::gan::Gan;
 use crate::model::Model;
 use crate::sequential::Sequential;
 
-/// One of the two models of a GAN.
+/// One of the two models of a GAN. What model files call `parts` are [clusters](crate::GanConfig::clusters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// From latents to images.

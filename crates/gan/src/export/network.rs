@@ -161,6 +161,12 @@ impl Lowering<'_> {
     /// A layer, `number` of its branch, and its weights.
     fn step(&mut self, layer: &dyn Layer, number: &str, input: Shape, place: &Place) -> Result<Step> {
         let output = layer.output_shape(input)?;
+        if !layers::is_built_in(layer) {
+            return Err(Error::invalid(format!(
+                "the layer '{}' cannot be written down for other frameworks",
+                layer.kind()
+            )));
+        }
         if layer.kind() == "spectral_norm" {
             if place.spectral {
                 return Err(Error::invalid(

@@ -27,8 +27,8 @@ impl GroupNorm {
 pub(super) fn by_groups<'g>(x: Var<'g>, groups: usize, eps: f64) -> Var<'g> {
     let (n, channels) = (x.shape().dims()[0], x.shape().last());
     let pixels = x.shape().len() / n / channels;
-    let parts = x.reshape([n, pixels, groups, channels / groups]);
-    normalise(parts, &[1, 3], eps).reshape(x.shape())
+    let grouped = x.reshape([n, pixels, groups, channels / groups]);
+    normalise(grouped, &[1, 3], eps).reshape(x.shape())
 }
 
 impl Layer for GroupNorm {

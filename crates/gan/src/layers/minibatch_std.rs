@@ -38,8 +38,8 @@ impl Layer for MinibatchStd {
             Mode::Inference => 1,
         };
         let (n, features) = (shape.dims()[0], shape.len() / shape.dims()[0]);
-        let parts = x.reshape([groups, n / groups, features]);
-        let centred = parts - parts.mean(&[1]);
+        let grouped = x.reshape([groups, n / groups, features]);
+        let centred = grouped - grouped.mean(&[1]);
         let std = (centred.square().mean(&[1]) + EPS).sqrt().mean(&[2]);
         let channel = std.broadcast_to([groups, n / groups, features / shape.last()]);
         let axis = shape.rank() - 1;

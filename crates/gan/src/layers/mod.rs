@@ -3,6 +3,7 @@
 //! To add a layer, add its file and a line to the list below.
 
 mod entry;
+mod named;
 mod normalise;
 mod padding;
 mod prelude;
@@ -11,15 +12,10 @@ macro_rules! layers {
     ($($file:ident: $layer:ident,)*) => {
         $(mod $file; pub use $file::$layer;)*
 
-        /// The kinds of layers of this crate, as model files name them.
-        pub const KINDS: &[&str] = &[$(stringify!($file)),*];
-
-        /// The layer of the given kind of this crate whose options `read` reads.
-        fn build<E>(kind: &str, read: impl ReadOptions<E>) -> Option<std::result::Result<Arc<dyn Layer>, E>> {
-            match kind {
-                $(stringify!($file) => Some(read.read::<$layer>().map(|layer| Arc::new(layer) as Arc<dyn Layer>)),)*
-                _ => None,
-            }
+        kinds! {
+            LayerKinds of dyn Layer, that say their kinds:
+                "a layer", like "\"flatten\", or { dense = { units = 10 } }"
+            $($file: $layer,)*
         }
     };
 }
@@ -58,11 +54,13 @@ layers! {
     upsample_nearest: UpsampleNearest,
 }
 
-use std::sync::Arc;
+/// The kinds of layers of this crate, as model files name them.
+pub const KINDS: &[&str] = LayerKinds::BUILT_IN;
 
-pub use entry::register;
-pub(crate) use entry::{Entry, described};
+pub(crate) use entry::Entry;
+pub use named::register;
+pub(crate) use named::{described, is_built_in};
 pub(crate) use prelude::batched;
 
+use crate::kinds::{Kinds, kinds};
 use crate::layer::Layer;
-use entry::ReadOptions;

@@ -15,26 +15,31 @@ use super::relativistic::Relativistic;
 use super::wasserstein::Wasserstein;
 use crate::error::Result;
 use crate::kinds::{self, kinds};
+use crate::options::Options;
 
 kinds! {
     LossKinds of dyn AdversarialLoss: "a loss", like "\"hinge\"", made known with "gannet::losses::register"
-    "non_saturating": NonSaturating,
-    "minimax": Minimax,
-    "bce_probabilities": BceProbabilities,
-    "least_squares": LeastSquares,
-    "hinge": Hinge,
-    "wasserstein": Wasserstein,
-    "relativistic": Relativistic,
+    non_saturating: NonSaturating,
+    minimax: Minimax,
+    bce_probabilities: BceProbabilities,
+    least_squares: LeastSquares,
+    hinge: Hinge,
+    wasserstein: Wasserstein,
+    relativistic: Relativistic,
 }
 
 /// Makes a loss of one's own known by `name` to the whole process: model files may name it, with the type's fields as
 /// options (`loss = "mine"`, or `loss = { mine = { margin = 2.0 } }`), and a model that is trained with it can be saved
-/// and loaded. Once more does no harm. Errors when the name is taken, or is not made of a to z, 0 to 9 and _.
+/// and loaded. Once more does no harm. Errors when the name is taken, or is not made of letters, digits and _.
 pub fn register<L>(name: &'static str) -> Result<()>
 where
     L: AdversarialLoss + Serialize + DeserializeOwned,
 {
-    kinds::register::<LossKinds, L>(name, |loss| Arc::new(loss))
+    kinds::register::<LossKinds, L>(
+        name,
+        |loss| Ok(Arc::new(loss)),
+        |any| any.downcast_ref::<L>().map(Options::of),
+    )
 }
 
 /// The names that a model file may give a loss: this crate's, and those registered.

@@ -123,7 +123,7 @@ impl Classified {
 pub struct Classifier<B: Backend> {
     backend: B,
     /// From images to features, and from features to a number for each class.
-    parts: [Model; 2],
+    models: [Model; 2],
     variables: Variables<B>,
     inference: Option<Program<B>>,
     record: Option<ClassifierRecord>,
@@ -139,30 +139,30 @@ impl<B: Backend> Classifier<B> {
     /// A classifier with fresh weights for images of shape [height, width, channels]. Errors when the shape is another
     /// or empty, when there are fewer than two classes, or when the device has no room.
     pub fn new(backend: &B, image: impl Into<Shape>, classes: usize, seed: u64) -> Result<Classifier<B>> {
-        let parts = layers(image.into(), classes)?;
+        let models = layers(image.into(), classes)?;
         let mut variables = Variables::new();
-        for model in &parts {
+        for model in &models {
             let mut state = model.initial_vector(seed);
             state.resize(3 * model.vector_len(), 0.0);
             let state: Vec<B::Element> = state.into_iter().map(B::Element::of).collect();
             variables.insert(backend, model.name(), state_shape(model), &state)?;
         }
-        Ok(Classifier { backend: backend.clone(), parts, variables, inference: None, record: None })
+        Ok(Classifier { backend: backend.clone(), models, variables, inference: None, record: None })
     }
 
     /// The shape of an image: [height, width, channels].
     pub fn image_shape(&self) -> Shape {
-        self.parts[0].input()
+        self.models[0].input()
     }
 
     /// The number of classes.
     pub fn classes(&self) -> usize {
-        self.parts[1].output().len()
+        self.models[1].output().len()
     }
 
     /// How many numbers are trained.
     pub fn parameter_count(&self) -> usize {
-        self.parts.iter().map(Model::parameter_count).sum()
+        self.models.iter().map(Model::parameter_count).sum()
     }
 
     /// Where it comes from, if its file says so.
@@ -266,7 +266,7 @@ impl<B: Backend> Classifier<B> {
         };
         let description = toml::to_string(&description).map_err(|e| Error::Config(e.to_string()))?;
         let mut tensors = Vec::new();
-        for model in &self.parts {
+        for model in &self.models {
             let state = self.variables.read(&self.backend, model.name())?;
             for slot in model.parameters() {
                 tensors.push(FileTensor {
@@ -293,11 +293,11 @@ impl<B: Backend> Classifier<B> {
         }
         let image = Shape::new(&description.image)?;
         // The file is checked before anything as large as it says is allocated.
-        let parts = layers(image, description.classes)?;
+        let models = layers(image, description.classes)?;
         let states: Vec<Vec<B::Element>> =
-            parts.iter().map(|model| parameters(model, file)).collect::<Result<_>>()?;
+            models.iter().map(|model| parameters(model, file)).collect::<Result<_>>()?;
         let mut classifier = Classifier::new(backend, image, description.classes, 0)?;
-        for (model, state) in parts.iter().zip(states) {
+        for (model, state) in models.iter().zip(states) {
             classifier.variables.write(backend, model.name(), &state)?;
         }
         classifier.record = description.record;
@@ -320,13 +320,13 @@ impl<B: Backend> Classifier<B> {
     /// Features and logits of `images` in a graph, and the variables behind them.
     fn trace<'g>(&self, images: Var<'g>, pass: Pass<'g>) -> Result<Traced<'g>> {
         let states =
-            self.parts.each_ref().map(|model| images.graph().variable(model.name(), state_shape(model)));
-        let views = [0, 1].map(|part| {
-            let n = self.parts[part].vector_len();
-            self.parts[part].views(states[part].slice(0, 0, 1).reshape([n]))
+            self.models.each_ref().map(|model| images.graph().variable(model.name(), state_shape(model)));
+        let views = [0, 1].map(|k| {
+            let n = self.models[k].vector_len();
+            self.models[k].views(states[k].slice(0, 0, 1).reshape([n]))
         });
-        let features = self.parts[0].trace(images, &views[0], &mut Default::default(), pass)?;
-        let logits = self.parts[1].trace(features, &views[1], &mut Default::default(), pass)?;
+        let features = self.models[0].trace(images, &views[0], &mut Default::default(), pass)?;
+        let logits = self.models[1].trace(features, &views[1], &mut Default::default(), pass)?;
         Ok(Traced { states, views, features, logits })
     }
 
@@ -340,9 +340,9 @@ impl<B: Backend> Classifier<B> {
         let traced = self.trace(images, pass)?;
         let loss = traced.logits.softmax_cross_entropy(labels).mean_all();
         let mut plan = graph.plan().output("loss", loss);
-        for (part, model) in self.parts.iter().enumerate() {
-            let gradient = model.pack(&traced.views[part].gradients(loss)?)?;
-            plan = plan.assign(traced.states[part], optimiser.update(traced.states[part], gradient, scalars));
+        for (k, model) in self.models.iter().enumerate() {
+            let gradient = model.pack(&traced.views[k].gradients(loss)?)?;
+            plan = plan.assign(traced.states[k], optimiser.update(traced.states[k], gradient, scalars));
         }
         Ok(Program::new(&self.backend, plan.build()?, &self.variables)?)
     }
@@ -361,7 +361,7 @@ impl<B: Backend> Classifier<B> {
 
 /// A classifier in a graph.
 struct Traced<'g> {
-    /// [3, n] of each part: parameters and Adam's moments.
+    /// [3, n] of each model: parameters and Adam's moments.
     states: [Var<'g>; 2],
     views: [crate::Parameters<'g>; 2],
     features: Var<'g>,

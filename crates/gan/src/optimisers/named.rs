@@ -12,24 +12,29 @@ use super::sgd::Sgd;
 use super::update_rule::{Optimiser, UpdateRule};
 use crate::error::Result;
 use crate::kinds::{self, kinds};
+use crate::options::Options;
 
 kinds! {
     RuleKinds of dyn UpdateRule:
         "an optimiser", like "{ adam = { learning_rate = 1e-3 } }", made known with "gannet::optimisers::register"
-    "adam": Adam,
-    "sgd": Sgd,
-    "adamw": AdamW,
-    "rmsprop": RmsProp,
+    adam: Adam,
+    sgd: Sgd,
+    adamw: AdamW,
+    rmsprop: RmsProp,
 }
 
 /// Makes an update rule of one's own known by `name` to the whole process: model files may name it, with the type's fields
 /// as options (`optimiser = { mine = { learning_rate = 0.01 } }`), and a model that is trained with it can be saved and
-/// loaded. Once more does no harm. Errors when the name is taken, or is not made of a to z, 0 to 9 and _.
+/// loaded. Once more does no harm. Errors when the name is taken, or is not made of letters, digits and _.
 pub fn register<R>(name: &'static str) -> Result<()>
 where
     R: UpdateRule + Serialize + DeserializeOwned,
 {
-    kinds::register::<RuleKinds, R>(name, |rule| Arc::new(rule))
+    kinds::register::<RuleKinds, R>(
+        name,
+        |rule| Ok(Arc::new(rule)),
+        |any| any.downcast_ref::<R>().map(Options::of),
+    )
 }
 
 /// The names that a model file may give an optimiser: this crate's, and those registered.

@@ -1,8 +1,8 @@
 //! The activation functions that fuse with the operation before them.
 
 use crate::element::Element;
+use crate::graph::Operation;
 use crate::graph::Var;
-use crate::operation::Operation;
 use crate::ops::{LeakyRelu, LeakyReluGrad, Sigmoid, SigmoidGrad, Tanh, TanhGrad};
 
 /// An activation function whose derivative is written in its output.

@@ -7,12 +7,12 @@
 mod prelude {
     pub(crate) use crate::error::{Error, Result};
     pub(crate) use crate::geometry::{Conv2dGeometry, Padding, Pool2dGeometry};
-    pub(crate) use crate::graph::Var;
+    pub(crate) use crate::graph::{Gradients, Operation, Var, Vjp};
     pub(crate) use crate::launch::{self, Input, Output, Scratch, shaders, size};
-    pub(crate) use crate::operation::{Gradients, Operation, Vjp, reference};
     pub(crate) use crate::ops::{arity, elementwise};
     pub(crate) use crate::reference as kernels;
     pub(crate) use crate::shape::Shape;
+    pub(crate) use crate::tensor_ref::reference;
     pub(crate) use gannet_shaders::{Dispatch, Launch};
 }
 

@@ -7,8 +7,7 @@ use super::placement::Placement;
 use super::trace::{Trace, decompose};
 use crate::error::{Error, Result};
 use crate::fuse;
-use crate::graph::{Graph, NodeId, NodeKind, Var};
-use crate::operation::Operation;
+use crate::graph::{Graph, NodeId, NodeKind, Operation, Var};
 use crate::shape::Shape;
 
 /// Names what a plan computes, then builds it.

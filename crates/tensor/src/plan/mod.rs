@@ -16,8 +16,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use crate::graph::NodeId;
-use crate::operation::Operation;
+use crate::graph::{NodeId, Operation};
 use crate::shape::Shape;
 pub use builder::PlanBuilder;
 pub(crate) use trace::Trace;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::trace::Trace;
 use super::{BufferKind, Instruction, Plan, View};
-use crate::graph::{Node, NodeId, NodeKind};
-use crate::operation::Operation;
+use crate::graph::{Node, NodeId, NodeKind, Operation};
 use crate::ops::CopyTo;
 use crate::shape::Shape;
 

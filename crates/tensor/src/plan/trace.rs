@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, NodeKind, Var};
-use crate::operation::Operation;
+use crate::graph::{Graph, Node, NodeId, NodeKind, Operation, Var};
 
 /// A list of nodes with what is asked of it: what fusion rewrites and placement reads. Fusion may leave
 /// nodes whose inputs have larger numbers; the order of execution is found anew.

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::backend::Backend;
 use crate::element::Element;
 use crate::error::Result;
-use crate::operation::{Operation, TensorMut, TensorRef};
+use crate::graph::Operation;
 use crate::plan::{BufferKind, Instruction, Plan};
 use crate::shape::Shape;
+use crate::tensor_ref::{TensorMut, TensorRef};
 
 /// Runs plans by the reference kernels, in `f32` or `f64`, on one thread.
 pub struct Reference<T> {

@@ -2,9 +2,9 @@
 
 use crate::element::Element;
 use crate::geometry::{Conv2dGeometry, Pool2dGeometry};
-use crate::operation::{TensorMut, TensorRef};
 use crate::ops::Epilogue;
 use crate::shape::{MAX_RANK, Shape};
+use crate::tensor_ref::{TensorMut, TensorRef};
 
 /// y[i] = f(x[i])
 pub(super) fn map<T: Element>(x: TensorRef<'_, T>, y: TensorMut<'_, T>, f: impl Fn(T) -> T) {

@@ -84,6 +84,6 @@ pub use probe::{Fault, Probe};
 mod prelude {
     pub(super) use super::loops::*;
     pub(crate) use crate::element::Element;
-    pub(crate) use crate::operation::{TensorMut, TensorRef};
     pub(crate) use crate::shape::MAX_RANK;
+    pub(crate) use crate::tensor_ref::{TensorMut, TensorRef};
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::backend::{Executable, Memory, Reference, lock};
 use crate::backend::Backend;
 use crate::error::Result;
-use crate::operation::Operation;
+use crate::graph::Operation;
 use crate::plan::Plan;
 use crate::shape::Shape;
 
