@@ -10,16 +10,21 @@
 
 mod convolution;
 mod grid;
+mod map;
+mod taps;
 #[cfg(test)]
 mod tests;
+mod to_points;
+mod to_result;
 mod transform;
 mod weight_grad;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
-use convolution::{Convolution, Direction, MOST_TILES, Map};
+use convolution::{Convolution, MOST_TILES};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
 use grid::{Grid, MOST_CHANNELS, Tiles};
+use map::{Direction, Map};
 use weight_grad::WeightGrad;
 
 /// Channels below which transforms cost more than they save.

@@ -6,8 +6,10 @@
 //! the second-level cache. Then the taps of the parts are added in their order.
 
 use super::super::add_parts::add_parts;
-use super::convolution::{AtPoints, Map, TransformFeatures, TransformWindows};
+use super::convolution::GAP;
 use super::grid::Tiles;
+use super::map::Map;
+use super::to_points::{AtPoints, TransformFeatures, TransformWindows};
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Workspace};
 use crate::gemm::microkernel::{Block, Panels, TileLayout, even_parts, steps};
@@ -28,9 +30,6 @@ const PHASES: usize = 4;
 
 /// Rows of the sums for which there are pointers at a time.
 const ROWS: usize = 64;
-
-/// As in `convolution.rs`.
-const GAP: usize = 16;
 
 pub(super) struct WeightGrad {
     map: Map,
