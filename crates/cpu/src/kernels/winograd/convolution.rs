@@ -8,8 +8,8 @@ use super::grid::Tiles;
 use super::map::{Direction, Map};
 use super::taps::TransformKernel;
 use super::to_points::{AtPoints, TransformFeatures, TransformWindows};
-use super::to_result::TransformOutputs;
-use super::transform::{OUTPUTS, POINTS, WINDOW};
+use super::to_result::{Results, TransformOutputs};
+use super::transform::{POINTS, WINDOW, outputs};
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::microkernel::{Block, KC, Panels, ROW_STRIDE, TileLayout, even_parts, steps};
 use crate::isa::Isa;
@@ -129,7 +129,7 @@ impl Convolution {
     fn edges_len(&self) -> usize {
         let cells = self.map.features.image[1] + 1;
         if self.map.direction == Direction::Transposed {
-            (WINDOW + cells + OUTPUTS) * self.columns
+            (WINDOW + cells + outputs(self.map.taps)) * self.columns
         } else {
             0
         }
@@ -144,8 +144,14 @@ impl Convolution {
     fn transform_kernel(&self, isa: Isa, w: *const f32, i: usize, target: *mut f32) {
         let ranges = self.k.div_ceil(KC);
         let ks = i % ranges * KC..self.k.min((i % ranges + 1) * KC);
+        let (convolution, panel) = (self, i / ranges);
         // SAFETY: the caller vouches for the kernel, and for room for its points.
-        unsafe { isa.run(TransformKernel { convolution: self, w, panel: i / ranges, ks, target }) };
+        unsafe {
+            match self.map.taps {
+                2 => isa.run(TransformKernel::<2> { convolution, w, panel, ks, target }),
+                _ => isa.run(TransformKernel::<3> { convolution, w, panel, ks, target }),
+            }
+        };
     }
 }
 
@@ -188,11 +194,13 @@ impl Kernel for Convolution {
             let (grid, tiles) = (self.map.source(), self.map.tiles);
             match self.map.direction {
                 // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
-                Direction::Forward => unsafe {
-                    isa.run(TransformWindows { grid, tiles, block, phases: 0..4, x, to })
+                Direction::Forward | Direction::Reversed => unsafe {
+                    isa.run(TransformWindows { grid, tiles, block, phases: 0..grid.step * grid.step, x, to })
                 },
                 // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
-                Direction::Transposed => unsafe { isa.run(TransformFeatures { grid, tiles, block, x, to }) },
+                Direction::Transposed => unsafe {
+                    isa.run(TransformFeatures::<4> { grid, tiles, block, x, to })
+                },
             }
             for point in 0..POINTS {
                 let of_point = Tiles::rows(groups, point);
@@ -221,18 +229,22 @@ impl Kernel for Convolution {
                 }
             }
             let sums = products.wrapping_add(POINTS * self.product_stride());
+            let results = Results {
+                convolution: self,
+                block: self.tasks[i].tiles.clone(),
+                products,
+                y: tensors.output,
+                epilogue,
+                sums: (self.groups > 0).then_some(sums),
+                moments: moments.at(i * 2 * self.channels()),
+                edges: sums.wrapping_add(3 * self.channels()),
+            };
             // SAFETY: Kernel::run's contract; the products were computed above, and each task has pixels of its own.
             unsafe {
-                isa.run(TransformOutputs {
-                    convolution: self,
-                    block: self.tasks[i].tiles.clone(),
-                    products,
-                    y: tensors.output,
-                    epilogue,
-                    sums: (self.groups > 0).then_some(sums),
-                    moments: moments.at(i * 2 * self.channels()),
-                    edges: sums.wrapping_add(3 * self.channels()),
-                })
+                match self.map.taps {
+                    2 => isa.run(TransformOutputs::<4>(results)),
+                    _ => isa.run(TransformOutputs::<3>(results)),
+                }
             };
         });
         for group in 0..self.groups {

@@ -1,10 +1,12 @@
-//! Convolutions with 4x4 kernels and stride 2 by Winograd's algorithm ([`transform`]): 25 products for each
-//! 4x4 outputs, channel by channel, where the sum over taps takes 64.
+//! Convolutions with 4x4 kernels and stride 2, and with 3x3 kernels and stride 1, by Winograd's algorithm
+//! ([`transform`]): 25 products for each 4x4 or 3x3 outputs, channel by channel, where the sum over taps takes 64 or
+//! 81.
 //!
-//! Each of the 2x2 phases of the image meets 2x2 of the taps, with stride 1. So with the phases as channels
-//! ([`grid`]) all three maps have taps [2, 2]: `conv2d` from the 4 C_in channels of an image's cells to
+//! With stride 2, each of the 2x2 phases of the image meets 2x2 of the taps, with stride 1. So with the phases as
+//! channels ([`grid`]) all three maps have taps [2, 2]: `conv2d` from the 4 C_in channels of an image's cells to
 //! features, `conv_transpose2d` back from features to cells, as the vjp of the former, and `conv2d_weight_grad`
-//! from both to the taps. All three have the same tiles of features, each with a window of cells. Tiles are
+//! from both to the taps. All three have the same tiles of features, each with a window of cells. With stride 1 the
+//! one phase has taps [3, 3], and `conv_transpose2d` is a `conv2d` with its taps in reverse ([`map`]). Tiles are
 //! transformed straight from the tensor, a block at a time; what remains are 25 matrix products, for which there
 //! is the microkernel.
 
@@ -25,13 +27,28 @@ use convolution::{Convolution, MOST_TILES};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
 use grid::{Grid, MOST_CHANNELS, Tiles};
 use map::{Direction, Map};
+use std::ops::RangeInclusive;
 use weight_grad::WeightGrad;
 
-/// Channels below which transforms cost more than they save.
-const LEAST_CHANNELS: usize = 32;
+/// The layers that take this way: where it was measured to be faster than the sum over taps.
+struct Layer {
+    /// Side of the kernel, which is `stride * taps`, and taps along an axis for each phase.
+    kernel: usize,
+    stride: usize,
+    taps: usize,
+    /// Channels on either side, multiples of 16: with fewer, transforms cost more than they save; with more, a task
+    /// would read the transformed kernel for a handful of tiles.
+    channels: RangeInclusive<usize>,
+    /// Tiles below which the transformed kernel is not worth its making.
+    least_tiles: usize,
+    /// The most products, as a share of those of the sum over taps: what is covered beyond small images is wasted.
+    share: [usize; 2],
+}
 
-/// Tiles below which the transformed kernel is not worth its making.
-const LEAST_TILES: usize = 32;
+const LAYERS: [Layer; 2] = [
+    Layer { kernel: 4, stride: 2, taps: 2, channels: 32..=MOST_CHANNELS, least_tiles: 32, share: [3, 4] },
+    Layer { kernel: 3, stride: 1, taps: 3, channels: 16..=MOST_CHANNELS, least_tiles: 32, share: [1, 2] },
+];
 
 pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
     let op = &*instruction.op;
@@ -53,39 +70,74 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
     Some(Box::new(WeightGrad::new(isa, forward(&op.geometry)?)))
 }
 
-/// Whether the kernel splits into 2x2 taps for each of 2x2 phases, and its channels are worth it.
-fn suits(g: &Conv2dGeometry) -> bool {
-    let channels = |c: usize| (LEAST_CHANNELS..=MOST_CHANNELS).contains(&c) && c.is_multiple_of(16);
-    [g.kernel_h, g.kernel_w, g.stride_h, g.stride_w] == [4, 4, 2, 2] && channels(g.in_c) && channels(g.out_c)
+impl Layer {
+    /// The layer of a geometry, if it takes this way.
+    fn of(g: &Conv2dGeometry) -> Option<&'static Layer> {
+        let is_one = |layer: &&Layer| {
+            let Layer { kernel, stride, .. } = **layer;
+            let channels = |c: usize| layer.channels.contains(&c) && c.is_multiple_of(16);
+            [g.kernel_h, g.kernel_w, g.stride_h, g.stride_w] == [kernel, kernel, stride, stride]
+                && channels(g.in_c)
+                && channels(g.out_c)
+        };
+        LAYERS.iter().find(is_one)
+    }
+
+    /// The tiles of some outputs of each image, if they are worth it.
+    fn tiles(&self, batch: usize, size: [usize; 2]) -> Option<Tiles> {
+        let tiles = Tiles::covering(batch, size, transform::outputs(self.taps));
+        let [part, whole] = self.share;
+        let sum_over_taps = self.taps * self.taps * size[0] * size[1];
+        let pays = tiles.count() >= self.least_tiles && whole * tiles.products() <= part * sum_over_taps;
+        pays.then_some(tiles)
+    }
 }
 
-/// Whether the tiles take at most three quarters of the multiplications of the sum over taps, of which an
-/// image has 4 per feature pixel and phase.
-fn pays(g: &Conv2dGeometry, tiles: Tiles) -> bool {
-    tiles.count() >= LEAST_TILES && tiles.products() <= 3 * g.out_h * g.out_w
-}
-
-/// Image cells seen from features: feature (i, j) meets cells (i, j) to (i + 1, j + 1).
+/// Image cells seen from features: feature (i, j) meets cells (i, j) to (i + taps - 1, j + taps - 1).
 fn image(g: &Conv2dGeometry) -> Grid {
-    Grid { image: [g.in_h, g.in_w, g.in_c], step: 2, origin: [-(g.pad_top as isize), -(g.pad_left as isize)] }
+    Grid {
+        image: [g.in_h, g.in_w, g.in_c],
+        step: g.stride_h,
+        origin: [-(g.pad_top as isize), -(g.pad_left as isize)],
+    }
 }
 
-fn map(g: &Conv2dGeometry, direction: Direction) -> Option<Map> {
-    let tiles = Tiles::covering(g.batch, [g.out_h, g.out_w]);
-    (suits(g) && pays(g, tiles)).then(|| Map {
-        direction,
+fn features(g: &Conv2dGeometry) -> Grid {
+    Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [0, 0] }
+}
+
+fn forward(g: &Conv2dGeometry) -> Option<Map> {
+    let layer = Layer::of(g)?;
+    let tiles = layer.tiles(g.batch, [g.out_h, g.out_w])?;
+    Some(Map {
+        direction: Direction::Forward,
+        taps: layer.taps,
         cells: image(g),
-        features: Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [0, 0] },
+        features: features(g),
         tiles,
     })
 }
 
-fn forward(g: &Conv2dGeometry) -> Option<Map> {
-    map(g, Direction::Forward)
+fn transposed(g: &Conv2dGeometry) -> Option<Map> {
+    if g.stride_h == 1 {
+        return reversed(g);
+    }
+    // The windows of an image overlap, so a task takes whole images; and every pixel must lie in a window.
+    let reached = g.in_h + g.pad_top <= 2 * g.out_h + 2 && g.in_w + g.pad_left <= 2 * g.out_w + 2;
+    let map = Map { direction: Direction::Transposed, ..forward(g)? };
+    (reached && map.tiles.per_image() <= MOST_TILES).then_some(map)
 }
 
-/// The windows of an image overlap, so a task takes whole images; and every pixel must lie in a window.
-fn transposed(g: &Conv2dGeometry) -> Option<Map> {
-    let reached = g.in_h + g.pad_top <= 2 * g.out_h + 2 && g.in_w + g.pad_left <= 2 * g.out_w + 2;
-    map(g, Direction::Transposed).filter(|map| reached && map.tiles.per_image() <= MOST_TILES)
+/// With a stride of 1: pixel p receives y[o] w[u] wherever p = o + u - pad, so with t = taps - 1 - u the features
+/// o = p + t + pad - (taps - 1).
+fn reversed(g: &Conv2dGeometry) -> Option<Map> {
+    let layer = Layer::of(g)?;
+    let origin = [g.pad_top, g.pad_left].map(|pad| pad as isize - (layer.taps - 1) as isize);
+    Some(Map {
+        direction: Direction::Reversed,
+        taps: layer.taps,
+        cells: Grid { origin, ..features(g) },
+        features: Grid { origin: [0, 0], ..image(g) },
+        tiles: layer.tiles(g.batch, [g.in_h, g.in_w])?,
+    })
 }

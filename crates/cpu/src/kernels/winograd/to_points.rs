@@ -1,7 +1,7 @@
 //! From the tensors to the points: the windows of a block of tiles, or its features.
 
 use super::grid::{Grid, Tile, Tiles, ZEROS};
-use super::transform::{Extent, FromOutputs, FromWindow, OUTPUTS, Transform, WINDOW, by_extents, has};
+use super::transform::{Extent, FromOutputs, FromWindow, Transform, WINDOW, by_extents, has};
 use crate::gemm::microkernel::LINE;
 use crate::simd::{Job, Simd};
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(super) struct AtPoints {
 }
 
 impl AtPoints {
-    /// Stores a vector of elements from c on at every point of a tile of H x W outputs.
+    /// Stores a vector of elements from c on at every point of a tile with a window of H x W.
     ///
     /// # Safety
     /// There must be room for it.
@@ -100,8 +100,8 @@ impl TransformWindows<'_> {
             for c in (0..channels).step_by(V::LANES) {
                 ahead.step::<V>();
                 let mut window = [[V::splat(0.0); WINDOW]; WINDOW];
-                for (i, pixels) in pixels.iter().enumerate().take(H + 1) {
-                    for (j, pixel) in pixels.iter().enumerate().take(W + 1) {
+                for (i, pixels) in pixels.iter().enumerate().take(H) {
+                    for (j, pixel) in pixels.iter().enumerate().take(W) {
                         // SAFETY: the pixel has `channels` elements, a multiple of vectors; so have the zeros.
                         window[i][j] = unsafe { V::load(pixel.wrapping_add(c)) };
                     }
@@ -114,8 +114,8 @@ impl TransformWindows<'_> {
     }
 }
 
-/// Writes features, or their cotangents, of a block of tiles at each point.
-pub(super) struct TransformFeatures<'a> {
+/// Writes features, or their cotangents, of a block of tiles of N x N at each point.
+pub(super) struct TransformFeatures<'a, const N: usize> {
     pub(super) grid: &'a Grid,
     pub(super) tiles: Tiles,
     pub(super) block: Range<usize>,
@@ -123,7 +123,10 @@ pub(super) struct TransformFeatures<'a> {
     pub(super) to: AtPoints,
 }
 
-impl Job for TransformFeatures<'_> {
+impl<const N: usize> Job for TransformFeatures<'_, N>
+where
+    FromOutputs: Transform<N, WINDOW>,
+{
     type Output = ();
 
     #[inline(always)]
@@ -134,18 +137,21 @@ impl Job for TransformFeatures<'_> {
     }
 }
 
-impl TransformFeatures<'_> {
+impl<const N: usize> TransformFeatures<'_, N>
+where
+    FromOutputs: Transform<N, WINDOW>,
+{
     #[inline(always)]
     fn tile<V: Simd, const H: usize, const W: usize>(&self, tile: &Tile) {
         let channels = self.grid.image[2];
         let mut ahead = Ahead::new(self.grid, self.tiles, tile, channels / V::LANES, self.x);
-        let pixels = tile.outputs(self.grid, [0, 0]);
+        let pixels = tile.outputs::<N>(self.grid, [0, 0]);
         let pixels = pixels.map(|row| row.map(|at| at.map_or(ZEROS.as_ptr(), |at| self.x.wrapping_add(at))));
         for c in (0..channels).step_by(V::LANES) {
             ahead.step::<V>();
-            let mut outputs = [[V::splat(0.0); OUTPUTS]; OUTPUTS];
-            for (i, pixels) in pixels.iter().enumerate().take(H) {
-                for (j, pixel) in pixels.iter().enumerate().take(W) {
+            let mut outputs = [[V::splat(0.0); N]; N];
+            for (i, pixels) in pixels.iter().enumerate().take(N + H - WINDOW) {
+                for (j, pixel) in pixels.iter().enumerate().take(N + W - WINDOW) {
                     // SAFETY: the pixel has a multiple of vectors of channels; so have the zeros.
                     outputs[i][j] = unsafe { V::load(pixel.wrapping_add(c)) };
                 }
