@@ -171,17 +171,16 @@ impl Grid {
         phase: [usize; 2],
     ) -> [[Option<usize>; N]; N] {
         let [height, width, channels] = self.image;
-        let mut pixels = [[None; N]; N];
-        for (i, row) in pixels.iter_mut().enumerate() {
-            let y = (self.step * (first[0] + i) + phase[0]) as isize + self.origin[0];
-            for (j, pixel) in row.iter_mut().enumerate() {
-                let x = (self.step * (first[1] + j) + phase[1]) as isize + self.origin[1];
-                if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
-                    *pixel = Some(((image * height + y as usize) * width + x as usize) * channels);
-                }
-            }
-        }
-        pixels
+        let inside = |axis: usize, i: usize| {
+            let at = (self.step * (first[axis] + i) + phase[axis]) as isize + self.origin[axis];
+            (0..self.image[axis] as isize).contains(&at).then_some(at as usize)
+        };
+        // Once for each axis: where channels are few, finding the pixels takes as long as their transform.
+        let columns: [_; N] = std::array::from_fn(|j| inside(1, j).map(|x| x * channels));
+        std::array::from_fn(|i| {
+            let row = inside(0, i).map(|y| (image * height + y) * width * channels);
+            columns.map(|column| Some(row? + column?))
+        })
     }
 
     /// The phases of a cell: number of its first channel, and its place.

@@ -2,8 +2,9 @@
 //! machine.
 
 use super::convolution::Convolution;
+use super::transform::{Extent, WINDOW};
 use super::weight_grad::WeightGrad;
-use super::{forward, transposed};
+use super::{forward, transposed, weight_grad};
 use crate::context::{Context, Scratch};
 use crate::gemm::tests::{Exact, for_each_tap, numbers};
 use crate::isa::Isa;
@@ -85,8 +86,10 @@ fn check(g: &Conv2dGeometry) -> usize {
             }
             checked += 1;
         };
+        if let Some(map) = weight_grad(g) {
+            check(&of_w, &WeightGrad::new(isa, map), &[&x, &y], lw);
+        }
         if let Some(map) = forward(g) {
-            check(&of_w, &WeightGrad::new(isa, map.clone()), &[&x, &y], lw);
             check(&of_y, &Convolution::new(isa, map, None, 0).unwrap(), &[&x, &w], ly);
         }
         if let Some(map) = transposed(g) {
@@ -144,7 +147,11 @@ fn layers_of_residual_blocks_take_this_way() {
     // A single image, of a size that no tiles fit.
     assert_eq!(check(&geometry(3, 1, [31, 37], [32, 48], [1, 1])), 3 * sets);
     // More than one range of terms either way, and tasks of few tiles.
-    assert_eq!(check(&geometry(3, 3, [13, 9], [272, 288], [1, 1])), 3 * sets);
+    assert_eq!(check(&geometry(3, 3, [13, 9], [272, 80], [1, 1])), 3 * sets);
+    assert_eq!(check(&geometry(3, 3, [13, 9], [80, 272], [1, 1])), 3 * sets);
+    // Only the gradient of the weights: too few channels for the others, or too few tiles for so many channels.
+    assert_eq!(check(&geometry(3, 4, [10, 11], [16, 16], [1, 1])), sets);
+    assert_eq!(check(&geometry(3, 8, [7, 7], [256, 256], [1, 1])), sets);
     // No padding, and as much as a kernel can see: the image of the gradient has other borders than its features.
     assert_eq!(check(&geometry(3, 4, [11, 12], [32, 32], [0, 0])), 3 * sets);
     assert_eq!(check(&geometry(3, 4, [11, 12], [32, 32], [2, 2])), 3 * sets);
@@ -171,7 +178,7 @@ fn what_gains_nothing_is_left_to_the_direct_way() {
         // A tile of 2 x 2 for one output.
         geometry(3, 64, [3, 3], [64, 64], [0, 0]),
     ] {
-        assert!(forward(&g).is_none(), "{g:?}");
+        assert!(forward(&g).is_none() && weight_grad(&g).is_none(), "{g:?}");
     }
     // The last row of pixels meets no feature.
     let unseen = geometry(4, 8, [15, 14], [64, 128], [0, 1]);
@@ -226,6 +233,101 @@ fn check_epilogues(g: &Conv2dGeometry) {
                     }
                 }
             }
+        }
+    }
+}
+
+/// F(3, 3) and F(2, 3) as matrices: A^T, G and B^T.
+struct Matrices {
+    outputs: &'static [&'static [f64]],
+    taps: &'static [&'static [f64]],
+    window: &'static [&'static [f64]],
+}
+
+const TAPS: [&[f64]; 5] = [
+    &[2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0],
+    &[-2.0 / 3.0, 2.0 / 3.0, -2.0 / 3.0],
+    &[-4.0 / 3.0, -2.0 / 3.0, -1.0 / 3.0],
+    &[4.0 / 3.0, -2.0 / 3.0, 1.0 / 3.0],
+    &[0.0, 0.0, 1.0],
+];
+
+const FULL: Matrices = Matrices {
+    outputs: &[&[1.0, 1.0, 1.0, 1.0, 0.0], &[1.0, -1.0, 0.5, -0.5, 0.0], &[1.0, 1.0, 0.25, 0.25, 1.0]],
+    taps: &TAPS,
+    window: &[
+        &[-0.25, -0.25, 1.0, 1.0, 0.0],
+        &[0.25, -0.25, -1.0, 1.0, 0.0],
+        &[-0.5, -1.0, 0.5, 1.0, 0.0],
+        &[0.5, -1.0, -0.5, 1.0, 0.0],
+        &[0.25, 0.0, -1.25, 0.0, 1.0],
+    ],
+};
+
+const SHORT: Matrices = Matrices {
+    outputs: &[&[1.0, 1.0, 1.0, 0.0], &[1.0, -1.0, 0.5, 1.0]],
+    taps: &[TAPS[0], TAPS[1], TAPS[2], TAPS[4]],
+    window: &[
+        &[-0.75, 0.75, 1.5, 0.0],
+        &[-0.25, 0.75, -0.5, 0.0],
+        &[-1.0, 0.0, 1.0, 0.0],
+        &[0.5, -1.0, -0.5, 1.0],
+    ],
+};
+
+/// For matrices [A, B]: A x B^T over absolute values.
+fn absolute(m: [&[&[f64]]; 2], x: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+    let element = |i: usize, j: usize| -> f64 {
+        let row = |k: usize| -> f64 { (0..m[1][j].len()).map(|l| (m[1][j][l] * x(k, l)).abs()).sum() };
+        (0..m[0][i].len()).map(|k| m[0][i][k].abs() * row(k)).sum()
+    };
+    (0..m[0].len()).map(|i| (0..m[1].len()).map(|j| element(i, j)).collect()).collect()
+}
+
+/// A priori (Higham 2002, section 3.1): an error is at most the unit roundoff times the roundings on the way to a
+/// result, times the same algorithm over absolute values, in which pixels count that only the window has. Pixels
+/// of very different sizes show what the sums over taps alone would not allow for.
+#[test]
+fn errors_stay_within_what_the_arithmetic_allows() {
+    let g = geometry(3, 1, [17, 19], [32, 32], [1, 1]);
+    let map = forward(&g).unwrap();
+    let (mut x, w) = (numbers(g.image().len(), 3), numbers(g.kernel().len(), 5));
+    x.iter_mut().enumerate().for_each(|(i, x)| *x *= 2.0_f32.powi((i / g.in_c * 7 % 21) as i32 - 10));
+    let mut exact = Exact::new(g.features().len(), 1);
+    for_each_tap(&g, |i, o, k| exact.add(o, x[i], w[k]));
+    let mut allowed = vec![0.0; exact.value.len()];
+    for tile in map.tiles.of_block(0..map.tiles.count()) {
+        let m = tile.extents.map(|extent| if extent == Extent::Full { &FULL } else { &SHORT });
+        let window = map.cells.pixels::<WINDOW>(0, tile.first, [0, 0]);
+        let outputs = tile.outputs::<3>(&map.features, [0, 0]);
+        for c in 0..g.in_c {
+            let d =
+                absolute(m.map(|m| m.window), &|k, l| window[k][l].map_or(0.0, |at| f64::from(x[at + c])));
+            for o in 0..g.out_c {
+                let u = absolute(m.map(|m| m.taps), &|t, s| {
+                    f64::from(w[((t * 3 + s) * g.in_c + c) * g.out_c + o])
+                });
+                let y = absolute(m.map(|m| m.outputs), &|p, q| u[p][q] * d[p][q]);
+                for (y, outputs) in y.iter().zip(outputs) {
+                    for (y, at) in y.iter().zip(outputs) {
+                        if let Some(at) = at {
+                            allowed[at + o] += y;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // Along each axis 4 operations for a window, 4 for the taps and the constant 2/3, 4 for the outputs; then a
+    // multiply-add for each channel. Each is two roundings where it is not fused.
+    let roundings = (2 * (2 * (4 + 5 + 4) + g.in_c)) as f64;
+    for isa in Isa::available() {
+        let kernel = Convolution::new(isa, map.clone(), None, 0).unwrap();
+        let got = run(isa, 1, &kernel, &[&x, &w], allowed.len(), 0).0;
+        for (i, &got) in got.iter().enumerate() {
+            let bound = roundings * f64::from(f32::EPSILON) / 2.0 * allowed[i];
+            let error = (f64::from(got) - exact.value[i]).abs();
+            assert!(error <= bound, "{isa}: element {i}: {got} instead of {}", exact.value[i]);
         }
     }
 }

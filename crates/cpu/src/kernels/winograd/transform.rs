@@ -7,9 +7,13 @@
 //! With `o = A^T [(G g) * (B^T d)]` for taps g, a window d and outputs o, the vjp with respect to d is
 //! `B [(G g) * (A do)]`, and with respect to g it is `G^T [(A do) * (B^T d)]`. A and G evaluate polynomials of as
 //! many coefficients as there are outputs and taps; B belongs to their product, whose degree is the same for two
-//! taps as for three: so both have the same windows and points. These points keep every factor within 1/8 and 4/3:
-//! measured on random numbers, the error of both dimensions together is about twice that of the sum of products
-//! itself.
+//! taps as for three: so both have the same windows and points.
+//!
+//! These points keep every factor within 1/8 and 4/3: measured on random numbers, the error of both dimensions
+//! together is about twice that of the sum of products itself. What it is bounded by is the algorithm over absolute
+//! values, |A^T| [(|G| |g|) * (|B^T| |d|)]: for numbers of one size, at most 87 times their sum of products for
+//! F(4, 2) in both dimensions, 64 times for F(3, 3), and 256 times for F(4, 3) with one more point at 0, whose tiles
+//! would also need another B.
 
 use crate::simd::Simd;
 
