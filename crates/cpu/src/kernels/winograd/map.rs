@@ -3,11 +3,11 @@
 use super::grid::{Grid, Tile, Tiles};
 use std::ops::Range;
 
-/// Which way a kernel w [step * taps, step * taps, C_in, C_out] is applied.
+/// Which way a kernel w, `[step * taps, step * taps, C_in, C_out]`, is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Direction {
     /// From cells, the phases of the image times C_in, to features; tap (t, s) of phase (a, b) is
-    /// w[step * t + a, step * s + b].
+    /// `w[step * t + a, step * s + b]`.
     Forward,
     /// From features to cells: every tile adds to its window.
     Transposed,

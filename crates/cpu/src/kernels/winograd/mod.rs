@@ -52,10 +52,10 @@ type Limits = &'static [(usize, usize)];
 ///
 /// | channels | tiles | maps | weight_grad |
 /// |---|---|---|---|
-/// | 16, 16 | 800 to 6400 | 0.8 to 1.1 | 2.1 |
-/// | 16, 32 | 800 to 6400 | 1.0 to 1.7 | 1.9 |
+/// | 16, 16 | 400 to 6400 | 0.8 to 1.1 | 2.1 |
+/// | 16, 32 | 400 to 6400 | 0.9 to 1.7 | 1.9 |
 /// | 32, 32 | 100 to 6400 | 1.2 to 1.9 | 2.3 |
-/// | 64, 64 to 128, 128 | 36 to 1600 | 1.4 to 2.3 | 1.5 to 2.6 |
+/// | 64, 64 to 128, 256 | 36 to 1600 | 1.1 to 2.3 | 1.4 to 2.7 |
 /// | 256, 256 | 288, 576 | 1.6 to 1.8 | 1.6 |
 /// | 256, 256 | 36, 72 | 0.8 to 1.1 | 1.4 |
 /// | 256, 512 | 288, 576 | 1.2 to 1.4 | 1.7 |
@@ -170,8 +170,8 @@ fn transposed(g: &Conv2dGeometry) -> Option<Map> {
     (reached && map.tiles.per_image() <= MOST_TILES).then_some(map)
 }
 
-/// With a stride of 1: pixel p receives y[o] w[u] wherever p = o + u - pad, so with t = taps - 1 - u the features
-/// o = p + t + pad - (taps - 1).
+/// With a stride of 1, pixel p receives `y[o] w[u]` wherever p = o + u - pad: with t = taps - 1 - u, it sees feature
+/// o = p + t + pad - (taps - 1) through tap t.
 fn reversed(g: &Conv2dGeometry) -> Option<Map> {
     let layer = Layer::of(g)?;
     let origin = [g.pad_top, g.pad_left].map(|pad| pad as isize - (layer.taps - 1) as isize);

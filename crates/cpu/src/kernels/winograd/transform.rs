@@ -11,7 +11,7 @@
 //!
 //! These points keep every factor within 1/8 and 4/3: measured on random numbers, the error of both dimensions
 //! together is about twice that of the sum of products itself. What it is bounded by is the algorithm over absolute
-//! values, |A^T| [(|G| |g|) * (|B^T| |d|)]: for numbers of one size, at most 87 times their sum of products for
+//! values, `|A^T| [(|G| |g|) * (|B^T| |d|)]`: for numbers of one size, at most 87 times their sum of products for
 //! F(4, 2) in both dimensions, 64 times for F(3, 3), and 256 times for F(4, 3) with one more point at 0, whose tiles
 //! would also need another B.
 
