@@ -165,6 +165,32 @@ fn matmuls_with_epilogues() {
     }
 }
 
+/// Winograd's transforms amplify roundings: by F(3, 3) in both dimensions 5.8 times in the root mean square, from the
+/// squares of A, G and B.
+const AMPLIFIED: f64 = 6.0 * TIGHT;
+
+/// Sizes and channels from which on these layers go by Winograd's algorithm.
+#[test]
+fn blocks_of_3x3_convolutions_and_their_gradients() {
+    for [batch, size, in_c, out_c] in [[3, 13, 32, 48], [1, 37, 48, 32], [8, 7, 80, 16]] {
+        let (image, w) = ([batch, size, size + 2, in_c], [3, 3, in_c, out_c]);
+        let conv = &of_any_graph(move |g| x(g, image).conv2d(a(g, w), [1, 1], Padding::Same));
+        check("conv2d", AMPLIFIED, conv);
+        check("conv2d, bias, leaky_relu", AMPLIFIED, |g| {
+            (conv(g) + g.input("bias", [out_c])).leaky_relu(0.2)
+        });
+        check("conv2d and its statistics", 1e-5, |g| conv(g).batch_stats(1));
+        for wanted in 0..2 {
+            check("gradients of conv2d", AMPLIFIED, |g| {
+                let (x, w) = (x(g, image), a(g, w));
+                let y = x.conv2d(w, [1, 1], Padding::Same);
+                let loss = (y * g.input("dy", y.shape())).sum_all();
+                gannet_tensor::grad(loss, &[[x, w][wanted]]).unwrap()[0]
+            });
+        }
+    }
+}
+
 #[test]
 fn convolutions_with_epilogues() {
     let cases: [[usize; 5]; 4] = [[3, 28, 1, 17, 4], [2, 13, 5, 9, 3], [2, 14, 20, 33, 5], [4, 7, 3, 1, 4]];

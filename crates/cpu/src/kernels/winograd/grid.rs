@@ -1,6 +1,6 @@
 //! An image cut into cells, and cells gathered to tiles.
 
-use super::transform::{Extent, LEFT_OUT, OUTPUTS, WINDOW};
+use super::transform::{Extent, LEFT_OUT, WINDOW};
 use std::ops::Range;
 
 /// Channels of a vector of zeros that stands for pixels outside an image.
@@ -20,13 +20,15 @@ pub(crate) struct Grid {
     pub(crate) origin: [isize; 2],
 }
 
-/// The tiles of a batch of images: along each axis some of four cells, then some of three.
+/// The tiles of a batch of images: along each axis some full ones, then some that have an output less.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiles {
     batch: usize,
+    /// Outputs of a full tile along an axis.
+    outputs: usize,
     /// Along height and width.
-    fours: [usize; 2],
-    threes: [usize; 2],
+    full: [usize; 2],
+    short: [usize; 2],
 }
 
 /// A tile of a block of tiles.
@@ -44,18 +46,19 @@ pub(crate) struct Tile {
 }
 
 impl Tiles {
-    /// The tiles with fewest products that cover so many cells of each image.
-    pub(crate) fn covering(batch: usize, cells: [usize; 2]) -> Tiles {
-        let threes = cells.map(|cells| {
-            let products = |threes: &usize| 5 * cells.saturating_sub(3 * threes).div_ceil(4) + 4 * threes;
-            (0..4).min_by_key(products).unwrap_or(0)
+    /// The tiles with fewest products that cover so many cells of each image, for a full tile of `outputs`.
+    pub(crate) fn covering(batch: usize, cells: [usize; 2], outputs: usize) -> Tiles {
+        let full = |cells: usize, short: usize| cells.saturating_sub((outputs - 1) * short).div_ceil(outputs);
+        let short = cells.map(|cells| {
+            let products = |short: &usize| WINDOW * full(cells, *short) + (WINDOW - 1) * short;
+            (0..outputs).min_by_key(products).unwrap_or(0)
         });
-        let fours = [0, 1].map(|axis| cells[axis].saturating_sub(3 * threes[axis]).div_ceil(4));
-        Tiles { batch, fours, threes }
+        let full = [0, 1].map(|axis| full(cells[axis], short[axis]));
+        Tiles { batch, outputs, full, short }
     }
 
     fn per_axis(&self, axis: usize) -> usize {
-        self.fours[axis] + self.threes[axis]
+        self.full[axis] + self.short[axis]
     }
 
     pub(crate) fn per_image(&self) -> usize {
@@ -68,14 +71,14 @@ impl Tiles {
 
     /// Products of all tiles of an image, for each pair of channels.
     pub(crate) fn products(&self) -> usize {
-        [0, 1].map(|axis| 5 * self.fours[axis] + 4 * self.threes[axis]).iter().product()
+        [0, 1].map(|axis| WINDOW * self.full[axis] + (WINDOW - 1) * self.short[axis]).iter().product()
     }
 
     fn place(&self, number: usize, axis: usize) -> (usize, Extent) {
         let at = if axis == 0 { number / self.per_axis(1) } else { number % self.per_axis(1) };
-        match at.checked_sub(self.fours[axis]) {
-            None => (4 * at, Extent::Four),
-            Some(after) => (4 * self.fours[axis] + 3 * after, Extent::Three),
+        match at.checked_sub(self.full[axis]) {
+            None => (self.outputs * at, Extent::Full),
+            Some(after) => (self.outputs * self.full[axis] + (self.outputs - 1) * after, Extent::Short),
         }
     }
 
@@ -130,23 +133,23 @@ impl Tiles {
 /// In this order, the rows at every point are neighbours.
 fn group(extents: [Extent; 2]) -> usize {
     match extents {
-        [Extent::Three, Extent::Four] => 0,
-        [Extent::Four, Extent::Four] => 1,
-        [Extent::Four, Extent::Three] => 2,
-        [Extent::Three, Extent::Three] => 3,
+        [Extent::Short, Extent::Full] => 0,
+        [Extent::Full, Extent::Full] => 1,
+        [Extent::Full, Extent::Short] => 2,
+        [Extent::Short, Extent::Short] => 3,
     }
 }
 
 impl Tile {
-    /// Where phase `phase` of the tile's outputs lies; None outside the image, and beyond its extents.
+    /// Where phase `phase` of the tile's N x N outputs lies; None outside the image, and beyond its extents.
     #[inline(always)]
-    pub(crate) fn outputs(&self, grid: &Grid, phase: [usize; 2]) -> [[Option<usize>; OUTPUTS]; OUTPUTS] {
-        let mut pixels = grid.pixels::<OUTPUTS>(self.image, self.first, phase);
-        if self.extents[0] == Extent::Three {
-            pixels[OUTPUTS - 1] = [None; OUTPUTS];
+    pub(crate) fn outputs<const N: usize>(&self, grid: &Grid, phase: [usize; 2]) -> [[Option<usize>; N]; N] {
+        let mut pixels = grid.pixels::<N>(self.image, self.first, phase);
+        if self.extents[0] == Extent::Short {
+            pixels[N - 1] = [None; N];
         }
-        if self.extents[1] == Extent::Three {
-            pixels.iter_mut().for_each(|row| row[OUTPUTS - 1] = None);
+        if self.extents[1] == Extent::Short {
+            pixels.iter_mut().for_each(|row| row[N - 1] = None);
         }
         pixels
     }
@@ -168,17 +171,16 @@ impl Grid {
         phase: [usize; 2],
     ) -> [[Option<usize>; N]; N] {
         let [height, width, channels] = self.image;
-        let mut pixels = [[None; N]; N];
-        for (i, row) in pixels.iter_mut().enumerate() {
-            let y = (self.step * (first[0] + i) + phase[0]) as isize + self.origin[0];
-            for (j, pixel) in row.iter_mut().enumerate() {
-                let x = (self.step * (first[1] + j) + phase[1]) as isize + self.origin[1];
-                if (0..height as isize).contains(&y) && (0..width as isize).contains(&x) {
-                    *pixel = Some(((image * height + y as usize) * width + x as usize) * channels);
-                }
-            }
-        }
-        pixels
+        let inside = |axis: usize, i: usize| {
+            let at = (self.step * (first[axis] + i) + phase[axis]) as isize + self.origin[axis];
+            (0..self.image[axis] as isize).contains(&at).then_some(at as usize)
+        };
+        // Once for each axis: where channels are few, finding the pixels takes as long as their transform.
+        let columns: [_; N] = std::array::from_fn(|j| inside(1, j).map(|x| x * channels));
+        std::array::from_fn(|i| {
+            let row = inside(0, i).map(|y| (image * height + y) * width * channels);
+            columns.map(|column| Some(row? + column?))
+        })
     }
 
     /// The phases of a cell: number of its first channel, and its place.
@@ -207,36 +209,46 @@ mod tests {
     #[test]
     fn tiles_cover_every_cell_once_and_their_groups_are_neighbours() {
         for (cells, products) in [([7, 7], 81), ([8, 14], 180), ([5, 3], 32), ([9, 10], 156)] {
-            let tiles = Tiles::covering(3, cells);
-            assert_eq!(tiles.products(), products, "{cells:?}");
-            let grid = Grid { image: [cells[0], cells[1], 1], step: 1, origin: [0, 0] };
-            let block = 1..tiles.count();
-            let groups = tiles.groups(block.clone());
-            let mut seen = vec![0; 3 * cells[0] * cells[1]];
-            let mut rows = vec![None; block.len()];
-            for tile in tiles.of_block(block.clone()) {
-                for pixel in tile.outputs(&grid, [0, 0]).as_flattened().iter().flatten() {
-                    seen[*pixel] += 1;
-                }
-                let ends =
-                    [0, 1].map(|i| tile.first[i] + if tile.extents[i] == Extent::Four { 4 } else { 3 });
-                assert_eq!(tile.last, [ends[0] >= cells[0], ends[1] >= cells[1]]);
-                let has: fn(usize) -> bool = match tile.extents {
-                    [Extent::Four, Extent::Four] => has::<4, 4>,
-                    [Extent::Four, Extent::Three] => has::<4, 3>,
-                    [Extent::Three, Extent::Four] => has::<3, 4>,
-                    [Extent::Three, Extent::Three] => has::<3, 3>,
-                };
-                for point in 0..WINDOW * WINDOW {
-                    assert_eq!(Tiles::rows(&groups, point).contains(&tile.row), has(point));
-                }
-                assert!(rows[tile.row].replace(tile.number).is_none());
-            }
-            assert!(rows.iter().all(Option::is_some));
-            // All but the first tile.
-            assert!(seen.iter().all(|&count| count <= 1));
-            let first: usize = seen.iter().filter(|&&count| count == 0).count();
-            assert!((9..=16).contains(&first), "{first}");
+            check::<4>(cells, products);
         }
+        for (cells, products) in
+            [([7, 7], 169), ([8, 14], 336), ([5, 3], 45), ([1, 10], 72), ([32, 28], 2592)]
+        {
+            check::<3>(cells, products);
+        }
+    }
+
+    /// Tiles of N x N outputs.
+    fn check<const N: usize>(cells: [usize; 2], products: usize) {
+        let tiles = Tiles::covering(3, cells, N);
+        assert_eq!(tiles.products(), products, "{cells:?}");
+        let grid = Grid { image: [cells[0], cells[1], 1], step: 1, origin: [0, 0] };
+        let block = 1..tiles.count();
+        let groups = tiles.groups(block.clone());
+        let mut seen = vec![0; 3 * cells[0] * cells[1]];
+        let mut rows = vec![None; block.len()];
+        for tile in tiles.of_block(block.clone()) {
+            for pixel in tile.outputs::<N>(&grid, [0, 0]).as_flattened().iter().flatten() {
+                seen[*pixel] += 1;
+            }
+            let ends =
+                [0, 1].map(|i| tile.first[i] + if tile.extents[i] == Extent::Full { N } else { N - 1 });
+            assert_eq!(tile.last, [ends[0] >= cells[0], ends[1] >= cells[1]]);
+            let has: fn(usize) -> bool = match tile.extents {
+                [Extent::Full, Extent::Full] => has::<5, 5>,
+                [Extent::Full, Extent::Short] => has::<5, 4>,
+                [Extent::Short, Extent::Full] => has::<4, 5>,
+                [Extent::Short, Extent::Short] => has::<4, 4>,
+            };
+            for point in 0..WINDOW * WINDOW {
+                assert_eq!(Tiles::rows(&groups, point).contains(&tile.row), has(point));
+            }
+            assert!(rows[tile.row].replace(tile.number).is_none());
+        }
+        assert!(rows.iter().all(Option::is_some));
+        // All but the first tile.
+        assert!(seen.iter().all(|&count| count <= 1));
+        let first: usize = seen.iter().filter(|&&count| count == 0).count();
+        assert!((1..=N * N).contains(&first), "{first}");
     }
 }

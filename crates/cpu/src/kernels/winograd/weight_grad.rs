@@ -6,8 +6,10 @@
 //! the second-level cache. Then the taps of the parts are added in their order.
 
 use super::super::add_parts::add_parts;
-use super::convolution::{AtPoints, Map, TransformFeatures, TransformWindows};
+use super::convolution::GAP;
 use super::grid::Tiles;
+use super::map::Map;
+use super::to_points::{AtPoints, TransformFeatures, TransformWindows};
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
 use crate::context::{Context, Workspace};
 use crate::gemm::microkernel::{Block, Panels, TileLayout, even_parts, steps};
@@ -19,18 +21,12 @@ use std::ops::Range;
 /// Tiles of a block: the terms of each product.
 const TILES: usize = 128;
 
-/// Tiles of a part at least, and the most parts.
+/// Tiles of a part at least, and the tasks, a phase of a part each, that there should be.
 const LEAST_TILES: usize = 64;
-const MOST_PARTS: usize = 2;
-
-/// Phases of a cell.
-const PHASES: usize = 4;
+const TASKS: usize = 8;
 
 /// Rows of the sums for which there are pointers at a time.
 const ROWS: usize = 64;
-
-/// As in `convolution.rs`.
-const GAP: usize = 16;
 
 pub(super) struct WeightGrad {
     map: Map,
@@ -46,7 +42,7 @@ impl WeightGrad {
     pub(super) fn new(isa: Isa, map: Map) -> WeightGrad {
         let (rows, columns) = (map.cells.image[2], map.features.image[2]);
         let tiles = map.tiles.count();
-        let parts = (tiles / LEAST_TILES).clamp(1, MOST_PARTS);
+        let parts = (tiles / LEAST_TILES).clamp(1, TASKS / map.phases());
         let parts = even_parts(tiles, tiles.div_ceil(parts)).collect();
         WeightGrad { map, rows, columns, nr: isa.sizes().1, parts }
     }
@@ -71,7 +67,8 @@ impl WeightGrad {
 
     /// Elements of the taps.
     fn len(&self) -> usize {
-        16 * self.rows * self.columns
+        let side = self.map.cells.step * self.map.taps;
+        side * side * self.rows * self.columns
     }
 
     /// The sums of a phase over a part of the tiles.
@@ -104,7 +101,12 @@ impl WeightGrad {
             };
             let (grid, x) = (&self.map.features, tensors.input(1));
             // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
-            unsafe { isa.run(TransformFeatures { grid, tiles, block, x, to: cotangents }) };
+            unsafe {
+                match self.map.taps {
+                    2 => isa.run(TransformFeatures::<4> { grid, tiles, block, x, to: cotangents }),
+                    _ => isa.run(TransformFeatures::<3> { grid, tiles, block, x, to: cotangents }),
+                }
+            };
             for point in 0..POINTS {
                 let terms = Tiles::rows(&groups, point);
                 let a = windows.start.wrapping_add(point * windows.point + terms.start * windows.row);
@@ -142,29 +144,37 @@ impl Kernel for WeightGrad {
 
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let (tensors, isa, partials) = (&tensors, context.isa, context.shared());
-        let parts = self.parts.len();
-        context.threads.run(parts * PHASES, &|worker, i| {
-            let (part, phase, own) = (i / PHASES, i % PHASES, context.own(worker));
+        let (parts, phases) = (self.parts.len(), self.map.phases());
+        context.threads.run(parts * phases, &|worker, i| {
+            let (part, phase, own) = (i / phases, i % phases, context.own(worker));
             self.sum(isa, tensors, phase, self.parts[part].clone(), own);
             let sums = own.wrapping_add(POINTS * (self.window_stride() + self.cotangent_stride()));
             let dw = if part > 0 { partials.at((part - 1) * self.len()) } else { tensors.output };
             // SAFETY: Kernel::run's contract; the sums were computed above, and each task has taps of its own.
-            unsafe { isa.run(TransformSums { kernel: self, phase, sums, dw }) };
+            unsafe {
+                match self.map.taps {
+                    2 => isa.run(TransformSums::<2> { kernel: self, phase, sums, dw }),
+                    _ => isa.run(TransformSums::<3> { kernel: self, phase, sums, dw }),
+                }
+            };
         });
         // SAFETY: dw has the taps of one part, the workspace those of the others.
         unsafe { add_parts(context, tensors.output, partials.at(0), parts - 1, self.len()) };
     }
 }
 
-/// Writes the taps of a phase.
-struct TransformSums<'a> {
+/// Writes the T x T taps of a phase.
+struct TransformSums<'a, const T: usize> {
     kernel: &'a WeightGrad,
     phase: usize,
     sums: *const f32,
     dw: *mut f32,
 }
 
-impl Job for TransformSums<'_> {
+impl<const T: usize> Job for TransformSums<'_, T>
+where
+    ToTaps: Transform<WINDOW, T>,
+{
     type Output = ();
 
     #[inline(always)]
@@ -178,10 +188,10 @@ impl Job for TransformSums<'_> {
                     // SAFETY: the sums have these rows and columns at every point.
                     *sum = unsafe { V::load(self.sums.wrapping_add(at)) };
                 }
-                for (t, taps) in ToTaps::square::<V, 4, 4>(sums).into_iter().enumerate() {
+                for (t, taps) in ToTaps::square::<V, 5, 5>(sums).into_iter().enumerate() {
                     for (s, tap) in taps.into_iter().enumerate() {
-                        let at = (2 * t + self.phase / 2) * 4 + 2 * s + self.phase % 2;
-                        // SAFETY: dw has 4 x 4 taps of in_c x out_c elements.
+                        let at = self.kernel.map.tap(self.phase, t, s);
+                        // SAFETY: dw has the taps of every phase, of in_c x out_c elements.
                         unsafe { tap.store(self.dw.wrapping_add((at * in_c + c) * out_c + column)) };
                     }
                 }
