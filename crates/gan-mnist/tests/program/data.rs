@@ -345,6 +345,10 @@ fn one_bad_file_in_a_hundred_does_no_harm() {
     crate::resume::wait_for_checkpoint(&mut child, &at("moved"), 40);
     child.kill().unwrap();
     child.wait().unwrap();
+    // A machine that is very slow to look lets the run come to its end: then this says nothing.
+    if crate::resume::newest(&at("moved")) == Some(300) {
+        return;
+    }
     fs::rename(at("set"), at("elsewhere")).unwrap();
     run(folder.path(), "resume moved --data elsewhere --threads 2").success();
     for file in ["losses.csv", "model.safetensors", "samples.png"] {

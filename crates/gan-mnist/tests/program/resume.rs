@@ -35,7 +35,7 @@ fn wait(child: Child) -> Outcome {
 }
 
 /// The step of the newest checkpoint.
-fn newest(run: &Path) -> Option<u64> {
+pub(crate) fn newest(run: &Path) -> Option<u64> {
     let names = fs::read_dir(run.join("checkpoints")).ok()?;
     let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter_map(|n| n.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()).max()
