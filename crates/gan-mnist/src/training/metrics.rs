@@ -24,6 +24,9 @@ const SAMPLES: usize = 64;
 /// Real images that they are compared with.
 const REAL: usize = 1000;
 
+/// Images that are no farther apart than this are the same: what is left is rounding.
+const SAME: f64 = 1e-3;
+
 /// How often a run goes back to a checkpoint before it stops.
 const ROLLBACKS: u64 = 3;
 
@@ -303,5 +306,5 @@ fn real_distance(data: &DataSet, conditional: bool, seed: u64) -> Result<Option<
     let drawn = LabelledImages::copy_of(data.images().as_ref(), indices.into_iter())?;
     let images: Vec<f32> = drawn.pixels().iter().copied().map(dequantise).collect();
     let labels = drawn.labels().filter(|_| conditional);
-    Ok(mean_distance(&images, drawn.shape().len(), labels).filter(|real| *real > 0.0))
+    Ok(mean_distance(&images, drawn.shape().len(), labels).filter(|real| *real > SAME))
 }
