@@ -35,7 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train a preset and write a run directory (the default)
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Go on with a run that was interrupted, or make it longer
     Resume(ResumeArgs),
     /// Say what a folder, an archive or a set of images holds, and what training makes of it
