@@ -118,8 +118,12 @@ impl Program {
             } else if keyword == "enum" && name == "Command" {
                 for variant in items(body) {
                     let (_, variant) = attributes(&variant);
+                    // The struct itself, or a box of it.
                     let arguments = match variant.get(1) {
-                        Some(TokenTree::Group(group)) => group.stream().into_iter().last().as_ref().map(text),
+                        Some(TokenTree::Group(group)) => {
+                            let names = group.stream().into_iter();
+                            names.filter(|t| matches!(t, TokenTree::Ident(_))).last().as_ref().map(text)
+                        }
                         _ => None,
                     };
                     self.commands.insert(kebab(&text(&variant[0])), arguments);
