@@ -179,7 +179,7 @@ fn slider(grids: &[Grids], real: &[(usize, String)], runs: &[Run]) -> Markup {
                                 (mark(grid.colour, named))
                                 @if named { (grid.name) ", " }
                                 span data-step=(k) { "step " (step) }
-                                @if let Some(columns) = columns(runs, grid) { "; columns: " (columns) }
+                                @if let Some(columns) = columns(runs, grid) { "; columns in turn: " (columns) }
                             }
                         }
                     }

@@ -2,7 +2,7 @@
 
 use gannet_data::{Batches, DataSet};
 
-use super::sampler::{columns, samples_of};
+use super::sampler::{classes_in_turn, columns, samples_of};
 use crate::error::Result;
 use crate::picture::Picture;
 
@@ -10,10 +10,10 @@ use crate::picture::Picture;
 const BATCHES: usize = 10;
 
 /// A grid of as many training images as a grid of samples has, scaled, mirrored and in the order of their turn; with
-/// `conditional` a column for each class, black where none of it was among the first thousand.
+/// `conditional` in columns of one class each, black where none of it was among the first thousand.
 pub fn real_grid(data: &DataSet, seed: u64, conditional: bool) -> Result<Picture> {
     let (shape, classes) = (data.shape(), data.classes().filter(|_| conditional));
-    let samples = samples_of(shape);
+    let samples = samples_of(shape, classes);
     let mut batches = Batches::new(data, samples, seed, 0);
     let Some(classes) = classes else {
         let (images, _) = batches.next_batch()?;
@@ -37,5 +37,6 @@ pub fn real_grid(data: &DataSet, seed: u64, conditional: bool) -> Result<Picture
             break;
         }
     }
-    Ok(Picture::grid(&grid, shape, classes.min(samples)))
+    let labels = classes_in_turn(samples, classes);
+    Ok(Picture::grid(&grid, shape, columns(samples, Some(&labels), Some(classes))))
 }

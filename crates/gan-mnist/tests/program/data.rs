@@ -194,7 +194,7 @@ fn classes_have_names() {
     run(folder.path(), alone).success();
     assert_eq!(names(&folder.path().join("single")), ["000000-dog-class-1.png", "000001-dog-class-1.png"]);
     let report = fs::read_to_string(folder.path().join("x/report.html")).unwrap();
-    assert!(report.contains("columns: cat, dog"), "the report names the columns");
+    assert!(report.contains("columns in turn: cat, dog"), "the report names the columns");
     assert_eq!(
         fs::read(folder.path().join("a.png")).unwrap(),
         fs::read(folder.path().join("b.png")).unwrap()
@@ -275,7 +275,7 @@ fn data_says_what_a_set_holds_and_shows_it() {
         assert!(outcome.stdout.contains(words), "{words}: {}", outcome.stdout);
     }
     let real = Picture::load_png(&folder.path().join("real.png")).unwrap();
-    assert_eq!(real.shape.width, 2 * 30 + 2, "a column for each class");
+    assert_eq!(real.shape.width, 10 * 30 + 2, "five columns for each class");
     // Without a preset it is for the networks that would be made.
     let outcome = run(folder.path(), "data pets --device cpu --threads 1 --out z.png").success();
     assert!(outcome.stdout.contains("estimate     pictures: 3125 steps of 32 images"), "{}", outcome.stdout);
