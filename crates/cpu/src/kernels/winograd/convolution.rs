@@ -5,11 +5,12 @@
 //! batch statistics. All of it stays in the second-level cache.
 
 use super::grid::Tiles;
+use super::layout::Layout;
 use super::map::{Direction, Map};
 use super::taps::TransformKernel;
 use super::to_points::{AtPoints, TransformFeatures, TransformWindows};
 use super::to_result::{Results, TransformOutputs};
-use super::transform::{POINTS, WINDOW, outputs};
+use super::transform::POINTS;
 use crate::context::{Context, Shared, Workspace};
 use crate::gemm::microkernel::{Block, KC, Panels, ROW_STRIDE, TileLayout, even_parts, steps};
 use crate::isa::Isa;
@@ -36,19 +37,9 @@ const TASKS: usize = 8;
 /// what others have read takes ten times as long as to make it.
 const MOST_COPIES: usize = 4;
 
-/// Elements between neighbouring points beyond what they hold: points that lie a power of two apart would
-/// share cache sets.
-pub(super) const GAP: usize = 16;
-
 pub(super) struct Convolution {
-    pub(super) map: Map,
+    pub(super) layout: Layout,
     epilogue: Option<ops::Epilogue>,
-    /// Terms of each product, and its columns.
-    k: usize,
-    pub(super) columns: usize,
-    nr: usize,
-    /// Tiles of the largest task.
-    height: usize,
     tasks: Vec<Task>,
     /// Groups of the batch statistics, 0 if there are none.
     groups: usize,
@@ -97,59 +88,20 @@ impl Convolution {
         let height = tasks.iter().map(|task| task.tiles.len()).max().unwrap_or(0);
         // A run has room for the pointers of so many rows.
         assert!(height <= MOST_TILES, "a task of {height} tiles, of which there may be {MOST_TILES}");
-        Some(Convolution { map, epilogue, k, columns, nr, height, tasks, groups })
-    }
-
-    /// Elements from one point of the transformed kernel to the next: ranges of k, each in panels.
-    pub(super) fn kernel_stride(&self) -> usize {
-        self.k * self.columns.next_multiple_of(self.nr) + GAP
-    }
-
-    /// Elements from one point of a task's tiles to the next: ranges of k, each in rows of ROW_STRIDE, and
-    /// one row that a tile of an odd height reads too much.
-    fn source_stride(&self) -> usize {
-        (self.k.div_ceil(KC) * self.height + 1) * ROW_STRIDE + GAP
-    }
-
-    /// Elements from one row of a task's products to the next.
-    pub(super) fn row_stride(&self) -> usize {
-        self.columns + GAP
-    }
-
-    pub(super) fn product_stride(&self) -> usize {
-        self.height * self.row_stride() + GAP
-    }
-
-    /// Elements of the transformed kernel.
-    fn kernel_len(&self) -> usize {
-        POINTS * self.kernel_stride()
-    }
-
-    /// Elements of what tiles leave to their neighbours: see [`TransformOutputs::with_neighbours`].
-    fn edges_len(&self) -> usize {
-        let cells = self.map.features.image[1] + 1;
-        if self.map.direction == Direction::Transposed {
-            (WINDOW + cells + outputs(self.map.taps)) * self.columns
-        } else {
-            0
-        }
-    }
-
-    /// Channels of the result.
-    pub(super) fn channels(&self) -> usize {
-        self.map.target().image[2]
+        let layout = Layout { map, k, columns, nr, height };
+        Some(Convolution { layout, epilogue, tasks, groups })
     }
 
     /// One range of k of one panel of the transformed kernel: there are `panels * ranges`.
     fn transform_kernel(&self, isa: Isa, w: *const f32, i: usize, target: *mut f32) {
-        let ranges = self.k.div_ceil(KC);
-        let ks = i % ranges * KC..self.k.min((i % ranges + 1) * KC);
-        let (convolution, panel) = (self, i / ranges);
+        let ranges = self.layout.k.div_ceil(KC);
+        let ks = i % ranges * KC..self.layout.k.min((i % ranges + 1) * KC);
+        let (layout, panel) = (&self.layout, i / ranges);
         // SAFETY: the caller vouches for the kernel, and for room for its points.
         unsafe {
-            match self.map.taps {
-                2 => isa.run(TransformKernel::<2> { convolution, w, panel, ks, target }),
-                _ => isa.run(TransformKernel::<3> { convolution, w, panel, ks, target }),
+            match self.layout.map.taps {
+                2 => isa.run(TransformKernel::<2> { layout, w, panel, ks, target }),
+                _ => isa.run(TransformKernel::<3> { layout, w, panel, ks, target }),
             }
         };
     }
@@ -157,16 +109,16 @@ impl Convolution {
 
 impl Kernel for Convolution {
     fn workspace(&self) -> Workspace {
-        let moments = if self.groups > 0 { self.tasks.len() * 2 * self.channels() } else { 0 };
-        let of_task = POINTS * (self.source_stride() + self.product_stride());
-        let own = self.kernel_len() + of_task + 3 * self.channels() + self.edges_len();
-        Workspace { shared: self.kernel_len() + moments, own }
+        let moments = if self.groups > 0 { self.tasks.len() * 2 * self.layout.channels() } else { 0 };
+        let of_task = POINTS * (self.layout.source_stride() + self.layout.product_stride());
+        let own = self.layout.kernel_len() + of_task + 3 * self.layout.channels() + self.layout.edges_len();
+        Workspace { shared: self.layout.kernel_len() + moments, own }
     }
 
     unsafe fn run(&self, context: &Context<'_>, tensors: Tensors<'_>) {
         let (tensors, isa, shared) = (&tensors, context.isa, context.shared());
         let epilogue = &resolve(self.epilogue, tensors);
-        let items = self.columns.div_ceil(self.nr) * self.k.div_ceil(KC);
+        let items = self.layout.columns.div_ceil(self.layout.nr) * self.layout.k.div_ceil(KC);
         let copies = context.threads.count() <= MOST_COPIES;
         if !copies {
             context.threads.run(items, &|_, i| self.transform_kernel(isa, tensors.input(1), i, shared.at(0)));
@@ -176,23 +128,23 @@ impl Kernel for Convolution {
                 self.transform_kernel(isa, tensors.input(1), i, context.own(worker));
             }
         };
-        let moments = Shared(shared.at(self.kernel_len()));
+        let moments = Shared(shared.at(self.layout.kernel_len()));
         context.threads.run_prepared(self.tasks.len(), &make_copy, &|worker, i| {
             let Task { tiles, groups, .. } = &self.tasks[i];
             let own = context.own(worker);
             let kernel = if copies { own } else { shared.at(0) };
-            let sources = own.wrapping_add(self.kernel_len());
-            let products = sources.wrapping_add(POINTS * self.source_stride());
+            let sources = own.wrapping_add(self.layout.kernel_len());
+            let products = sources.wrapping_add(POINTS * self.layout.source_stride());
             let to = AtPoints {
                 start: sources,
-                point: self.source_stride(),
+                point: self.layout.source_stride(),
                 width: KC,
-                range: self.height * ROW_STRIDE,
+                range: self.layout.height * ROW_STRIDE,
                 row: ROW_STRIDE,
             };
             let (block, x) = (tiles.clone(), tensors.input(0));
-            let (grid, tiles) = (self.map.source(), self.map.tiles);
-            match self.map.direction {
+            let (grid, tiles) = (self.layout.map.source(), self.layout.map.tiles);
+            match self.layout.map.direction {
                 // SAFETY: Kernel::run's contract; the workspace has room for the tiles of a task.
                 Direction::Forward | Direction::Reversed => unsafe {
                     isa.run(TransformWindows { grid, tiles, block, phases: 0..grid.step * grid.step, x, to })
@@ -206,20 +158,22 @@ impl Kernel for Convolution {
                 let of_point = Tiles::rows(groups, point);
                 let mut rows = [std::ptr::null_mut(); MOST_TILES];
                 for (n, row) in rows.iter_mut().enumerate().take(of_point.end) {
-                    *row = products.wrapping_add(point * self.product_stride() + n * self.row_stride());
+                    *row = products
+                        .wrapping_add(point * self.layout.product_stride() + n * self.layout.row_stride());
                 }
-                for (range, ks) in steps(self.k, KC).enumerate() {
-                    let row = range * self.height + of_point.start;
-                    let a = point * self.source_stride() + row * ROW_STRIDE;
-                    let b = point * self.kernel_stride() + ks.start * self.columns.next_multiple_of(self.nr);
+                for (range, ks) in steps(self.layout.k, KC).enumerate() {
+                    let row = range * self.layout.height + of_point.start;
+                    let a = point * self.layout.source_stride() + row * ROW_STRIDE;
+                    let b = point * self.layout.kernel_stride()
+                        + ks.start * self.layout.columns.next_multiple_of(self.layout.nr);
                     // SAFETY: tiles and kernel were transformed above; the products of a task are its own.
                     unsafe {
                         isa.run(Block {
                             a: sources.wrapping_add(a),
                             layout: TileLayout::RowMajor,
-                            b: Panels::packed(kernel.wrapping_add(b), ks.len(), self.nr),
+                            b: Panels::packed(kernel.wrapping_add(b), ks.len(), self.layout.nr),
                             kc: ks.len(),
-                            columns: self.columns,
+                            columns: self.layout.columns,
                             rows: &rows[of_point.clone()],
                             accumulate: ks.start > 0,
                             epilogue: None,
@@ -228,27 +182,27 @@ impl Kernel for Convolution {
                     };
                 }
             }
-            let sums = products.wrapping_add(POINTS * self.product_stride());
+            let sums = products.wrapping_add(POINTS * self.layout.product_stride());
             let results = Results {
-                convolution: self,
+                layout: &self.layout,
                 block: self.tasks[i].tiles.clone(),
                 products,
                 y: tensors.output,
                 epilogue,
                 sums: (self.groups > 0).then_some(sums),
-                moments: moments.at(i * 2 * self.channels()),
-                edges: sums.wrapping_add(3 * self.channels()),
+                moments: moments.at(i * 2 * self.layout.channels()),
+                edges: sums.wrapping_add(3 * self.layout.channels()),
             };
             // SAFETY: Kernel::run's contract; the products were computed above, and each task has pixels of its own.
             unsafe {
-                match self.map.taps {
+                match self.layout.map.taps {
                     2 => isa.run(TransformOutputs::<4>(results)),
                     _ => isa.run(TransformOutputs::<3>(results)),
                 }
             };
         });
         for group in 0..self.groups {
-            let channels = self.channels();
+            let channels = self.layout.channels();
             let parts = self.tasks.iter().enumerate().filter(|(_, task)| task.group == group);
             let parts = parts.map(|(i, task)| {
                 let of_task = moments.at(i * 2 * channels).cast_const();

@@ -12,6 +12,7 @@
 
 mod convolution;
 mod grid;
+mod layout;
 mod map;
 mod taps;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The kernel at the points, in the panels of the microkernel.
 
-use super::convolution::Convolution;
+use super::layout::Layout;
 use super::map::Direction;
 use super::transform::{FromTaps, Transform, WINDOW};
 use crate::simd::{Job, Simd};
@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// Writes a panel of the kernel of T x T taps at each point: element (k, column) at `k * NR + column` of the panel.
 pub(super) struct TransformKernel<'a, const T: usize> {
-    pub(super) convolution: &'a Convolution,
+    pub(super) layout: &'a Layout,
     pub(super) w: *const f32,
     pub(super) panel: usize,
     pub(super) ks: Range<usize>,
@@ -26,11 +26,11 @@ where
 
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let convolution = self.convolution;
-        let stride = convolution.kernel_stride();
+        let layout = self.layout;
+        let stride = layout.kernel_stride();
         let start =
-            self.ks.start * convolution.columns.next_multiple_of(V::NR) + self.panel * self.ks.len() * V::NR;
-        let columns = self.panel * V::NR..convolution.columns.min((self.panel + 1) * V::NR);
+            self.ks.start * layout.columns.next_multiple_of(V::NR) + self.panel * self.ks.len() * V::NR;
+        let columns = self.panel * V::NR..layout.columns.min((self.panel + 1) * V::NR);
         for first in self.ks.clone().step_by(TERMS) {
             for column in columns.clone().step_by(V::LANES) {
                 let taps = self.taps::<V>(first, column);
@@ -51,7 +51,7 @@ impl<const T: usize> TransformKernel<'_, T> {
     /// The taps from some terms to a vector of columns. Channels are multiples of 16: of vectors, and of terms.
     #[inline(always)]
     fn taps<V: Simd>(&self, first: usize, column: usize) -> [[[V; T]; T]; TERMS] {
-        let map = &self.convolution.map;
+        let map = &self.layout.map;
         let [in_c, out_c] = map.kernel_channels();
         let mut taps = [[[V::splat(0.0); T]; T]; TERMS];
         for t in 0..T {

@@ -1,7 +1,7 @@
 //! From the products at the points to the result: its epilogue, and its share of the batch statistics.
 
-use super::convolution::Convolution;
 use super::grid::Tile;
+use super::layout::Layout;
 use super::map::{Direction, Map};
 use super::to_points::Ahead;
 use super::transform::{Extent, POINTS, ToOutputs, ToWindow, Transform, WINDOW, by_extents, has};
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The results of some tiles, and the moments of their channels if they are wanted.
 pub(super) struct Results<'a> {
-    pub(super) convolution: &'a Convolution,
+    pub(super) layout: &'a Layout,
     pub(super) block: Range<usize>,
     pub(super) products: *const f32,
     pub(super) y: *mut f32,
@@ -57,13 +57,13 @@ where
 
     #[inline(always)]
     unsafe fn run<V: Simd>(self) {
-        let Map { tiles, .. } = &self.0.convolution.map;
+        let Map { tiles, .. } = &self.0.layout.map;
         let mut count = 0;
         for tile in tiles.of_block(self.0.block.clone()) {
             count += by_extents!(tile.extents, self.tile::<V>(&tile, count == 0));
         }
         let Some(sums) = self.0.sums else { return };
-        let channels = self.0.convolution.channels();
+        let channels = self.0.layout.channels();
         let reciprocal = V::splat(1.0 / count.max(1) as f32);
         for c in (0..channels).step_by(V::LANES) {
             let [shift, sum, squares] = [0, 1, 2].map(|row| sums.wrapping_add(row * channels + c));
@@ -85,8 +85,8 @@ where
     /// One tile; `first` is the first with pixels inside the image. Returns the pixels that it gave.
     #[inline(always)]
     fn tile<V: Simd, const H: usize, const W: usize>(&self, tile: &Tile, first: bool) -> usize {
-        let Map { direction, tiles, .. } = self.0.convolution.map;
-        let grid = self.0.convolution.map.target();
+        let Map { direction, tiles, .. } = self.0.layout.map;
+        let grid = self.0.layout.map.target();
         let channels = grid.image[2];
         // What the epilogue reads comes from memory, as a rule.
         let mask = self.0.epilogue.grad.map(|(distance, _)| self.0.y.wrapping_offset(distance));
@@ -154,12 +154,12 @@ where
         tile: &Tile,
         column: usize,
     ) -> [[V; WINDOW]; WINDOW] {
-        let row = self.0.products.wrapping_add(tile.row * self.0.convolution.row_stride() + column);
+        let row = self.0.products.wrapping_add(tile.row * self.0.layout.row_stride() + column);
         let mut products = [[V::splat(0.0); WINDOW]; WINDOW];
         for (point, product) in products.as_flattened_mut().iter_mut().enumerate() {
             if has::<H, W>(point) {
                 // SAFETY: the workspace has products for every tile and point.
-                *product = unsafe { V::load(row.wrapping_add(point * self.0.convolution.product_stride())) };
+                *product = unsafe { V::load(row.wrapping_add(point * self.0.layout.product_stride())) };
             }
         }
         products
@@ -174,7 +174,7 @@ where
         mut window: [[V; WINDOW]; WINDOW],
         column: usize,
     ) -> [[V; WINDOW]; WINDOW] {
-        let stride = self.0.convolution.columns;
+        let stride = self.0.layout.columns;
         let beside = |i: usize| self.0.edges.wrapping_add(i * stride + column);
         let above = |j: usize| self.0.edges.wrapping_add((WINDOW + tile.first[1] + j) * stride + column);
         // SAFETY: the edges have a row of columns for each row of a window, and for each cell of a line.
@@ -237,7 +237,7 @@ impl<R: Simd> Job for StoreResults<'_, R> {
             }
         }
         let (Some(sums), false) = (of.sums, inside.is_empty()) else { return };
-        let channels = of.convolution.channels();
+        let channels = of.layout.channels();
         let [shift, sum, squares] = [0, 1, 2].map(|row| sums.wrapping_add(row * channels + c));
         // SAFETY: the sums have three rows of channels.
         unsafe {

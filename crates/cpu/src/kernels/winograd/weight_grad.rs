@@ -6,8 +6,8 @@
 //! the second-level cache. Then the taps of the parts are added in their order.
 
 use super::super::add_parts::add_parts;
-use super::convolution::GAP;
 use super::grid::Tiles;
+use super::layout::GAP;
 use super::map::Map;
 use super::to_points::{AtPoints, TransformFeatures, TransformWindows};
 use super::transform::{POINTS, ToTaps, Transform, WINDOW};
