@@ -13,7 +13,7 @@ use crate::data::{check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::recipe;
-use crate::terminal::{duration, note, program, say, shell_word};
+use crate::terminal::{counted, duration, note, program, say, shell_word};
 use crate::training::{self, Pace, real_grid};
 
 /// The flags of `data`.
@@ -95,9 +95,9 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
     };
     match estimate {
         Ok(Estimate { name, batch, steps, step }) => {
-            let plural = if steps == 1 { "step" } else { "steps" };
             say(&format!(
-                "estimate     {name}: {steps} {plural} of {batch} images, about {} on {}",
+                "estimate     {name}: {} of {batch} images, about {} on {}",
+                counted(steps, "step"),
                 duration(step.mul_f64(steps as f64)),
                 device.describe()
             ));

@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
 use crate::run::{MODEL, data_of_run, run_of};
-use crate::terminal::say;
+use crate::terminal::{counted, say};
 use crate::training::{classes_in_turn, columns, image_shape};
 
 /// The flags of `generate`.
@@ -101,7 +101,7 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
             file.finish_with(&tensors.to_bytes().map_err(Error::failure)?)?;
         }
     }
-    say(&format!("{count} image{} in {}", if count == 1 { "" } else { "s" }, args.out.display()));
+    say(&format!("{} in {}", counted(count as u64, "image"), args.out.display()));
     if let (Some(classes), None, None, false) = (classes, &args.class, &args.latents, names.is_empty()) {
         let shown = names.iter().take(classes.min(count).min(NAMED)).map(String::as_str).collect::<Vec<_>>();
         say(&format!("classes in turn: {}", shown.join(", ")));
