@@ -1,0 +1,23 @@
+//! The library as its users see it.
+//!
+//! One program, not one for each file: networks are generic over backends and elements, and each program would compile them
+//! again. `cargo test -p gannet --test library options` runs the tests of one file.
+
+mod export;
+mod files;
+mod keras;
+mod layers;
+mod optimisers;
+mod own_kinds;
+mod own_layers;
+mod recipes;
+mod training;
+
+#[cfg(feature = "cpu")]
+mod compiled;
+#[cfg(feature = "cpu")]
+mod examples;
+#[cfg(feature = "cpu")]
+mod frozen;
+#[cfg(feature = "cpu")]
+mod options;
