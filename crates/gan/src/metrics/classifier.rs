@@ -44,6 +44,10 @@ pub struct ClassifierRecord {
     pub test_images: usize,
     /// How many of those it got right.
     pub test_correct: usize,
+    /// Whether it learnt from pictures without labels ([`SelfSupervision`](crate::metrics::SelfSupervision)): its classes are
+    /// those of the task, and it was not tested.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_supervised: bool,
 }
 
 /// What a file says about itself.
@@ -184,7 +188,7 @@ impl<B: Backend> Classifier<B> {
         images: &[u8],
         labels: &[u32],
         options: ClassifierTraining,
-        mut progress: impl FnMut(ClassifierStep),
+        progress: impl FnMut(ClassifierStep),
     ) -> Result<()> {
         let count = self.check(images)?;
         let ClassifierTraining { epochs, batch_size, learning_rate, shift, seed } = options;
@@ -198,21 +202,37 @@ impl<B: Backend> Classifier<B> {
         if epochs == 0 || batch_size == 0 {
             return Err(Error::invalid("a classifier needs at least 1 epoch and 1 image in a batch, got 0"));
         }
-        let optimiser = Optimiser::from(Adam::new(learning_rate));
-        optimiser.check()?;
-        let mut program = self.training_program(batch_size, &optimiser)?;
         let image = self.image_shape();
-        let steps = (count * epochs).div_ceil(batch_size) as u64;
         let mut order = endless_order(count, seed);
-        let mut batch = vec![B::Element::ZERO; batch_size * image.len()];
-        let mut batch_labels = vec![B::Element::ZERO; batch_size];
-        for step in 0..steps {
+        let steps = (count * epochs).div_ceil(batch_size) as u64;
+        let fill = |step, batch: &mut [B::Element], batch_labels: &mut [B::Element]| {
             let mut stream = Stream::new(seed, "shifts", step);
-            for (to, label) in batch.chunks_exact_mut(image.len()).zip(&mut batch_labels) {
+            for (to, label) in batch.chunks_exact_mut(image.len()).zip(batch_labels) {
                 let index = order();
                 shifted(&images[index * image.len()..][..image.len()], image, shift, &mut stream, to);
                 *label = B::Element::of(f64::from(labels[index]));
             }
+        };
+        self.fit(batch_size, steps, learning_rate, fill, progress)
+    }
+
+    /// Trains for so many steps on the batches that `fill` makes: images [batch_size, height, width, channels] in -1 to 1
+    /// and classes `[batch_size]`.
+    pub(crate) fn fit(
+        &mut self,
+        batch_size: usize,
+        steps: u64,
+        learning_rate: f64,
+        mut fill: impl FnMut(u64, &mut [B::Element], &mut [B::Element]),
+        mut progress: impl FnMut(ClassifierStep),
+    ) -> Result<()> {
+        let optimiser = Optimiser::from(Adam::new(learning_rate));
+        optimiser.check()?;
+        let mut program = self.training_program(batch_size, &optimiser)?;
+        let mut batch = vec![B::Element::ZERO; batch_size * self.image_shape().len()];
+        let mut batch_labels = vec![B::Element::ZERO; batch_size];
+        for step in 0..steps {
+            fill(step, &mut batch, &mut batch_labels);
             program.write("images", &batch)?;
             program.write("labels", &batch_labels)?;
             program.write("counter", &[B::Element::of((step % (1 << 24)) as f64)])?;
@@ -430,7 +450,7 @@ fn parameters<E: Element>(model: &Model, file: &TensorFile) -> Result<Vec<E>> {
 }
 
 /// Indices below `count`, each epoch in an order of its own, without end.
-fn endless_order(count: usize, seed: u64) -> impl FnMut() -> usize {
+pub(crate) fn endless_order(count: usize, seed: u64) -> impl FnMut() -> usize {
     let (mut epoch, mut rest) = (0, Vec::new());
     move || {
         if rest.is_empty() {
@@ -506,6 +526,7 @@ mod tests {
             seed: 42,
             test_images: 130,
             test_correct: 130,
+            self_supervised: false,
         };
         classifier.set_record(record.clone());
         let file = TensorFile::parse(&classifier.to_file().unwrap().to_bytes().unwrap()).unwrap();

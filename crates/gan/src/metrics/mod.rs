@@ -1,7 +1,7 @@
 //! Metrics of generated images against real ones.
 //!
-//! Most of them compare [`Features`]: the vectors that a [`Classifier`] gives for images. None of these numbers is
-//! comparable with one that was computed with other features, and none is an FID, for that is defined by the
+//! Most of them compare [`Features`]: the vectors that a [`Classifier`] gives for images. Where there are no classes to
+//! learn, it learns from the pictures alone ([`SelfSupervision`]). None of these numbers is comparable with one that was computed with other features, and none is an FID, for that is defined by the
 //! Inception network of Heusel et al. (2017).
 //!
 //! Images are rounded to bytes first ([`quantise`]), as a file would, and a score is read beside its floor: what
@@ -13,6 +13,7 @@
 //! | [`Kid`] | unbiased squared maximum mean discrepancy | `kid.rs` |
 //! | [`Prdc`] | precision and density (fidelity), recall and coverage (diversity) | `prdc.rs` |
 //! | [`ClassHistogram`] | how often each class is generated | `histogram.rs` |
+//! | [`SlicedWasserstein`] | distance of small patches at each scale, without any network | `sliced.rs` |
 //! | [`Memorisation`] | copies of training images | `memorisation.rs` |
 //!
 //! All of them give the same bits for any number of threads.
@@ -28,7 +29,10 @@ mod histogram;
 mod kid;
 mod memorisation;
 mod prdc;
+mod pyramid;
 mod quantise;
+mod self_supervision;
+mod sliced;
 
 pub use classifier::{Classified, Classifier, ClassifierRecord, ClassifierStep, ClassifierTraining};
 pub use features::Features;
@@ -38,3 +42,5 @@ pub use kid::{Kid, KidOptions};
 pub use memorisation::{Closeness, Memorisation, Neighbour, nearest_neighbours};
 pub use prdc::{Manifold, Prdc};
 pub use quantise::{dequantise, quantise};
+pub use self_supervision::SelfSupervision;
+pub use sliced::{ScaleDistance, SlicedOptions, SlicedWasserstein};
