@@ -1,13 +1,14 @@
 //! `gan-mnist evaluate`: how good a model's images are, beside real ones.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
 use gannet_data::files::write_whole;
-use gannet_data::{Images, LabelledImages};
+use gannet_data::{DataSet, Images, LabelledImages};
 use serde::Serialize;
 
 use super::generate::load;
@@ -15,8 +16,10 @@ use crate::arguments::{DataArgs, DeviceArgs, whole_number};
 use crate::data::check_fit_images;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{ClassifierFile, Compared, Evaluator, ImageSet, LEAST};
-use crate::run::{EVALUATION, Evaluation, run_of};
+use crate::evaluation::{
+    ClassifierFile, Compared, EPOCHS, Evaluator, ImageSet, LEAST, check_counts, check_fits, learn,
+};
+use crate::run::{CLASSIFIER, EVALUATION, Evaluation, run_of};
 use crate::terminal::{note, say};
 use crate::training::{classes_in_turn, image_shape};
 
@@ -35,7 +38,8 @@ pub struct EvaluateArgs {
     /// What the latents and the choice of real images follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
-    /// The classifier whose features are compared [default: the run's own, or the embedded one, which is for MNIST]
+    /// The classifier whose features are compared [default: the run's own, for digits the embedded one, else one that learns
+    /// from the pictures first]
     #[arg(long, value_name = "FILE.safetensors")]
     pub classifier: Option<PathBuf>,
     #[allow(missing_docs)]
@@ -131,11 +135,12 @@ impl Scored {
 
 fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Result<()> {
     let began = Instant::now();
-    let file = match (&args.classifier, args.model.as_deref().and_then(run_of)) {
-        (Some(path), _) => ClassifierFile::read(path)?,
-        // A run on other images may have brought its own; the flags may name other images again.
-        (None, Some(run)) if !args.data.chooses() => ClassifierFile::of_run(run)?,
-        (None, _) => ClassifierFile::embedded(),
+    // A run on other images may have brought its own; the flags may name other images again.
+    let run = args.model.as_deref().and_then(run_of).filter(|_| !args.data.chooses());
+    let file = match (&args.classifier, run) {
+        (Some(path), _) => Some(ClassifierFile::read(path)?),
+        (None, Some(run)) => ClassifierFile::of_run(run)?,
+        (None, None) => None,
     };
     let gan = match (&args.images, &args.model) {
         (Some(_), _) => None,
@@ -161,6 +166,11 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         ));
     }
     let count = images.len() / train.shape().len();
+    check_counts(count, train.len(), compared.test.len())?;
+    let file = match file {
+        Some(file) => file,
+        None => classifier_for(backend, &compared, run, args.seed)?,
+    };
     let test_images = compared.test.len();
     let mut evaluator = Evaluator::new(backend, &file, compared, count, args.seed)?;
     let generated = evaluator.score(&images, asked.as_deref(), args.seed)?;
@@ -198,6 +208,31 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         table(&report).iter().for_each(|line| say(line));
     }
     Ok(())
+}
+
+/// The embedded classifier, or, where it is for other images, one that learns from these now; the run keeps it.
+fn classifier_for<B: Backend<Element = f32>>(
+    backend: &B,
+    compared: &Compared,
+    run: Option<&Path>,
+    seed: u64,
+) -> Result<ClassifierFile> {
+    let embedded = ClassifierFile::embedded();
+    let data = DataSet::of_images(&compared.name, Arc::new(compared.test.clone()));
+    if check_fits(&embedded, &data).is_ok() {
+        return Ok(embedded);
+    }
+    let name = &compared.name;
+    note(&format!("no classifier is known for {name}: one learns from its pictures first"));
+    let classifier = learn(backend, compared, EPOCHS, seed, false)?;
+    let file = ClassifierFile::of(format!("made from {name}"), &classifier)?;
+    if let Some(run) = run {
+        match file.keep_in(run) {
+            Ok(()) => note(&format!("kept as {} for the next time", run.join(CLASSIFIER).display())),
+            Err(error) => note(&format!("it is not kept in the run directory: {error}")),
+        }
+    }
+    Ok(file)
 }
 
 /// Keeps the scores of a run in its directory, for its report. That they cannot be kept there is no reason not to say

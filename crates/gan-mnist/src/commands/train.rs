@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use gannet::recipe::Capacity;
 use gannet::tensor_file::TensorFile;
-use gannet::{Backend, Gan, GanConfig};
+use gannet::{Backend, Cpu, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, NamedSet};
 
 use crate::arguments::{
@@ -16,9 +16,9 @@ use crate::arguments::{
 use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{self, ClassifierFile};
+use crate::evaluation::{self, ClassifierFile, Compared, EPOCHS};
 use crate::recipe;
-use crate::run::{Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
+use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
     self, End, Interrupt, Outcome, Pace, Session, Setup, image_shape, observers, real_grid, steps_in,
@@ -97,13 +97,15 @@ pub struct MetricsArgs {
     /// Steps between two lines of metrics.jsonl [default: 50, or a twentieth of a shorter run]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
     pub log_every: Option<u64>,
-    /// Steps between two evaluations, into metrics.jsonl and the report [default: none]
+    /// Steps between two evaluations, into metrics.jsonl and the report; the model that scores best is kept as
+    /// best.safetensors [default: none]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
     pub evaluate_every: Option<u64>,
     /// Images that each of them scores; such scores cannot be compared with those of another number
     #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
     pub evaluate_count: u64,
-    /// The classifier whose features evaluations compare, of `train-classifier` [default: the embedded one, for MNIST]
+    /// The classifier whose features evaluations compare, of `train-classifier` [default: for digits the embedded one, else one
+    /// that learns from the pictures first]
     #[arg(long, value_name = "FILE.safetensors")]
     pub classifier: Option<PathBuf>,
     /// What to do when the generator collapses, or when numbers are no longer finite
@@ -112,17 +114,31 @@ pub struct MetricsArgs {
 }
 
 impl MetricsArgs {
-    /// Reads the classifier that the flags name, if they do. Errors unless the evaluations that they ask for can be made
-    /// of these images, which is better known before a run than hours later.
-    pub fn check(&self, data: &DataSet) -> Result<Option<ClassifierFile>> {
+    /// The classifier of the run's own: the one that the flags name; or, where there are to be evaluations and the embedded one
+    /// is for other images, one that learns from these. Errors unless the evaluations can be made, which is better known before
+    /// a run than hours later.
+    pub fn classifier(&self, data: &DataSet, seed: u64, quiet: bool) -> Result<Option<ClassifierFile>> {
         let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
-        if self.evaluate_every.is_some() || named.is_some() {
-            let test = data.record().open_test(&Listening::default())?.map(|test| test.len());
-            let count = self.evaluate_every.map_or(0, |_| self.evaluate_count as usize);
-            let embedded = ClassifierFile::embedded();
-            evaluation::check(named.as_ref().unwrap_or(&embedded), data, test, count)?;
+        if let Some(named) = &named {
+            evaluation::check_fits(named, data)?;
         }
-        Ok(named)
+        if self.evaluate_every.is_none() {
+            return Ok(named);
+        }
+        let test = data.record().open_test(&Listening::default())?;
+        let (train, tested) = Compared::sizes(data.len(), test.as_ref().map(DataSet::len));
+        evaluation::check_counts(self.evaluate_count as usize, train, tested)?;
+        if named.is_some() || evaluation::check_fits(&ClassifierFile::embedded(), data).is_ok() {
+            return Ok(named);
+        }
+        let name = data.name();
+        if !quiet {
+            note(&format!("no classifier is known for {name}: one learns from its pictures first"));
+        }
+        let cpu = Cpu::new().map_err(Error::failure)?;
+        let compared = Compared::of(data, test.as_ref(), seed)?;
+        let classifier = evaluation::learn(&cpu, &compared, EPOCHS, seed, quiet)?;
+        Ok(Some(ClassifierFile::of(format!("made from {name}"), &classifier)?))
     }
 
     /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
@@ -290,7 +306,7 @@ fn train<B: Backend<Element = f32>>(
     let fresh = from.map(|(path, file)| begin_from(&mut gan, &path, &file)).transpose()?;
     gan.prepare()?;
     image_shape(&gan)?;
-    let classifier = args.metrics.check(&data)?;
+    let classifier = args.metrics.classifier(&data, gan.config().seed, args.quiet)?;
 
     let run = match &args.out {
         Some(path) => RunDirectory::create(path)?,
@@ -473,6 +489,9 @@ pub(super) fn report(run: &RunDirectory, data: &DataRecord, end: &End, quiet: bo
         ("settings", "config.toml"),
     ] {
         say(&format!("{what:9} {}", path.join(name).display()));
+    }
+    if path.join(BEST).exists() {
+        say(&format!("{:9} {} (the lowest Frechet distance)", "best one", path.join(BEST).display()));
     }
     if let Some(path) = &end.before_collapse {
         say(&format!("{:9} {} (from before the collapse)", "good one", path.display()));

@@ -2,7 +2,7 @@
 
 use gannet::metrics::{
     ClassHistogram, Classified, Classifier, ClassifierTraining, FrechetStatistics, Kid, KidOptions, Manifold,
-    Memorisation, Prdc,
+    Memorisation, Prdc, SlicedOptions, SlicedWasserstein,
 };
 use gannet::random::Stream;
 use gannet::{Backend, Cpu};
@@ -11,7 +11,7 @@ use gannet_data::{DataSet, ImageShape, Images, LabelledImages};
 use super::compared::Compared;
 use super::features::ClassifierFile;
 use crate::error::{Error, Result};
-use crate::run::{FeaturesUsed, MemorisationScores, Scores, TrainedOn, percent};
+use crate::run::{FeaturesUsed, MemorisationScores, ScaleScore, Scores, TrainedOn, percent};
 
 /// The neighbours that a ball around an image reaches to.
 const NEIGHBOURS: usize = 5;
@@ -30,13 +30,9 @@ pub const LEAST: usize = 10;
 const LOOKED_AT: usize = 1000;
 const KNOWS: f64 = 0.5;
 
-/// What to do without a classifier.
-const HOW: &str =
-    "`gan-mnist train-classifier` with the same --dataset or --data makes one, which --classifier takes";
-
-/// What one can do where there are no labels to learn from.
-const WITHOUT_CLASSES: &str = "they have no classes, so no classifier can learn from them: compare samples.png with \
-    real.png, look at the diversity in report.html, and at `gan-mnist neighbours` for copies";
+/// What to do about a classifier that does not fit.
+const HOW: &str = "leave --classifier out, and one is made from the pictures; `gan-mnist train-classifier` with the same \
+    --dataset or --data makes one to keep";
 
 /// Scores a model's images against the test images of a data set, with what is the same for every model computed
 /// once: the features of the test images, and the floor.
@@ -55,13 +51,13 @@ pub struct Evaluator<B: Backend> {
 struct TestStatistics {
     statistics: FrechetStatistics,
     manifold: Manifold,
-    histogram: ClassHistogram,
+    /// Where the classifier tells classes of the images apart.
+    histogram: Option<ClassHistogram>,
+    patches: SlicedWasserstein,
 }
 
-/// Errors unless images of a set can be scored in the features of a classifier, `count` of them and as many training
-/// images beside them. Nothing is computed but what the classifier makes of a few images: this is for the beginning of
-/// a run that will be evaluated. `test` is the number of test images, where the set has any.
-pub fn check(file: &ClassifierFile, data: &DataSet, test: Option<usize>, count: usize) -> Result<()> {
+/// Errors unless a classifier is for the images of this set. Nothing is computed but what it makes of a few of them.
+pub fn check_fits(file: &ClassifierFile, data: &DataSet) -> Result<()> {
     let mut classifier = file.load(&Cpu::new().map_err(Error::failure)?)?;
     let images = data.images().as_ref();
     check_shape(file, &classifier, &data.name(), images)?;
@@ -72,8 +68,7 @@ pub fn check(file: &ClassifierFile, data: &DataSet, test: Option<usize>, count: 
         });
         check_accuracy(file, correct.transpose()?, &data.name())?;
     }
-    let (train, test) = Compared::sizes(images.len(), test);
-    check_counts(count, train, test)
+    Ok(())
 }
 
 /// Errors unless a classifier is for images of this shape and number of classes.
@@ -86,17 +81,21 @@ fn check_shape<B: Backend>(
     let ImageShape { height, width, channels } = images.shape();
     let (for_shape, for_classes) = (classifier.image_shape(), classifier.classes());
     if for_shape.dims() == [height, width, channels]
-        && images.classes().is_none_or(|classes| classes == for_classes)
+        && (is_self_supervised(classifier) || images.classes().is_none_or(|classes| classes == for_classes))
     {
         return Ok(());
     }
     let classes = images.classes().map_or(String::new(), |classes| format!(" of {classes} classes"));
-    let how = if images.classes().is_some() { HOW } else { WITHOUT_CLASSES };
     Err(Error::failure(format!(
         "the classifier {} is for images {for_shape} of {for_classes} classes, {name} has \
-         {height}x{width}x{channels}{classes}; {how}",
+         {height}x{width}x{channels}{classes}; {HOW}",
         file.name
     )))
+}
+
+/// Whether the classes of a classifier are those of a task, and not of the images.
+fn is_self_supervised<B: Backend>(classifier: &Classifier<B>) -> bool {
+    classifier.record().is_some_and(|record| record.self_supervised)
 }
 
 /// Errors when the embedded classifier knows nothing of these images: of their labels it gets the share `accuracy` right.
@@ -112,7 +111,7 @@ fn check_accuracy(file: &ClassifierFile, accuracy: Option<f64>, name: &str) -> R
 }
 
 /// Errors unless `count` images can be scored beside so many training and test images.
-fn check_counts(count: usize, train: usize, test: usize) -> Result<()> {
+pub fn check_counts(count: usize, train: usize, test: usize) -> Result<()> {
     if count > train {
         return Err(Error::usage(format!(
             "{count} images cannot be scored: there are only {train} training images to score beside them; ask for \
@@ -143,13 +142,25 @@ impl<B: Backend> Evaluator<B> {
         check_shape(file, &classifier, name, &train)?;
         check_counts(count, train.len(), test.len())?;
         let seen = classifier.classify(test.pixels())?;
-        let test_accuracy = test.labels().map(|labels| seen.correct(labels) as f64 / test.len() as f64);
+        let knows_classes = !is_self_supervised(&classifier);
+        let right = |labels: &[u32]| seen.correct(labels) as f64 / test.len() as f64;
+        let test_accuracy = test.labels().filter(|_| knows_classes).map(right);
         check_accuracy(file, test_accuracy, name)?;
-        let features = FeaturesUsed { name: file.name.clone(), sha256: file.sha256.clone(), test_accuracy };
+        let features = FeaturesUsed {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            test_accuracy,
+            self_supervised: !knows_classes,
+        };
+        let ImageShape { height, width, channels } = shape;
+        let options = SlicedOptions { seed, ..SlicedOptions::default() };
         let test_statistics = TestStatistics {
             statistics: FrechetStatistics::of(&seen.features)?,
-            histogram: ClassHistogram::new(&seen.classes, classifier.classes())?,
+            histogram: knows_classes
+                .then(|| ClassHistogram::new(&seen.classes, classifier.classes()))
+                .transpose()?,
             manifold: Manifold::new(seen.features, NEIGHBOURS)?,
+            patches: SlicedWasserstein::of(test.pixels(), [height, width, channels], options)?,
         };
         let mut order = Stream::new(seed, "floor", 0).permutation(train.len());
         order.truncate(count);
@@ -159,7 +170,7 @@ impl<B: Backend> Evaluator<B> {
         let labels: Option<Vec<u32>> =
             train.labels().map(|labels| order.iter().map(|&index| labels[index]).collect());
         let seen = classifier.classify(&images)?;
-        let floor = test_statistics.score(seen, labels.as_deref(), seed)?;
+        let floor = test_statistics.score(&images, seen, labels.as_deref(), seed)?;
         Ok(Evaluator {
             classifier,
             features,
@@ -189,7 +200,7 @@ impl<B: Backend> Evaluator<B> {
     /// Scores `images` [N, height, width, channels] of bytes; `asked` is the class asked for of each, if there was one.
     pub fn score(&mut self, images: &[u8], asked: Option<&[u32]>, seed: u64) -> Result<Scores> {
         let seen = self.classifier.classify(images)?;
-        self.test_statistics.score(seen, asked, seed)
+        self.test_statistics.score(images, seen, asked, seed)
     }
 
     /// Looks for copies of training images among `images`.
@@ -245,14 +256,20 @@ impl<B: Backend> Evaluator<B> {
 }
 
 impl TestStatistics {
-    fn score(&self, seen: Classified, labels: Option<&[u32]>, seed: u64) -> Result<Scores> {
+    fn score(&self, pixels: &[u8], seen: Classified, labels: Option<&[u32]>, seed: u64) -> Result<Scores> {
         let images = seen.classes.len();
-        let class_accuracy = labels.map(|labels| seen.correct(labels) as f64 / images as f64);
-        let histogram = ClassHistogram::new(&seen.classes, self.histogram.counts().len())?;
+        let (mut class_shares, mut class_divergence, mut class_accuracy) = (Vec::new(), None, None);
+        if let Some(real) = &self.histogram {
+            let histogram = ClassHistogram::new(&seen.classes, real.counts().len())?;
+            class_shares = histogram.shares();
+            class_divergence = Some(histogram.divergence_from(real)?);
+            class_accuracy = labels.map(|labels| seen.correct(labels) as f64 / images as f64);
+        }
         let frechet_distance = FrechetStatistics::of(&seen.features)?.distance(&self.statistics)?;
         let options = KidOptions { seed, ..KidOptions::default() };
         let kid = Kid::between(&seen.features, self.manifold.features(), options)?;
         let prdc = Prdc::between(&self.manifold, &Manifold::new(seen.features, NEIGHBOURS)?)?;
+        let scales = self.patches.distances(pixels)?;
         Ok(Scores {
             images,
             frechet_distance,
@@ -262,8 +279,16 @@ impl TestStatistics {
             recall: prdc.recall,
             density: prdc.density,
             coverage: prdc.coverage,
-            class_shares: histogram.shares(),
-            class_divergence: histogram.divergence_from(&self.histogram)?,
+            sliced_wasserstein: scales
+                .iter()
+                .map(|scale| ScaleScore {
+                    height: scale.height,
+                    width: scale.width,
+                    distance: scale.distance,
+                })
+                .collect(),
+            class_shares,
+            class_divergence,
             class_accuracy,
         })
     }

@@ -38,10 +38,21 @@ impl ClassifierFile {
         Ok(ClassifierFile { name, sha256: sha256(&bytes), bytes, path: Some(path.into()) })
     }
 
-    /// That of a run: the one in its directory, or the embedded one.
-    pub fn of_run(run: &Path) -> Result<Self> {
+    /// One that was just trained, which is to be called `name`.
+    pub fn of<B: Backend>(name: String, classifier: &Classifier<B>) -> Result<Self> {
+        let bytes = classifier.to_file()?.to_bytes().map_err(Error::failure)?;
+        Ok(ClassifierFile { sha256: sha256(&bytes), path: Some(PathBuf::from(&name)), name, bytes })
+    }
+
+    /// The one in the directory of a run, if it has one of its own.
+    pub fn of_run(run: &Path) -> Result<Option<Self>> {
         let path = run.join(CLASSIFIER);
-        if path.exists() { ClassifierFile::read(&path) } else { Ok(ClassifierFile::embedded()) }
+        path.exists().then(|| ClassifierFile::read(&path)).transpose()
+    }
+
+    /// What a file holds.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether it is the embedded one, which is for MNIST.

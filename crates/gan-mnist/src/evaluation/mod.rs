@@ -4,8 +4,10 @@ mod compared;
 mod evaluator;
 mod features;
 mod image_set;
+mod learning;
 
 pub use compared::Compared;
-pub use evaluator::{Evaluator, LEAST, check};
+pub use evaluator::{Evaluator, LEAST, check_counts, check_fits};
 pub use features::ClassifierFile;
 pub use image_set::ImageSet;
+pub use learning::{EPOCHS, learn};

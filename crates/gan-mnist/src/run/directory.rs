@@ -37,6 +37,9 @@ pub fn run_of(model: &Path) -> Option<&Path> {
 /// The name of the model in a run directory.
 pub const MODEL: &str = "model.safetensors";
 
+/// The name of the model that scored best among those that were evaluated in a run.
+pub const BEST: &str = "best.safetensors";
+
 /// The name of the classifier that evaluations compare the features of, where a run has one of its own.
 pub const CLASSIFIER: &str = "classifier.safetensors";
 /// The name of TensorBoard's event file in a run directory.

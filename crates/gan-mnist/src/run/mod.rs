@@ -13,7 +13,7 @@ mod scores;
 
 pub use checkpoint::{Checkpoint, Checkpoints, State};
 pub use config::{CONFIG, Change, Config, data_of_run};
-pub use directory::{CLASSIFIER, EVENTS, MODEL, REAL, RunDirectory, run_of};
+pub use directory::{BEST, CLASSIFIER, EVENTS, MODEL, REAL, RunDirectory, run_of};
 #[cfg(test)]
 pub(crate) use disk::faulty;
 pub use disk::{Disk, Os, write_durably};
@@ -22,5 +22,6 @@ pub use losses_file::{LOSSES, read_losses};
 pub use metrics_settings::{MetricsSettings, OnCollapse};
 pub use sample_grids::sample_grids;
 pub use scores::{
-    EVALUATION, Evaluation, FeaturesUsed, MemorisationScores, Scores, TrainedOn, percent, read_evaluation,
+    EVALUATION, Evaluation, FeaturesUsed, MemorisationScores, ScaleScore, Scores, TrainedOn, percent,
+    read_evaluation,
 };

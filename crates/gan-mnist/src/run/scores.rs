@@ -53,12 +53,26 @@ pub struct Scores {
     pub density: f64,
     /// See [`gannet::metrics::Prdc`].
     pub coverage: f64,
-    /// The share of each class, as the classifier sees it.
+    /// The sliced Wasserstein distance of patches at each scale, the finest first. Without any classifier.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sliced_wasserstein: Vec<ScaleScore>,
+    /// The share of each class, as the classifier sees it; empty where it tells none apart.
     pub class_shares: Vec<f64>,
     /// The Kullback-Leibler divergence of these shares from those of the test images, in nats.
-    pub class_divergence: f64,
+    pub class_divergence: Option<f64>,
     /// The share of images that the classifier sees in the class that was asked for, or that their label says.
     pub class_accuracy: Option<f64>,
+}
+
+/// See [`gannet::metrics::ScaleDistance`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScaleScore {
+    /// Rows of an image at this scale.
+    pub height: usize,
+    /// Columns of it.
+    pub width: usize,
+    /// In standard deviations of the real images' numbers at this scale.
+    pub distance: f64,
 }
 
 /// See [`gannet::metrics::Memorisation`]. Distances are in grey levels of 0 to 255.
@@ -98,16 +112,21 @@ pub struct FeaturesUsed {
     pub sha256: String,
     /// The share of the test images that it gets right, where those have classes.
     pub test_accuracy: Option<f64>,
+    /// Whether it learnt from pictures without labels.
+    #[serde(default)]
+    pub self_supervised: bool,
 }
 
 impl FeaturesUsed {
     /// In words: name, accuracy, the beginning of the hash.
     pub fn describe(&self) -> String {
         let hash = self.sha256.get(..16).unwrap_or(&self.sha256);
-        let accuracy = self.test_accuracy.map_or(String::new(), |accuracy| {
-            format!("{:.2} % right on the test images, ", 100.0 * accuracy)
-        });
-        format!("{}, {accuracy}sha256 {hash}", self.name)
+        let what = match self.test_accuracy {
+            Some(accuracy) => format!("{:.2} % right on the test images, ", 100.0 * accuracy),
+            None if self.self_supervised => "learnt from the pictures without labels, ".into(),
+            None => String::new(),
+        };
+        format!("{}, {what}sha256 {hash}", self.name)
     }
 }
 
@@ -135,7 +154,16 @@ impl Evaluation {
         number("recall", 3, |s| s.recall);
         number("density", 3, |s| s.density);
         number("coverage", 3, |s| s.coverage);
-        number("class divergence (KL), nats", 4, |s| s.class_divergence);
+        for (found, real) in generated.sliced_wasserstein.iter().zip(&floor.sliced_wasserstein) {
+            let size = format!("{}x{}", found.width, found.height);
+            let levels = [found, real].map(|scale| format!("{:.1}", 1e3 * scale.distance));
+            let [found, real] = levels;
+            rows.push([format!("sliced Wasserstein distance x 1000, {size}"), found, real]);
+        }
+        if let (Some(found), Some(real)) = (generated.class_divergence, floor.class_divergence) {
+            let [found, real] = [found, real].map(|nats| format!("{nats:.4}"));
+            rows.push(["class divergence (KL), nats".into(), found, real]);
+        }
         if let (Some(accuracy), Some(real)) = (generated.class_accuracy, floor.class_accuracy) {
             rows.push(["images in the class asked for".into(), percent(accuracy), percent(real)]);
         }
@@ -143,8 +171,10 @@ impl Evaluation {
             let range = shares.iter().fold((f64::MAX, 0f64), |(low, high), &s| (low.min(s), high.max(s)));
             format!("{:.1} to {:.1} %", 100.0 * range.0, 100.0 * range.1)
         };
-        let name = "classes, least to most".into();
-        rows.push([name, shares(&generated.class_shares), shares(&floor.class_shares)]);
+        if !floor.class_shares.is_empty() {
+            let name = "classes, least to most".into();
+            rows.push([name, shares(&generated.class_shares), shares(&floor.class_shares)]);
+        }
         if let Some(trained) = &self.train_on_synthetic {
             rows.push([
                 "test accuracy of a classifier trained on them".into(),

@@ -1,5 +1,6 @@
 //! metrics.jsonl, and what is done when it shows that a run goes wrong.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gannet::metrics::{dequantise, quantise};
@@ -15,7 +16,7 @@ use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::evaluation::{ClassifierFile, Compared, Evaluator};
 use crate::run::metrics_file::{Event, EventKind, METRICS, Point};
-use crate::run::{CLASSIFIER, Config, Evaluation, Log, MetricsSettings, OnCollapse, RunDirectory};
+use crate::run::{BEST, CLASSIFIER, Config, Evaluation, Log, MetricsSettings, OnCollapse, RunDirectory};
 use crate::terminal::{Listening, note};
 
 /// Samples whose diversity is measured: as many as are drawn at a time anyway.
@@ -43,11 +44,15 @@ struct Since {
     images: u64,
     watch: Watch,
     rollbacks: u64,
+    /// The lowest Frechet distance so far, and the step of it.
+    best: Option<(f64, u64)>,
 }
 
 /// Writes metrics.jsonl and watches over the run.
 pub struct Metrics {
     log: Log,
+    /// Where the model goes that scores best.
+    best: PathBuf,
     data: DataSet,
     settings: MetricsSettings,
     steps: u64,
@@ -86,6 +91,7 @@ impl Metrics {
         Ok(Metrics {
             data: data.clone(),
             log: Log::new(run.path().join(METRICS), ""),
+            best: run.path().join(BEST),
             settings: settings.metrics.clone(),
             steps: settings.steps,
             seed: settings.seed,
@@ -220,12 +226,19 @@ impl Observer for Metrics {
         let events = self.since.watch.look(&point);
         if evaluates {
             let evaluation = self.evaluate(model)?;
+            let distance = evaluation.generated.frechet_distance;
+            let best = self.since.best.is_none_or(|(best, _)| distance < best);
+            if best {
+                model.save(&self.best)?;
+                self.since.best = Some((distance, step));
+            }
             if !self.quiet {
                 note(&format!(
-                    "step {step}: Frechet distance {:.2} (floor {:.2}), over {} images, not the final evaluation's number",
-                    evaluation.generated.frechet_distance,
+                    "step {step}: Frechet distance {distance:.2} (floor {:.2}), over {} images, not the final evaluation's \
+                     number{}",
                     evaluation.floor.frechet_distance,
-                    evaluation.count
+                    evaluation.count,
+                    if best { "; the best so far, kept as best.safetensors" } else { "" }
                 ));
             }
             point.evaluation = Some(evaluation);
@@ -267,7 +280,10 @@ impl Observer for Metrics {
     }
 
     fn restored(&mut self, _: u64, state: &Value) -> Result<()> {
+        let best = self.since.best;
         self.since = serde_json::from_value(state["since"].clone()).unwrap_or_default();
+        // Of a run that goes back, what it did better before is kept.
+        self.since.best = [best, self.since.best].into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0));
         // A run that goes back must not forget how often it has.
         self.rollbacks = self.rollbacks.max(state["rollbacks"].as_u64().unwrap_or_default());
         // How long the steps since the line before took is not known.

@@ -1,13 +1,14 @@
 //! What looks on while a run goes on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gannet::{Backend, Gan, Gauges, Losses};
 use gannet_data::ImageShape;
+use gannet_data::files::write_whole;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::picture::Picture;
 use crate::run::Log;
 use crate::run::metrics_file::Point;
@@ -194,6 +195,8 @@ pub trait Trained {
     fn tensors(&self) -> Vec<(String, Vec<usize>)>;
     /// The values of one of them.
     fn read_tensor(&self, name: &str) -> Result<Vec<f32>>;
+    /// Writes it as model.safetensors is written, whole or not at all.
+    fn save(&mut self, path: &Path) -> Result<()>;
 }
 
 impl<B: Backend<Element = f32>> Trained for Gan<B> {
@@ -223,5 +226,11 @@ impl<B: Backend<Element = f32>> Trained for Gan<B> {
 
     fn read_tensor(&self, name: &str) -> Result<Vec<f32>> {
         Ok(Gan::read_tensor(self, name)?)
+    }
+
+    fn save(&mut self, path: &Path) -> Result<()> {
+        let cannot = |e: String| Error::failure(format!("cannot save the model {}: {e}", path.display()));
+        let bytes = self.to_file()?.to_bytes().map_err(cannot)?;
+        Ok(write_whole(path, &bytes)?)
     }
 }

@@ -182,7 +182,8 @@ mod tests {
             density: 1.0,
             coverage: 1.0,
             class_shares: vec![1.0],
-            class_divergence: 0.0,
+            class_divergence: Some(0.0),
+            sliced_wasserstein: Vec::new(),
             class_accuracy: None,
         };
         Evaluation {
@@ -190,7 +191,12 @@ mod tests {
             seed: 1,
             dataset: "mnist".into(),
             test_images: 3,
-            features: FeaturesUsed { name: "c".into(), sha256: "00".into(), test_accuracy: None },
+            features: FeaturesUsed {
+                name: "c".into(),
+                sha256: "00".into(),
+                test_accuracy: None,
+                self_supervised: false,
+            },
             generated: scores.clone(),
             floor: scores,
             memorisation: None,

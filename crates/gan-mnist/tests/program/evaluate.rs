@@ -88,19 +88,10 @@ fn bars(folder: &Path) {
 fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_anything_is_written() {
     let folder = folder();
     bars(&folder.path().join("bars"));
-    // As many classes as the embedded classifier has, in the same shape: that it knows nothing of them has to be seen.
-    for n in 0..60 {
-        let class = folder.path().join(format!("noise/{}", n % 10));
-        fs::create_dir_all(&class).unwrap();
-        let pixels = (0..SIZE).map(|k| ((k * 7919 + n * 104_729) % 251) as u8).collect();
-        let shape = ImageShape { height: 28, width: 28, channels: 1 };
-        Picture { shape, pixels }.save_png(&class.join(format!("{n}.png"))).unwrap();
-    }
     let train = "train --preset cdcgan --batch-size 4 --steps 2 --threads 1 --quiet --evaluate-every 2";
     fs::write(folder.path().join("page.html"), "<html>").unwrap();
     for (line, code, parts) in [
-        ("--data bars", 1, &["mnist-classifier is for images", "of 2 classes", "train-classifier"][..]),
-        ("--data noise", 1, &["trained on other images", "of ", "noise it gets", "--classifier"]),
+        ("--data bars", 2, &["2000 images cannot be scored", "--evaluate-count"][..]),
         ("--dataset mnist --classifier missing", 1, &["cannot read missing"]),
         ("--dataset mnist --classifier page.html", 1, &["page.html"]),
     ] {
@@ -112,17 +103,17 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
         assert_eq!(names(folder.path()), before, "{line} left something behind");
     }
 
-    // Without classes no classifier helps, and none is spoken of.
-    let line = "train --data bars --classes none --image-size 32 --steps 2 --threads 1 --evaluate-every 2 --out refused";
-    let message = run(folder.path(), line).error_on_stderr(1);
-    assert!(message.contains("no classifier can learn from them: compare samples.png"), "{message}");
-    assert!(!message.contains("train-classifier"), "{message}");
-
     run(folder.path(), "train-classifier --data bars --epochs 3 --quiet --out of-bars.safetensors").success();
     let train = format!("{train} --data bars --classifier of-bars.safetensors");
     let message = run(folder.path(), &format!("{train} --out refused")).error(2);
     assert!(message.contains("2000 images") && message.contains("--evaluate-count"), "{message}");
     run(folder.path(), &format!("{train} --evaluate-count 12 --out run")).success();
+    let other = "train --preset cdcgan --steps 1 --evaluate-every 1 --out refused --dataset mnist --classifier of-bars.safetensors";
+    let message = run(folder.path(), other).error_on_stderr(1);
+    assert!(
+        message.contains("of 2 classes, mnist has 28x28x1 of 10 classes; leave --classifier out"),
+        "{message}"
+    );
     let lines = |run: &str| fs::read_to_string(folder.path().join(run).join("metrics.jsonl")).unwrap();
     assert!(lines("run").contains("\"name\":\"of-bars.safetensors\""), "{}", lines("run"));
     // The run has its own copy, which a resumed run and `evaluate` use.
@@ -138,4 +129,62 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
     {
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[test]
+fn pictures_that_no_classifier_is_known_for_get_one_of_their_own() {
+    let folder = folder();
+    bars(&folder.path().join("bars"));
+    // As many classes as the embedded classifier has, in the same shape: that it knows nothing of them has to be seen.
+    for n in 0..60 {
+        let class = folder.path().join(format!("noise/{}", n % 10));
+        fs::create_dir_all(&class).unwrap();
+        let pixels = (0..SIZE).map(|k| ((k * 7919 + n * 104_729) % 251) as u8).collect();
+        let shape = ImageShape { height: 28, width: 28, channels: 1 };
+        Picture { shape, pixels }.save_png(&class.join(format!("{n}.png"))).unwrap();
+    }
+    let train = "--batch-size 4 --steps 4 --threads 1 --quiet --evaluate-every 2 --evaluate-count 12";
+    run(folder.path(), &format!("train --data noise --preset cdcgan {train} --out noisy")).success();
+    run(folder.path(), &format!("train --data bars --classes none --image-size 16 {train} --out run"))
+        .success();
+    let points = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    assert!(points.contains("\"name\":\"made from "), "{points}");
+
+    // The better of the two models that were scored.
+    let scored: Vec<(f64, u64)> = points
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter_map(|p| {
+            Some((p["evaluation"]["generated"]["frechet_distance"].as_f64()?, p["step"].as_u64()?))
+        })
+        .collect();
+    let best = scored.iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap().1;
+    let kept = |name: &str| fs::read(folder.path().join("run").join(name)).unwrap();
+    assert_eq!(kept("best.safetensors") == kept("model.safetensors"), best == 4, "{scored:?}");
+    assert_eq!(scored.len(), 2);
+
+    // What the run has learnt to see is what `evaluate` looks with.
+    let report = evaluate(folder.path(), "run --count 12");
+    assert_eq!(report["features"]["self_supervised"], true);
+    assert_eq!(report["features"]["name"], "run/classifier.safetensors");
+    assert_eq!(report["generated"]["sliced_wasserstein"][0]["height"], 16);
+    assert!(report["generated"]["class_divergence"].is_null(), "{report}");
+    let shown = run(folder.path(), "evaluate run --count 12 --threads 1").success().stdout;
+    assert!(shown.contains("learnt from the pictures without labels"), "{shown}");
+    assert!(
+        shown.contains("sliced Wasserstein distance x 1000, 16x16") && !shown.contains("classes"),
+        "{shown}"
+    );
+    let report = evaluate(folder.path(), "noisy --count 12");
+    assert!(report["features"]["test_accuracy"].is_number(), "{report}");
+
+    // A run that was never evaluated gets one now, and keeps it.
+    run(folder.path(), "train --data bars --classes none --image-size 16 --steps 1 --quiet --out plain")
+        .success();
+    let file = folder.path().join("plain/classifier.safetensors");
+    assert!(!file.exists());
+    let first = evaluate(folder.path(), "plain --count 12");
+    assert!(file.exists());
+    let again = evaluate(folder.path(), "plain --count 12");
+    assert_eq!(first["generated"]["frechet_distance"], again["generated"]["frechet_distance"]);
 }
