@@ -10,10 +10,14 @@ use crate::kernels::product::resolve;
 use gannet_tensor::{Conv2dGeometry, ops};
 
 /// Elements of a window up to which this way is taken.
-const MOST_ELEMENTS: usize = 128;
+const MOST_ELEMENTS: usize = 64;
 
 /// Windows along the width up to which this way is taken.
 const MOST_WINDOWS: usize = 256;
+
+/// Features up to which this way is taken in any case. With more, packed windows are read often enough to pay for
+/// themselves: unless their rows are no higher than a tile, and the image is the image, packing is as fast or faster.
+const FEATURES: usize = 64;
 
 pub(super) struct Convolution {
     pub(super) g: Conv2dGeometry,
@@ -31,11 +35,14 @@ impl Convolution {
         right: Right,
         epilogue: Option<ops::Epilogue>,
     ) -> Option<Convolution> {
-        let fits = g.kernel_h * g.kernel_w * g.in_c <= MOST_ELEMENTS
+        let (mr, nr) = isa.sizes();
+        let low = g.kernel_w * g.in_c <= mr.min(14) && matches!(right, Right::RowMajor { .. });
+        let fits = (low || g.out_c <= FEATURES)
+            && g.kernel_h * g.kernel_w * g.in_c <= MOST_ELEMENTS
             && g.stride_w * g.in_c <= SPARE
             && g.out_w <= MOST_WINDOWS
             && g.out_c >= isa.lanes();
-        fits.then(|| Convolution { g, right, epilogue, nr: isa.sizes().1 })
+        fits.then_some(Convolution { g, right, epilogue, nr })
     }
 }
 

@@ -149,7 +149,7 @@ mod tests {
             assert_eq!(check(&layer(28, [channels, 64], 3, 1)), 2 * sets);
             assert_eq!(check(&layer(28, [64, channels], 3, 1)), 2 * sets);
         }
-        // Several strips of features in an image.
-        assert_eq!(check(&layer(30, [256, 3], 3, 1)), 2 * sets);
+        // Several strips of features in an image; so many features leave the convolution to packing.
+        assert_eq!(check(&layer(30, [256, 3], 3, 1)), sets);
     }
 }
