@@ -119,7 +119,7 @@ impl Frame {
 }
 
 impl ToFew {
-    /// None if there are too many channels.
+    /// None if there are too many channels, or none to sum over.
     fn new(products: Vec<Product>, output: [usize; 4], epilogue: Option<ops::Epilogue>) -> Option<ToFew> {
         let channels = output[3];
         if channels > MOST_CHANNELS || output.contains(&0) {
@@ -129,6 +129,9 @@ impl ToFew {
         let mut phases = Vec::new();
         for product in products {
             let Left::Windows(windows) = product.left else { return None };
+            if windows.image[2] == 0 {
+                return None;
+            }
             let (start, stride) = match product.target {
                 Target::Rows { .. } => ([0, 0], [1, 1]),
                 Target::Pixels { start, stride, .. } => (start, stride),

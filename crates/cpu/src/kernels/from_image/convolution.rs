@@ -37,7 +37,8 @@ impl Convolution {
     ) -> Option<Convolution> {
         let (mr, nr) = isa.sizes();
         let low = g.kernel_w * g.in_c <= mr.min(14) && matches!(right, Right::RowMajor { .. });
-        let fits = (low || g.out_c <= FEATURES)
+        let fits = g.in_c > 0
+            && (low || g.out_c <= FEATURES)
             && g.kernel_h * g.kernel_w * g.in_c <= MOST_ELEMENTS
             && g.stride_w * g.in_c <= SPARE
             && g.out_w <= MOST_WINDOWS
