@@ -48,6 +48,12 @@ fn benchmarks() -> Vec<Benchmark> {
         ("14x14x64 of 7x7x128, 4x4/2, N 256", convolution([256, 14, 14, 64], [4, 4, 64, 128], 2)),
         ("32x32x128 of 32x32x128, 3x3/1, N 16", convolution([16, 32, 32, 128], [3, 3, 128, 128], 1)),
         ("64x64x64 of 32x32x128, 4x4/2, N 16", convolution([16, 64, 64, 64], [4, 4, 64, 128], 2)),
+        // Few channels at the features, as in the last layer of a generator, and at the image.
+        ("28x28x256 of 28x28x3, 3x3/1, N 32", convolution([32, 28, 28, 256], [3, 3, 256, 3], 1)),
+        ("64x64x16 of 64x64x3, 3x3/1, N 32", convolution([32, 64, 64, 16], [3, 3, 16, 3], 1)),
+        ("28x28x16 of 28x28x1, 3x3/1, N 32", convolution([32, 28, 28, 16], [3, 3, 16, 1], 1)),
+        ("64x64x3 of 32x32x32, 4x4/2, N 32", convolution([32, 64, 64, 3], [4, 4, 3, 32], 2)),
+        ("32x32x4 of 32x32x64, 3x3/1, N 32", convolution([32, 32, 32, 4], [3, 3, 4, 64], 1)),
     ] {
         list.push(forward(format!("conv2d, {layer}"), rows::conv2d_case(geometry)));
         list.push(forward(format!("conv_transpose2d, {layer}"), rows::conv_transpose2d_case(geometry)));

@@ -63,8 +63,17 @@ const AFFORDABLE: u64 = 1 << 20;
 
 /// Geometries of convolutions and of transposed convolutions: H differs from W, kernels are smaller,
 /// equal or larger than strides, strides do not always divide, all kinds of padding and output_padding.
+///
+/// In a third of them one side has few channels and the other has many, as at the images of a network.
 pub fn convolution() -> impl Strategy<Value = Conv2dGeometry> {
-    let sizes = (1..4usize, [side(), side()], [channels(), channels()]);
+    let few = || 1..5usize;
+    let many = || select(&[8, 12, 16, 17, 32, 40][..]);
+    let channels = prop_oneof![
+        4 => [channels(), channels()],
+        1 => (few(), many()).prop_map(|(few, many)| [few, many]),
+        1 => (many(), few()).prop_map(|(many, few)| [many, few]),
+    ];
+    let sizes = (1..4usize, [side(), side()], channels);
     let windows = ([1..6usize, 1..6usize], [1..4usize, 1..4usize], padding());
     let output_padding = proptest::option::of([0..3usize, 0..3usize]);
     (sizes, windows, any::<bool>(), output_padding).prop_filter_map(

@@ -49,6 +49,26 @@ pub(crate) fn conv2d_weight_grad(g: &Conv2dGeometry) -> Product {
     }
 }
 
+/// With a stride of 1, the geometry in which image and features change places: pixel p of the image receives y[o] w[u]
+/// wherever p = o + u - pad. With t = kernel - 1 - u, it is window p of the features, padded by kernel - 1 - pad, that
+/// receives it, through tap t.
+pub(crate) fn reversed(g: &Conv2dGeometry) -> Option<Conv2dGeometry> {
+    if [g.stride_h, g.stride_w] != [1, 1] {
+        return None;
+    }
+    Some(Conv2dGeometry {
+        in_h: g.out_h,
+        in_w: g.out_w,
+        in_c: g.out_c,
+        out_h: g.in_h,
+        out_w: g.in_w,
+        out_c: g.in_c,
+        pad_top: (g.kernel_h - 1).checked_sub(g.pad_top)?,
+        pad_left: (g.kernel_w - 1).checked_sub(g.pad_left)?,
+        ..*g
+    })
+}
+
 /// The taps of a phase along one axis: (feature pixel relative to the window's index, tap), neighbours
 /// in the features first.
 ///

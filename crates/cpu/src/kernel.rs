@@ -53,3 +53,30 @@ pub(crate) fn in_chunks(
 
 /// Elements of a task of an elementwise kernel: long enough to pay for claiming it, short enough to balance.
 pub(crate) const CHUNK: usize = 16 * 1024;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::context::Scratch;
+    use crate::isa::Isa;
+    use crate::threads::Threads;
+
+    /// Runs a kernel; NaN shows what it does not write.
+    pub(crate) fn run(
+        isa: Isa,
+        threads: usize,
+        kernel: &dyn Kernel,
+        inputs: &[&[f32]],
+        len: usize,
+    ) -> Vec<f32> {
+        let threads = Threads::new(threads).unwrap();
+        let mut scratch = Scratch::new(kernel.workspace(), threads.count()).unwrap();
+        let context = Context::new(isa, &threads, &mut scratch);
+        let mut y = vec![f32::NAN; len];
+        let inputs: Vec<*const f32> = inputs.iter().map(|x| x.as_ptr()).collect();
+        let tensors = Tensors { inputs: &inputs, output: y.as_mut_ptr(), stats: std::ptr::null_mut() };
+        // SAFETY: the caller made the kernel for vectors of these sizes.
+        unsafe { kernel.run(&context, tensors) };
+        y
+    }
+}

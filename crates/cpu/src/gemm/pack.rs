@@ -404,6 +404,14 @@ impl Right {
         Right::ColumnMajor { segments: vec![0], len: k.max(1), stride: k }
     }
 
+    /// Where B[k, column] lies.
+    pub(crate) fn at(&self, k: usize, column: usize) -> usize {
+        match self {
+            Right::RowMajor { stride } => k * stride + column,
+            Right::ColumnMajor { segments, len, stride } => segments[k / len] + k % len + column * stride,
+        }
+    }
+
     /// Packs ks x columns into panels of NR columns, the last one filled up with zeros; panel p starts at
     /// `p * ks.len() * NR`.
     ///

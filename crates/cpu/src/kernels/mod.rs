@@ -11,6 +11,7 @@ mod product;
 mod reference;
 mod rows;
 mod sum;
+mod to_few;
 mod to_image;
 mod vector_product;
 mod winograd;
@@ -23,6 +24,7 @@ use gannet_tensor::{Instruction, Operation, ops};
 /// `stats_groups`, a product that also writes the batch statistics of its result; see [`gives_stats`].
 pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Box<dyn Kernel> {
     vector_product::prepare(instruction)
+        .or_else(|| to_few::prepare(instruction, stats_groups))
         .or_else(|| to_image::prepare(isa, instruction, stats_groups))
         .or_else(|| from_image::prepare(isa, instruction, stats_groups))
         .or_else(|| winograd::prepare(isa, instruction, stats_groups))

@@ -1,7 +1,7 @@
-//! Transposed convolution to an image of few channels. By phases its tiles would be one or three columns
-//! wide. Instead all taps of a pixel are the columns of one product, features [pixels, C_in] times
-//! [C_in, taps * C_out], an image at a time into scratch memory, and each pixel of the image gathers its
-//! terms from there.
+//! Transposed convolution to an image of one channel whose taps fill panels, or of more than are few dot products
+//! (`to_few.rs`). By phases its tiles would be one or a few columns wide. Instead all taps of a pixel are the columns
+//! of one product, features [pixels, C_in] times [C_in, taps * C_out], an image at a time into scratch memory, and each
+//! pixel of the image gathers its terms from there.
 
 use super::product::resolve;
 use crate::context::{Context, Workspace};

@@ -143,6 +143,20 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        let mut sums = [0.0; 4];
+        // SAFETY: Isa::run checked for AVX2; the array has 4 elements.
+        unsafe {
+            let pairs = [_mm256_hadd_ps(a.0, b.0), _mm256_hadd_ps(c.0, d.0)];
+            // Four lanes of each, twice.
+            let halves = _mm256_hadd_ps(pairs[0], pairs[1]);
+            let all = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+            _mm_storeu_ps(sums.as_mut_ptr(), all);
+        }
+        sums
+    }
+
+    #[inline(always)]
     fn exp2_integral(self) -> Self {
         // SAFETY: Isa::run checked for AVX2.
         Avx2(unsafe {

@@ -21,6 +21,19 @@ unsafe fn run<J: Job>(job: J) -> J::Output {
     unsafe { job.run::<Avx512>() }
 }
 
+/// The lower eight lanes plus the upper eight.
+///
+/// # Safety
+/// The CPU must have AVX-512F and AVX2.
+#[inline(always)]
+unsafe fn half_sum(x: __m512) -> __m256 {
+    // SAFETY: the caller vouches for the features.
+    unsafe {
+        let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+        _mm256_add_ps(_mm512_castps512_ps256(x), upper)
+    }
+}
+
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const MR: usize = 14;
@@ -136,6 +149,22 @@ impl Simd for Avx512 {
     fn round(self) -> Self {
         // SAFETY: Isa::run checked for AVX-512F.
         Avx512(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    fn sums(vectors: [Self; 4]) -> [f32; 4] {
+        let [a, b, c, d] = vectors;
+        let mut sums = [0.0; 4];
+        // SAFETY: Isa::run checked for AVX-512F and AVX2; the array has 4 elements.
+        unsafe {
+            let [a, b, c, d] = [half_sum(a.0), half_sum(b.0), half_sum(c.0), half_sum(d.0)];
+            let pairs = [_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d)];
+            // Four lanes of each, twice.
+            let halves = _mm256_hadd_ps(pairs[0], pairs[1]);
+            let all = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+            _mm_storeu_ps(sums.as_mut_ptr(), all);
+        }
+        sums
     }
 
     #[inline(always)]

@@ -121,6 +121,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// (m, e) with self = m * 2^e and m in [1, 2), for normal positive lanes.
     fn mantissa_exponent(self) -> (Self, Self);
 
+    /// The sum of all lanes of each, in a fixed order.
+    #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        [a.sum(), b.sum(), c.sum(), d.sum()]
+    }
+
     /// The sum of all lanes, in a fixed order.
     #[inline(always)]
     fn sum(self) -> f32 {

@@ -134,6 +134,14 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        let mut sums = [0.0; 4];
+        // SAFETY: NEON is part of AArch64; the array has 4 elements.
+        unsafe { vst1q_f32(sums.as_mut_ptr(), vpaddq_f32(vpaddq_f32(a.0, b.0), vpaddq_f32(c.0, d.0))) };
+        sums
+    }
+
+    #[inline(always)]
     fn exp2_integral(self) -> Self {
         // SAFETY: NEON is part of AArch64.
         Neon(unsafe {
