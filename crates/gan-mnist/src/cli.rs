@@ -11,6 +11,7 @@ use crate::commands::import::ImportArgs;
 use crate::commands::interpolate::InterpolateArgs;
 use crate::commands::neighbours::NeighboursArgs;
 use crate::commands::presets::PresetsArgs;
+use crate::commands::project::ProjectArgs;
 use crate::commands::report::{CompareArgs, ReportArgs};
 use crate::commands::resume::ResumeArgs;
 use crate::commands::train::TrainArgs;
@@ -44,6 +45,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Draw the images between two latents
     Interpolate(InterpolateArgs),
+    /// Find the latents that draw pictures as nearly as the model can
+    Project(ProjectArgs),
     /// Draw images beside the training images nearest to them
     Neighbours(NeighboursArgs),
     /// Write a model for PyTorch, ONNX or NumPy

@@ -50,6 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Data(args)) => commands::data::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
         Some(Command::Interpolate(args)) => commands::interpolate::run(&args),
+        Some(Command::Project(args)) => commands::project::run(&args),
         Some(Command::Neighbours(args)) => commands::neighbours::run(&args),
         Some(Command::Export(args)) => commands::export::run(&args),
         Some(Command::Import(args)) => commands::import::run(&args),

@@ -205,6 +205,13 @@ impl Bounds {
         self.0.iter().map(up).collect()
     }
 
+    /// The least and the largest number of single precision in a cluster; infinite at the ends.
+    pub(crate) fn interval(&self, cluster: usize) -> [f32; 2] {
+        let bounds = self.single();
+        let low = cluster.checked_sub(1).map_or(f32::NEG_INFINITY, |below| bounds[below]);
+        [low, bounds.get(cluster).map_or(f32::INFINITY, |bound| bound.next_down())]
+    }
+
     /// The cluster that `x` lies in.
     pub(crate) fn cluster(&self, x: f64) -> usize {
         self.0.partition_point(|bound| *bound <= x)

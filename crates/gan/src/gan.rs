@@ -320,16 +320,7 @@ impl<B: Backend> Gan<B> {
             )));
         }
         let n = latents.len() / z;
-        let classes = self.generator.classes().and(self.classes());
-        let mut labels = self.label_values(labels, classes, n)?;
-        let clusters = self.config.clusters;
-        if clusters > 1 {
-            labels.resize(n, B::Element::ZERO);
-            for (label, latent) in labels.iter_mut().zip(latents.chunks_exact(z)) {
-                let cluster = self.bounds.cluster(latent[z - 1].to_f64());
-                *label = B::Element::of(label.to_f64() * clusters as f64 + cluster as f64);
-            }
-        }
+        let labels = self.labels_of(latents, labels)?;
         if self.sampling.is_none() {
             let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
             self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
@@ -354,6 +345,27 @@ impl<B: Backend> Gan<B> {
         Ok(images)
     }
 
+    /// The labels `[n]` that the generator is told with latents [n, z] and the classes asked for; empty where it is told none.
+    pub(crate) fn labels_of(
+        &self,
+        latents: &[B::Element],
+        labels: Option<&[u32]>,
+    ) -> Result<Vec<B::Element>> {
+        let z = self.generator.input().len();
+        let n = latents.len() / z;
+        let classes = self.generator.classes().and(self.classes());
+        let mut labels = self.label_values(labels, classes, n)?;
+        let clusters = self.config.clusters;
+        if clusters > 1 {
+            labels.resize(n, B::Element::ZERO);
+            for (label, latent) in labels.iter_mut().zip(latents.chunks_exact(z)) {
+                let cluster = self.bounds.cluster(latent[z - 1].to_f64());
+                *label = B::Element::of(label.to_f64() * clusters as f64 + cluster as f64);
+            }
+        }
+        Ok(labels)
+    }
+
     /// The tensors that make up its state, by name, with their shapes: weights and running statistics
     /// (`generator/2.batch_norm/gamma`), the optimisers' moments (`optimiser/generator/0.dense/kernel/m`), and the
     /// average (`ema/generator/0.dense/kernel`).
@@ -373,6 +385,10 @@ impl<B: Backend> Gan<B> {
 
     pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     pub(crate) fn variables(&self) -> &Variables<B> {

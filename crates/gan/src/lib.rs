@@ -53,6 +53,7 @@ mod fit;
 mod gan;
 mod gauges;
 mod initialiser;
+mod inversion;
 mod kinds;
 mod layer;
 pub mod layers;
@@ -106,6 +107,7 @@ pub use gannet_tensor::{
 };
 pub use gauges::{Gauges, Verdicts};
 pub use initialiser::Initialiser;
+pub use inversion::{Inversion, Inverted};
 pub use layer::{Context, Inputs, Layer, Mode, Parameter, Pass, State, States};
 pub use loss_queue::{LATE_LOSSES, Losses, StepLosses};
 pub use losses::Loss;

@@ -276,6 +276,18 @@ pub(crate) fn sampling(config: &GanConfig, generator: &Model, chunk: usize) -> R
     let dims: Vec<usize> = std::iter::once(chunk).chain(generator.input().dims().iter().copied()).collect();
     let latents = graph.input(names::LATENTS, Shape::new(&dims)?);
     let labels = generator.classes().map(|_| graph.input(names::LABELS, [chunk]));
+    let images = drawn(config, generator, latents, labels)?;
+    Ok(graph.plan().output(names::IMAGES, images).build()?)
+}
+
+/// The images of latents [n, z], in inference mode: of the average where there is one.
+pub(crate) fn drawn<'g>(
+    config: &GanConfig,
+    generator: &Model,
+    latents: Var<'g>,
+    labels: Option<Var<'g>>,
+) -> Result<Var<'g>> {
+    let graph = latents.graph();
     let state = names::state(generator.name());
     let named = |name: String| if config.ema.is_some() { names::average(&name) } else { name };
     let vector = match config.ema {
@@ -294,8 +306,7 @@ pub(crate) fn sampling(config: &GanConfig, generator: &Model, chunk: usize) -> R
         })
         .collect();
     let pass = Pass { labels, ..Pass::inference() };
-    let images = generator.trace(latents, &generator.views(vector), &mut states, pass)?;
-    Ok(graph.plan().output(names::IMAGES, images).build()?)
+    generator.trace(latents, &generator.views(vector), &mut states, pass)
 }
 
 /// The sum of each model's second moments, in the order of `models`; none where the optimiser keeps none.

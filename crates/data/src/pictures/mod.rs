@@ -13,6 +13,7 @@ mod manifest;
 mod name;
 mod scan;
 mod set;
+mod single;
 mod source;
 mod summary;
 
@@ -24,5 +25,6 @@ pub use name::{Name, natural_order};
 pub(crate) use scan::{Scan, ScanOptions, scan};
 pub use set::Pictures;
 pub(crate) use set::{in_order_of, levels_of};
+pub use single::read_picture;
 pub(crate) use source::{ArchiveKind, zip_contents};
 pub use summary::Summary;

@@ -14,7 +14,7 @@ fn named_set() -> impl TypedValueParser<Value = NamedSet> {
 }
 
 /// Parses a way to resize.
-fn resize() -> impl TypedValueParser<Value = Resize> {
+pub(crate) fn resize() -> impl TypedValueParser<Value = Resize> {
     PossibleValuesParser::new(Resize::ALL.map(Resize::name)).try_map(|name| name.parse::<Resize>())
 }
 

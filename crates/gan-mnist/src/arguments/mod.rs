@@ -9,6 +9,7 @@ mod preset;
 
 pub use capacity::capacity;
 pub use data::DataArgs;
+pub(crate) use data::resize;
 pub use device::{DeviceArgs, DeviceChoice};
 pub use every::Every;
 pub use numbers::Seeds;

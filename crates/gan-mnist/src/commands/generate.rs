@@ -97,7 +97,8 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         Out::Tensors(path) => {
             let file = PendingFile::create(path)?;
             let images = draw()?;
-            let tensors = TensorFile { description: None, tensors: request.into_tensors(images, shape) };
+            let tensors = drawn_tensors(request.latents, request.labels, images, shape);
+            let tensors = TensorFile { description: None, tensors };
             file.finish_with(&tensors.to_bytes().map_err(Error::failure)?)?;
         }
     }
@@ -167,27 +168,32 @@ impl Request {
         let labels = gan.classes().map(|classes| labels.unwrap_or_else(|| classes_in_turn(count, classes)));
         Ok(Request { count, latents, labels })
     }
+}
 
-    /// The tensors of a file: `images` [N, H, W, C], `latents` [N, z], and `labels` `[N]` where there are classes.
-    fn into_tensors(self, images: Vec<f32>, shape: ImageShape) -> Vec<FileTensor> {
-        let n = self.count;
-        let tensor = |name: &str, shape: Vec<usize>, values| FileTensor { name: name.into(), shape, values };
-        let z = self.latents.len() / n;
-        let mut tensors = vec![
-            tensor("images", vec![n, shape.height, shape.width, shape.channels], Values::F32(images)),
-            tensor("latents", vec![n, z], Values::F32(self.latents)),
-        ];
-        if let Some(labels) = self.labels {
-            // What does not fit into bytes.
-            let values = if labels.iter().all(|&label| label <= u32::from(u8::MAX)) {
-                Values::U8(labels.into_iter().map(|label| label as u8).collect())
-            } else {
-                Values::F32(labels.into_iter().map(|label| label as f32).collect())
-            };
-            tensors.push(tensor("labels", vec![n], values));
-        }
-        tensors
+/// The tensors of a file: `images` [N, H, W, C], `latents` [N, z], and `labels` `[N]` where there are classes.
+pub(crate) fn drawn_tensors(
+    latents: Vec<f32>,
+    labels: Option<Vec<u32>>,
+    images: Vec<f32>,
+    shape: ImageShape,
+) -> Vec<FileTensor> {
+    let n = images.len() / shape.len();
+    let tensor = |name: &str, shape: Vec<usize>, values| FileTensor { name: name.into(), shape, values };
+    let z = latents.len() / n;
+    let mut tensors = vec![
+        tensor("images", vec![n, shape.height, shape.width, shape.channels], Values::F32(images)),
+        tensor("latents", vec![n, z], Values::F32(latents)),
+    ];
+    if let Some(labels) = labels {
+        // What does not fit into bytes.
+        let values = if labels.iter().all(|&label| label <= u32::from(u8::MAX)) {
+            Values::U8(labels.into_iter().map(|label| label as u8).collect())
+        } else {
+            Values::F32(labels.into_iter().map(|label| label as f32).collect())
+        };
+        tensors.push(tensor("labels", vec![n], values));
     }
+    tensors
 }
 
 /// The latents [N, z] that the flags ask for.

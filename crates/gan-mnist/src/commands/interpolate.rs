@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use gannet::random::slerp;
 use gannet::{Backend, Gan};
+use gannet_data::ImageShape;
 use gannet_data::files::PendingFile;
 
 use super::generate::{check_class, load};
 use crate::animation::write_gif;
-use crate::arguments::{DeviceArgs, whole_number};
+use crate::arguments::{DeviceArgs, Seeds, seeds, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
@@ -20,6 +21,9 @@ use crate::training::{classes_in_turn, image_shape};
 /// How long a frame of an animation is shown, and how long its two ends are.
 const SHOWN: Duration = Duration::from_millis(80);
 const HELD: Duration = Duration::from_millis(600);
+
+/// Images that are drawn at most.
+const MOST_IMAGES: usize = 100_000;
 
 /// The flags of `interpolate`.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +42,13 @@ pub struct InterpolateArgs {
     /// What the latents follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
+    /// Go from each of these images to the next, by their numbers as in `generate --seeds`: a row of the grid for each way, or
+    /// one picture that changes
+    #[arg(long, value_name = "N,N-M", value_parser = seeds, conflicts_with_all = ["seed", "count"])]
+    pub seeds: Option<Seeds>,
+    /// Go from the last of --seeds to the first again, so that the animation has no end
+    #[arg(long = "loop", requires = "seeds")]
+    pub closed: bool,
     /// What to write: a grid (.png), or an animation that goes there and back (.gif)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -71,26 +82,77 @@ fn interpolate<B: Backend<Element = f32>>(
     mut gan: Gan<B>,
 ) -> Result<()> {
     let (shape, classes) = (image_shape(&gan)?, gan.classes());
-    let (count, steps) = (args.count as usize, args.steps as usize);
+    let steps = args.steps as usize;
     let class = check_class(args.class.as_deref(), &gan, &args.model)?;
+    let ends = match &args.seeds {
+        Some(Seeds(seeds)) => ends_of(&gan, seeds, args.closed)?,
+        None => gan.latents(2 * args.count as usize, args.seed),
+    };
+    let z = gan.generator().input().len();
+    let count = ends.len() / (2 * z);
+    if count * steps > MOST_IMAGES {
+        return Err(Error::usage(format!(
+            "--seeds {count} ways of --steps {steps} are more than {MOST_IMAGES} images; ask for fewer"
+        )));
+    }
     let file = PendingFile::create(&args.out)?;
-    let latents = ways(&gan.latents(2 * count, args.seed), gan.generator().input().len(), steps);
+    let latents = ways(&ends, z, steps);
     let labels: Option<Vec<u32>> = classes.map(|classes| {
+        // A way from image to image stays in its class: that of `generate --seeds` with one of them.
+        let class = class.or(args.seeds.is_some().then_some(0));
         let rows = class.map_or_else(|| classes_in_turn(count, classes), |class| vec![class; count]);
         rows.into_iter().flat_map(|class| std::iter::repeat_n(class, steps)).collect()
     });
     let images = gan.generate(&latents, labels.as_deref())?;
-    if animated {
-        write_animation(&images, shape.len(), steps, file, |frame| {
+    match (animated, &args.seeds) {
+        (true, Some(_)) => write_gif(&walk(&images, shape, steps, args.closed), file)?,
+        (true, None) => write_animation(&images, shape.len(), steps, file, |frame| {
             Picture::grid(frame, shape, (1..).find(|n| n * n >= count).unwrap_or(1))
-        })?;
-    } else {
-        Picture::grid(&images, shape, steps).write_png(file)?;
+        })?,
+        (false, _) => Picture::grid(&images, shape, steps).write_png(file)?,
     }
     let between =
         if count == 1 { "between one pair".into() } else { format!("between each of {count} pairs") };
     say(&format!("{steps} images {between} of latents in {}", args.out.display()));
     Ok(())
+}
+
+/// The latents [2 ways, z] that the ways from each of the images `seeds` to the next begin and end at.
+fn ends_of<B: Backend<Element = f32>>(gan: &Gan<B>, seeds: &[u64], closed: bool) -> Result<Vec<f32>> {
+    if seeds.len() < 2 {
+        return Err(Error::usage("--seeds takes two numbers at least to go between, such as 5,17"));
+    }
+    if seeds.len() > MOST_IMAGES {
+        return Err(Error::usage(format!(
+            "--seeds takes at most {MOST_IMAGES} numbers, got {}",
+            seeds.len()
+        )));
+    }
+    let mut places: Vec<Vec<f32>> = seeds.iter().map(|&seed| gan.latents(1, seed)).collect();
+    if closed {
+        places.push(places[0].clone());
+    }
+    Ok(places.windows(2).flat_map(|pair| pair.concat()).collect())
+}
+
+/// The frames of a walk along ways [ways, steps, height, width, channels], each of which begins where the one before ended:
+/// one image at a time, the images at the ends of ways longer than those between. Unless it is closed it goes back the way it
+/// came.
+fn walk(images: &[f32], shape: ImageShape, steps: usize, closed: bool) -> Vec<(Picture, Duration)> {
+    let size = shape.len();
+    let mut frames = Vec::new();
+    for way in images.chunks_exact(steps * size) {
+        for (step, image) in way.chunks_exact(size).enumerate().take(steps - 1) {
+            frames.push((Picture::single(image, shape), if step == 0 { HELD } else { SHOWN }));
+        }
+    }
+    if !closed {
+        let last = Picture::single(&images[images.len() - size..], shape);
+        let back: Vec<_> = frames[1..].iter().rev().cloned().collect();
+        frames.push((last, HELD));
+        frames.extend(back);
+    }
+    frames
 }
 
 /// The latents [pairs, steps, z] on the great circles between each two of `ends` [2 pairs, z].
@@ -140,5 +202,21 @@ mod tests {
             assert!((found - expected).abs() < 1e-6, "{ways:?}");
         }
         assert_eq!((&ways[6..8], &ways[10..]), (&ends[4..6], &ends[6..]));
+    }
+
+    #[test]
+    fn a_walk_shows_each_image_once_and_comes_back() {
+        let shape = ImageShape { height: 1, width: 1, channels: 1 };
+        // From a to b to c, one image between each two.
+        let images = [-1.0, -0.5, 0.0, 0.0, 0.5, 1.0];
+        let shown = |closed| {
+            let frames = walk(&images, shape, 3, closed);
+            frames.into_iter().map(|(frame, time)| (frame.pixels[0], time == HELD)).collect::<Vec<_>>()
+        };
+        let [a, ab, b, bc, c] = [-1.0, -0.5, 0.0, 0.5, 1.0].map(|x: f32| gannet::metrics::quantise(x));
+        let there = [(a, true), (ab, false), (b, true), (bc, false)];
+        assert_eq!(shown(true), there);
+        let back = [(c, true), (bc, false), (b, true), (ab, false)];
+        assert_eq!(shown(false), [there, back].concat());
     }
 }

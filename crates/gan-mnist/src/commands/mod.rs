@@ -10,6 +10,7 @@ pub mod import;
 pub mod interpolate;
 pub mod neighbours;
 pub mod presets;
+pub mod project;
 pub mod report;
 pub mod resume;
 pub mod train;

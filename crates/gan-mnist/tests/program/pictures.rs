@@ -50,6 +50,78 @@ fn an_animation_goes_there_and_back() {
 }
 
 #[test]
+fn ways_between_images_by_their_numbers_begin_and_end_at_those_images() {
+    let folder = folder();
+    let model = trained("cdcgan").display().to_string();
+    let line = format!("interpolate {model} --seeds 5,9,7 --loop --steps 3 --out");
+    run(folder.path(), &format!("{line} x.png")).success();
+    run(folder.path(), &format!("{line} x.gif")).success();
+    let grid = Picture::load_png(&folder.path().join("x.png")).unwrap();
+    assert_eq!((grid.shape.width, grid.shape.height), (3 * 30 + 2, 3 * 30 + 2));
+    run(folder.path(), &format!("generate {model} --seeds 5,7,9 --class 0 --out ends/")).success();
+    let end =
+        |seed: u64| Picture::load_png(&folder.path().join(format!("ends/{seed:06}-class-0.png"))).unwrap();
+    for (row, [from, to]) in [[5, 9], [9, 7], [7, 5]].into_iter().enumerate() {
+        for (column, seed) in [(0, from), (2, to)] {
+            let start = (row * 30 + 2 + 14) * grid.shape.width + column * 30 + 2;
+            assert_eq!(grid.pixels[start..start + 28], end(seed).pixels[14 * 28..15 * 28], "{row} {column}");
+        }
+    }
+    let mut decoder =
+        gif::DecodeOptions::new().read_info(File::open(folder.path().join("x.gif")).unwrap()).unwrap();
+    let mut frames = 0;
+    while decoder.read_next_frame().unwrap().is_some() {
+        frames += 1;
+    }
+    assert_eq!((frames, decoder.width(), decoder.height()), (6, 28, 28));
+    for (flags, part) in [
+        ("--seeds 5", "two numbers at least"),
+        ("--seeds 5,6 --seed 1", "cannot be used with"),
+        ("--loop", "--seeds"),
+        ("--seeds 0-1001 --steps 1000", "more than 100000 images"),
+    ] {
+        let message =
+            run(folder.path(), &format!("interpolate {model} {flags} --out y.gif")).error_on_stderr(2);
+        assert!(message.contains(part), "{flags}: {message}");
+    }
+    assert!(!names(folder.path()).contains(&"y.gif".into()));
+}
+
+#[test]
+fn a_generated_picture_is_found_again() {
+    let folder = folder();
+    let model = trained("cdcgan").display().to_string();
+    run(folder.path(), &format!("generate {model} --seeds 5 --class 3 --out made/")).success();
+    let line = format!("project {model} made/000005-class-3.png --candidates 200 --steps 150");
+    let found =
+        run(folder.path(), &format!("{line} --class 3 --out x.png --latents x.safetensors")).success().stdout;
+    let levels: f64 = found.split(" levels").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(levels < 6.0 && found.contains("in class 3"), "{found}");
+    let grid = Picture::load_png(&folder.path().join("x.png")).unwrap();
+    assert_eq!((grid.shape.width, grid.shape.height), (62, 32));
+    // What was found can be drawn again.
+    run(folder.path(), &format!("generate {model} --latents x.safetensors --out again/")).success();
+    let again = Picture::load_png(&folder.path().join("again/000000-class-3.png")).unwrap();
+    for (y, row) in again.pixels.chunks_exact(28).enumerate() {
+        let start = (y + 2) * 62 + 32;
+        assert_eq!(grid.pixels[start..start + 28], *row, "row {y}");
+    }
+    std::fs::write(folder.path().join("page.png"), "<html>").unwrap();
+    for (line, code, part) in [
+        (format!("project {model} page.png --out y.png"), 1, "page.png"),
+        (format!("project {model} missing.png --out y.png"), 1, "missing.png"),
+        (format!("project {model} x.png --out y.jpg"), 2, ".png"),
+        (format!("project {model} x.png --out y.png --latents z.npz"), 2, ".safetensors"),
+        (format!("project {model} x.png --class 12 --out y.png"), 2, "classes 0 to 9"),
+        (format!("project {model} --out y.png"), 2, "PICTURE"),
+    ] {
+        let message = run(folder.path(), &line).error_on_stderr(code);
+        assert!(message.contains(part), "{line}: {message}");
+    }
+    assert!(!names(folder.path()).contains(&"y.png".into()));
+}
+
+#[test]
 fn neighbours_are_training_images() {
     let folder = folder();
     let model = trained("cdcgan").display().to_string();

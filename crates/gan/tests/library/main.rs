@@ -16,8 +16,6 @@ mod training;
 #[cfg(feature = "cpu")]
 mod compiled;
 #[cfg(feature = "cpu")]
-mod examples;
-#[cfg(feature = "cpu")]
 mod frozen;
 #[cfg(feature = "cpu")]
 mod options;
