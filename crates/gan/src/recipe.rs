@@ -112,7 +112,7 @@ fn levels(height: usize, width: usize) -> Result<usize> {
     }
     if shortest < 2 * COARSEST_SIDE {
         return Err(Error::invalid(format!(
-            "pictures of {height} x {width} are too small for convolutions that halve them; expected at least {0} x {0}",
+            "pictures of {width} x {height} pixels are too small for convolutions that halve them; expected at least {0} x {0}",
             2 * COARSEST_SIDE
         )));
     }
@@ -124,9 +124,9 @@ fn levels(height: usize, width: usize) -> Result<usize> {
         let step = 1 << levels;
         let near = |side: usize| (side + step / 2) / step * step;
         Error::invalid(format!(
-            "pictures of {height} x {width} cannot be halved {levels} times; {} x {} can",
-            near(height).max(step),
-            near(width).max(step)
+            "pictures {width} wide and {height} high cannot be halved {levels} times; {} x {} can",
+            near(width).max(step),
+            near(height).max(step)
         ))
     })
 }
@@ -203,7 +203,7 @@ pub fn recipe(pictures: &Pictures, capacity: Capacity) -> Result<GanConfig> {
         .ema(Ema::default())
         .name("pictures")
         .description(format!(
-            "made for pictures of {height} x {width} x {channels}{}{}, {} capacity",
+            "made for pictures of {width} x {height} x {channels}{}{}, {} capacity",
             told.map_or(String::new(), |classes| format!(" in {classes} classes")),
             match (parts, told) {
                 (1, _) => String::new(),
@@ -305,6 +305,9 @@ mod tests {
         assert!(message(pictures(7, 64)).contains("expected at least 8 x 8"));
         assert!(message(pictures(63, 65)).contains("64 x 64 can"), "{}", message(pictures(63, 65)));
         assert!(message(pictures(100, 100)).contains("halved 4 times; 96 x 96 can"));
+        assert!(
+            message(pictures(23, 17)).contains("17 wide and 23 high cannot be halved 2 times; 16 x 24 can")
+        );
         assert!(message(Pictures { channels: 2, ..pictures(64, 64) }).contains("1, 3 or 4 channels, got 2"));
         // One class is no class.
         let one = Pictures { classes: Some(1), count: 10, ..pictures(32, 32) };

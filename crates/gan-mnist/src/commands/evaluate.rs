@@ -17,7 +17,7 @@ use crate::data::check_fit_images;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{
-    ClassifierFile, Compared, EPOCHS, Evaluator, ImageSet, LEAST, check_counts, check_fits, learn,
+    ClassifierFile, Compared, Evaluator, ImageSet, LEAST, check_counts, check_fits, epochs_for, learn,
 };
 use crate::run::{CLASSIFIER, EVALUATION, Evaluation, run_of};
 use crate::terminal::{note, say};
@@ -32,7 +32,8 @@ pub struct EvaluateArgs {
     /// Score these images instead of a model's: a .safetensors file with `images`, or a folder of PNG
     #[arg(long, value_name = "FILE|DIR")]
     pub images: Option<PathBuf>,
-    /// How many images to score; scores of different numbers cannot be compared [default: 10000, or all of --images]
+    /// How many images to score; scores of different numbers cannot be compared [default: 10000 or all of --images, at most as
+    /// many as there are training images to score beside them]
     #[arg(long, value_name = "N", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
     pub count: Option<u64>,
     /// What the latents and the choice of real images follow from
@@ -104,7 +105,7 @@ impl Scored {
         data: &LabelledImages,
     ) -> Result<Self> {
         check_fit_images(&gan, dataset, data)?;
-        let count = args.count.map_or(DEFAULT_COUNT, |count| count as usize);
+        let count = args.count.map_or(DEFAULT_COUNT.min(data.len()), |count| count as usize);
         let asked = gan.classes().map(|classes| classes_in_turn(count, classes));
         let images = gan.generate(&gan.latents(count, args.seed), asked.as_deref())?;
         Ok(Scored {
@@ -121,6 +122,11 @@ impl Scored {
         if found < count.max(LEAST) {
             let needed = count.max(LEAST);
             return Err(Error::failure(format!("{path}: there are {found} images, {needed} are needed")));
+        }
+        if args.count.is_none() && count < found {
+            note(&format!(
+                "{path}: the first {count} of {found} images are scored, as many as there are training images"
+            ));
         }
         set.truncate(count, data.shape());
         if let Some(classes) = data.classes()
@@ -152,9 +158,12 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
     let (dataset, train) = (compared.name.clone(), &compared.train);
     if compared.halved {
         note(&format!(
-            "{dataset} has no test images: one half of its images stands for them, the other for training images"
+            "{dataset} has no test images: one half of its images stands for them, the other for training images; a \
+             model has seen both"
         ));
     }
+    // What cannot be scored is known before it is drawn.
+    check_counts(args.count.map_or(0, |count| count as usize), train.len(), compared.test.len())?;
     let Scored { name, pixels: images, asked } = match (gan, &args.images) {
         (Some((gan, path)), _) => Scored::draw(args, gan, path, &dataset, train)?,
         (None, Some(path)) => Scored::read(args, path, train)?,
@@ -224,7 +233,7 @@ fn classifier_for<B: Backend<Element = f32>>(
     }
     let name = &compared.name;
     note(&format!("no classifier is known for {name}: one learns from its pictures first"));
-    let classifier = learn(backend, compared, EPOCHS, seed, false)?;
+    let classifier = learn(backend, compared, epochs_for(compared.train.len()), seed, false)?;
     let file = ClassifierFile::of(format!("made from {name}"), &classifier)?;
     if let Some(run) = run {
         match file.keep_in(run) {

@@ -25,7 +25,7 @@ pub struct GenerateArgs {
     /// How many images to draw [default: 100, or one for each of --latents]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 100_000), allow_negative_numbers = true)]
     pub count: Option<u64>,
-    /// The class of every image, by its number or its name [default: all classes in turn]
+    /// The class of every image, by its number or its name [default: all classes in turn; with --seeds the first]
     #[arg(long, value_name = "K|NAME", allow_hyphen_values = true)]
     pub class: Option<String>,
     /// What the latents follow from
@@ -103,7 +103,9 @@ fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: 
         }
     }
     say(&format!("{} in {}", counted(count as u64, "image"), args.out.display()));
-    if let (Some(classes), None, None, false) = (classes, &args.class, &args.latents, names.is_empty()) {
+    if let (Some(classes), None, None, None, false) =
+        (classes, &args.class, &args.latents, &args.seeds, names.is_empty())
+    {
         let shown = names.iter().take(classes.min(count).min(NAMED)).map(String::as_str).collect::<Vec<_>>();
         say(&format!("classes in turn: {}", shown.join(", ")));
     }
@@ -164,6 +166,10 @@ impl Request {
         }
         if let Some(class) = class {
             labels = Some(vec![class; count]);
+        }
+        if args.seeds.is_some() && labels.is_none() {
+            // A class in turn would follow from what stands beside it.
+            labels = Some(vec![0; count]);
         }
         let labels = gan.classes().map(|classes| labels.unwrap_or_else(|| classes_in_turn(count, classes)));
         Ok(Request { count, latents, labels })

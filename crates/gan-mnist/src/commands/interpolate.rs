@@ -36,7 +36,8 @@ pub struct InterpolateArgs {
     /// How many images on each way, both ends included: the columns of the grid, or the frames
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole_number(2, 1000), allow_negative_numbers = true)]
     pub steps: u64,
-    /// The class of every image, by its number or its name [default: all classes in turn, one for each row]
+    /// The class of every image, by its number or its name [default: all classes in turn, one for each row; with --seeds
+    /// the first]
     #[arg(long, value_name = "K|NAME", allow_hyphen_values = true)]
     pub class: Option<String>,
     /// What the latents follow from

@@ -1,5 +1,6 @@
 //! `gan-mnist project`: the latents that come nearest to pictures.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,19 @@ pub fn run(args: &ProjectArgs) -> Result<()> {
             return Err(Error::usage(format!("{flag} {} is no name ending in .{ending}", path.display())));
         }
     }
+    let same = |path: &PathBuf| matches!((fs::canonicalize(path), fs::canonicalize(&args.out)), (Ok(a), Ok(b)) if a == b);
+    if let Some(path) = args.pictures.iter().find(|path| same(path)) {
+        return Err(Error::usage(format!(
+            "--out {} would be written over the picture that is looked for; name another file",
+            path.display()
+        )));
+    }
+    if let Some(folder) = args.pictures.iter().find(|path| path.is_dir()) {
+        let folder = folder.display();
+        return Err(Error::usage(format!(
+            "{folder} is a folder; name the pictures in it, such as {folder}/*.png"
+        )));
+    }
     match Device::open(&args.device)? {
         Device::Cpu(cpu) => project(args, load(&cpu, &args.model)?),
         Device::Gpu(gpu) => project(args, load(&gpu, &args.model)?),
@@ -124,5 +138,8 @@ fn project<B: Backend<Element = f32>>(args: &ProjectArgs, mut gan: Gan<B>) -> Re
     }
     let count = args.pictures.len() as u64;
     say(&format!("{} beside what comes nearest in {}", counted(count, "picture"), args.out.display()));
+    if let Some(path) = &args.latents {
+        say(&format!("latents in {}", path.display()));
+    }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::arguments::{
 use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{self, ClassifierFile, Compared, EPOCHS};
+use crate::evaluation::{self, ClassifierFile, Compared};
 use crate::recipe;
 use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
@@ -101,9 +101,10 @@ pub struct MetricsArgs {
     /// best.safetensors [default: none]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000_000), allow_negative_numbers = true)]
     pub evaluate_every: Option<u64>,
-    /// Images that each of them scores; such scores cannot be compared with those of another number
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
-    pub evaluate_count: u64,
+    /// Images that each of them scores; such scores cannot be compared with those of another number [default: 2000, or as many
+    /// as there are training images to score beside them]
+    #[arg(long, value_name = "N", value_parser = whole_number(10, 60_000), allow_negative_numbers = true)]
+    pub evaluate_count: Option<u64>,
     /// The classifier whose features evaluations compare, of `train-classifier` [default: for digits the embedded one, else one
     /// that learns from the pictures first]
     #[arg(long, value_name = "FILE.safetensors")]
@@ -127,7 +128,8 @@ impl MetricsArgs {
         }
         let test = data.record().open_test(&Listening::default())?;
         let (train, tested) = Compared::sizes(data.len(), test.as_ref().map(DataSet::len));
-        evaluation::check_counts(self.evaluate_count as usize, train, tested)?;
+        let count = self.evaluate_count.map_or(train.min(DEFAULT_EVALUATE_COUNT), |count| count as usize);
+        evaluation::check_counts(count, train, tested)?;
         if named.is_some() || evaluation::check_fits(&ClassifierFile::embedded(), data).is_ok() {
             return Ok(named);
         }
@@ -137,22 +139,25 @@ impl MetricsArgs {
         }
         let cpu = Cpu::new().map_err(Error::failure)?;
         let compared = Compared::of(data, test.as_ref(), seed)?;
-        let classifier = evaluation::learn(&cpu, &compared, EPOCHS, seed, quiet)?;
+        let classifier = evaluation::learn(&cpu, &compared, evaluation::epochs_for(train), seed, quiet)?;
         Ok(Some(ClassifierFile::of(format!("made from {name}"), &classifier)?))
     }
 
     /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
-    pub fn settings(&self, steps: u64, classifier: Option<&ClassifierFile>) -> MetricsSettings {
+    pub fn settings(&self, steps: u64, train: usize, classifier: Option<&ClassifierFile>) -> MetricsSettings {
         MetricsSettings {
             log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
             evaluate_every: self.evaluate_every,
-            evaluate_count: self.evaluate_count,
+            evaluate_count: self.evaluate_count.unwrap_or(train.min(DEFAULT_EVALUATE_COUNT) as u64),
             classifier: classifier.map(|file| file.name.clone()),
             classifier_sha256: classifier.map(|file| file.sha256.clone()),
             on_collapse: self.on_collapse,
         }
     }
 }
+
+/// Images that an evaluation in training scores where there are as many and nothing says otherwise.
+const DEFAULT_EVALUATE_COUNT: usize = 2000;
 
 /// What random numbers follow from where nothing says otherwise.
 const DEFAULT_SEED: u64 = 42;
@@ -333,6 +338,12 @@ fn train_in<B: Backend<Element = f32>>(
     let steps = gan.config().steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let (batch_size, seed) = (gan.config().batch_size, gan.config().seed);
+    // Without evaluations the number stands there for whoever looks; test images need not be opened for it.
+    let test = match args.metrics.evaluate_every {
+        Some(_) => data.record().open_test(&Listening::default())?.map(|test| test.len()),
+        None => Some(data.len()),
+    };
+    let (compared_with, _) = Compared::sizes(data.len(), test);
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: gan.config().name.clone(),
@@ -350,7 +361,7 @@ fn train_in<B: Backend<Element = f32>>(
         threads: device.threads(),
         command: command(),
         changes: Vec::new(),
-        metrics: args.metrics.settings(steps, classifier.as_ref()),
+        metrics: args.metrics.settings(steps, compared_with, classifier.as_ref()),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };

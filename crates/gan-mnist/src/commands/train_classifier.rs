@@ -10,7 +10,7 @@ use gannet_data::files::PendingFile;
 use crate::arguments::{DataArgs, DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{Compared, learn};
+use crate::evaluation::{Compared, check_counts, epochs_for, learn};
 use crate::terminal::{note, say};
 
 /// The flags of `train-classifier`.
@@ -22,9 +22,10 @@ pub struct TrainClassifierArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub data: DataArgs,
-    /// How often to see every training image; pictures without classes are seen 38,400 times in all
-    #[arg(long, value_name = "N", default_value = "12", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
-    pub epochs: u64,
+    /// How often to see every training image [default: 12, or more where they are few]; pictures without classes are seen
+    /// 38,400 times in all
+    #[arg(long, value_name = "N", value_parser = whole_number(1, 1000), allow_negative_numbers = true)]
+    pub epochs: Option<u64>,
     /// What weights, batches and shifts follow from
     #[arg(long, value_name = "SEED", default_value = "42", value_parser = whole_number(0, u64::MAX), allow_negative_numbers = true)]
     pub seed: u64,
@@ -56,7 +57,9 @@ fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out
     if train.classes().is_none() && !args.quiet {
         note(&format!("{name} has no classes: the features are learnt from the pictures alone"));
     }
-    let classifier = learn(backend, &compared, args.epochs as usize, args.seed, args.quiet)?;
+    let epochs = args.epochs.map_or_else(|| epochs_for(train.len()), |epochs| epochs as usize);
+    check_counts(0, train.len(), compared.test.len())?;
+    let classifier = learn(backend, &compared, epochs, args.seed, args.quiet)?;
     let bytes = classifier.to_file()?.to_bytes().map_err(Error::failure)?;
     out.finish_with(&bytes)?;
     let numbers = format!("{} numbers in {}", classifier.parameter_count(), args.out.display());

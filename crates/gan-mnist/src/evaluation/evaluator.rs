@@ -41,6 +41,8 @@ pub struct Evaluator<B: Backend> {
     features: FeaturesUsed,
     train: LabelledImages,
     test: LabelledImages,
+    /// Whether the test images are a half of the training images.
+    halved: bool,
     test_statistics: TestStatistics,
     /// Training images, as many as there will be generated ones, and their scores.
     floor: Scores,
@@ -112,15 +114,17 @@ fn check_accuracy(file: &ClassifierFile, accuracy: Option<f64>, name: &str) -> R
 
 /// Errors unless `count` images can be scored beside so many training and test images.
 pub fn check_counts(count: usize, train: usize, test: usize) -> Result<()> {
-    if count > train {
-        return Err(Error::usage(format!(
-            "{count} images cannot be scored: there are only {train} training images to score beside them; ask for \
-             fewer with --count, or in training with --evaluate-count"
+    if test < LEAST || train < LEAST {
+        return Err(Error::failure(format!(
+            "there are {train} training images and {test} test images to compare with, {LEAST} of each are needed: {} \
+             pictures where one half has to stand for test images",
+            2 * LEAST
         )));
     }
-    if test < LEAST {
-        return Err(Error::failure(format!(
-            "there are {test} test images to compare with, {LEAST} are needed"
+    if count > train {
+        return Err(Error::usage(format!(
+            "{count} images cannot be scored: there are {train} training images to score beside them; ask for fewer with \
+             --count, or in training with --evaluate-count"
         )));
     }
     Ok(())
@@ -132,7 +136,7 @@ impl<B: Backend> Evaluator<B> {
     pub fn new(
         backend: &B,
         file: &ClassifierFile,
-        Compared { name, train, test, .. }: Compared,
+        Compared { name, train, test, halved }: Compared,
         count: usize,
         seed: u64,
     ) -> Result<Self> {
@@ -176,6 +180,7 @@ impl<B: Backend> Evaluator<B> {
             features,
             train,
             test,
+            halved,
             test_statistics,
             floor,
             floor_images: (images, labels),
@@ -206,13 +211,14 @@ impl<B: Backend> Evaluator<B> {
     /// Looks for copies of training images among `images`.
     pub fn memorisation(&self, images: &[u8]) -> Result<MemorisationScores> {
         let shape = self.train.shape();
-        let looked_up = self.test.len().min(LOOKED_UP) * shape.len();
-        let found = Memorisation::check(
-            images,
-            &self.test.pixels()[..looked_up],
-            self.train.pixels(),
-            [shape.height, shape.width, shape.channels],
-        )?;
+        let looked_up = &self.test.pixels()[..self.test.len().min(LOOKED_UP) * shape.len()];
+        let dims = [shape.height, shape.width, shape.channels];
+        let mut found = Memorisation::check(images, looked_up, self.train.pixels(), dims)?;
+        if self.halved {
+            // The half that stands for test images was trained on as well.
+            let all = [self.train.pixels(), self.test.pixels()].concat();
+            found.generated = Memorisation::check(images, &looked_up[..shape.len()], &all, dims)?.generated;
+        }
         Ok(MemorisationScores {
             median_distance: found.generated.median_distance,
             test_median_distance: found.test.median_distance,

@@ -10,8 +10,12 @@ use super::compared::Compared;
 use crate::error::Result;
 use crate::terminal::{duration, note};
 
-/// How often every image with a class is seen where nothing says otherwise.
-pub const EPOCHS: usize = 12;
+/// How often every image with a class is seen where nothing says otherwise: twelve times, and where they are few so often that
+/// there are 300 steps.
+pub fn epochs_for(images: usize) -> usize {
+    let batch_size = ClassifierTraining::default().batch_size;
+    (300 * batch_size).div_ceil(images.max(1)).max(12)
+}
 
 /// How often a line says how far it is.
 const LINE: Duration = Duration::from_secs(10);
@@ -25,18 +29,21 @@ pub fn learn<B: Backend>(
     seed: u64,
     quiet: bool,
 ) -> Result<Classifier<B>> {
-    let Compared { name, train, test, .. } = compared;
+    let Compared { name, train, test, halved } = compared;
     let ImageShape { height, width, channels } = train.shape();
     let shape = [height, width, channels];
     let mut said = Said { began: Instant::now(), last: Instant::now(), loss: None, quiet };
     let (Some(classes), Some(labels), Some(test_labels)) = (train.classes(), train.labels(), test.labels())
     else {
         let options = SelfSupervision { seed, ..SelfSupervision::default() };
-        let mut classifier = options.train(backend, train.pixels(), shape, |at| said.hear(at))?;
+        // From both halves where there are two: features that know one half better would tell it from the other.
+        let pictures = if *halved { &[train.pixels(), test.pixels()].concat() } else { train.pixels() };
+        let count = pictures.len() / train.shape().len();
+        let mut classifier = options.train(backend, pictures, shape, |at| said.hear(at))?;
         classifier.set_record(ClassifierRecord {
             dataset: name.clone(),
-            training_images: train.len(),
-            epochs: (options.steps as usize * options.batch_size).div_ceil(train.len()),
+            training_images: count,
+            epochs: (options.steps as usize * options.batch_size).div_ceil(count),
             seed,
             test_images: 0,
             test_correct: 0,

@@ -91,7 +91,7 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
     let train = "train --preset cdcgan --batch-size 4 --steps 2 --threads 1 --quiet --evaluate-every 2";
     fs::write(folder.path().join("page.html"), "<html>").unwrap();
     for (line, code, parts) in [
-        ("--data bars", 2, &["2000 images cannot be scored", "--evaluate-count"][..]),
+        ("--data bars --evaluate-count 500", 2, &["500 images cannot be scored", "--evaluate-count"][..]),
         ("--dataset mnist --classifier missing", 1, &["cannot read missing"]),
         ("--dataset mnist --classifier page.html", 1, &["page.html"]),
     ] {
@@ -105,8 +105,6 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
 
     run(folder.path(), "train-classifier --data bars --epochs 3 --quiet --out of-bars.safetensors").success();
     let train = format!("{train} --data bars --classifier of-bars.safetensors");
-    let message = run(folder.path(), &format!("{train} --out refused")).error(2);
-    assert!(message.contains("2000 images") && message.contains("--evaluate-count"), "{message}");
     run(folder.path(), &format!("{train} --evaluate-count 12 --out run")).success();
     let other = "train --preset cdcgan --steps 1 --evaluate-every 1 --out refused --dataset mnist --classifier of-bars.safetensors";
     let message = run(folder.path(), other).error_on_stderr(1);
@@ -177,6 +175,33 @@ fn pictures_that_no_classifier_is_known_for_get_one_of_their_own() {
     );
     let report = evaluate(folder.path(), "noisy --count 12");
     assert!(report["features"]["test_accuracy"].is_number(), "{report}");
+
+    // Every training image is known for a copy, whichever half it was put into.
+    let all = folder.path().join("all");
+    fs::create_dir(&all).unwrap();
+    for (n, name) in (0..10)
+        .flat_map(|class| {
+            let of_class = folder.path().join(format!("noise/{class}"));
+            names(&of_class).into_iter().map(move |name| of_class.join(name))
+        })
+        .enumerate()
+    {
+        fs::copy(name, all.join(format!("{n:02}.png"))).unwrap();
+    }
+    let shown = run(folder.path(), "evaluate --images all --data all --threads 1").success();
+    assert!(shown.stderr.contains("the first 30 of 60 images are scored"), "{shown:?}");
+    let copies = shown.stdout.lines().find(|line| line.starts_with("byte for byte")).unwrap();
+    assert!(copies.contains("100.00 %"), "{copies}");
+
+    // Too few pictures to be cut in halves.
+    fs::create_dir(folder.path().join("few")).unwrap();
+    for (n, name) in names(&folder.path().join("noise/3")).iter().enumerate() {
+        fs::copy(folder.path().join("noise/3").join(name), folder.path().join(format!("few/{n}.png")))
+            .unwrap();
+    }
+    let line = format!("train --data few --image-size 16 {train} --out refused");
+    let message = run(folder.path(), &line).error(1);
+    assert!(message.contains("20 pictures where one half has to stand for test images"), "{message}");
 
     // A run that was never evaluated gets one now, and keeps it.
     run(folder.path(), "train --data bars --classes none --image-size 16 --steps 1 --quiet --out plain")

@@ -146,6 +146,12 @@ fn an_image_has_a_number_of_its_own_and_latents_can_be_truncated() {
     assert_eq!(tensors("--seeds 5,100-101 --truncation 0.5").1, half);
     // Of a model with clusters the last number stays: it says which cluster is drawn.
     let model = trained("cdcgan");
+    // An image is the same whatever stands beside it, its class too.
+    for (flags, out) in [("--seeds 5,9", "both/"), ("--seeds 9", "one/")] {
+        run(folder.path(), &format!("generate {} {flags} --out {out}", model.display())).success();
+    }
+    let image = |path: &str| std::fs::read(folder.path().join(path)).unwrap();
+    assert!(image("both/000009-class-0.png") == image("one/000009-class-0.png"));
     let last = |flags: &str| {
         run(
             folder.path(),

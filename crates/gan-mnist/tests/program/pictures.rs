@@ -114,6 +114,8 @@ fn a_generated_picture_is_found_again() {
         (format!("project {model} x.png --out y.png --latents z.npz"), 2, ".safetensors"),
         (format!("project {model} x.png --class 12 --out y.png"), 2, "classes 0 to 9"),
         (format!("project {model} --out y.png"), 2, "PICTURE"),
+        (format!("project {model} again --out y.png"), 2, "again/*.png"),
+        (format!("project {model} x.png --out again/../x.png"), 2, "would be written over"),
     ] {
         let message = run(folder.path(), &line).error_on_stderr(code);
         assert!(message.contains(part), "{line}: {message}");
