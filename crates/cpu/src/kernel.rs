@@ -58,6 +58,7 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 pub(crate) mod tests {
     use super::*;
     use crate::context::Scratch;
+    use crate::gemm::tests::Exact;
     use crate::isa::Isa;
     use crate::threads::Threads;
 
@@ -69,14 +70,38 @@ pub(crate) mod tests {
         inputs: &[&[f32]],
         len: usize,
     ) -> Vec<f32> {
+        run_with_stats(isa, threads, kernel, inputs, len, 0).0
+    }
+
+    /// Runs a kernel that writes batch statistics too.
+    pub(crate) fn run_with_stats(
+        isa: Isa,
+        threads: usize,
+        kernel: &dyn Kernel,
+        inputs: &[&[f32]],
+        len: usize,
+        stats: usize,
+    ) -> (Vec<f32>, Vec<f32>) {
         let threads = Threads::new(threads).unwrap();
         let mut scratch = Scratch::new(kernel.workspace(), threads.count()).unwrap();
         let context = Context::new(isa, &threads, &mut scratch);
-        let mut y = vec![f32::NAN; len];
+        let (mut y, mut stats) = (vec![f32::NAN; len], vec![f32::NAN; stats]);
         let inputs: Vec<*const f32> = inputs.iter().map(|x| x.as_ptr()).collect();
-        let tensors = Tensors { inputs: &inputs, output: y.as_mut_ptr(), stats: std::ptr::null_mut() };
+        let tensors = Tensors { inputs: &inputs, output: y.as_mut_ptr(), stats: stats.as_mut_ptr() };
         // SAFETY: the caller made the kernel for vectors of these sizes.
         unsafe { kernel.run(&context, tensors) };
-        y
+        (y, stats)
+    }
+
+    /// The result of a kernel, which is as near to the exact one as sums may be and has the same bits for any number of
+    /// threads.
+    pub(crate) fn checked(isa: Isa, kernel: &dyn Kernel, inputs: &[&[f32]], exact: &Exact) -> Vec<f32> {
+        let len = exact.value.len();
+        let one = run(isa, 1, kernel, inputs, len);
+        exact.check(&one);
+        for threads in [2, 3] {
+            assert!(one == run(isa, threads, kernel, inputs, len), "{isa}: {threads} threads");
+        }
+        one
     }
 }

@@ -147,18 +147,9 @@ proptest! {
         pad in (0_usize..3, 0_usize..3),
         extra in (0_usize..3, 0_usize..3),
     ) {
-        let pad = (pad.0.min(kernel.0 - 1), pad.1.min(kernel.1 - 1));
-        let extra = (extra.0.min(kernel.0 - 1), extra.1.min(kernel.1 - 1));
-        prop_assume!(h + pad.0 + extra.0 >= kernel.0 && w + pad.1 + extra.1 >= kernel.1);
-        let g = Conv2dGeometry {
-            batch, in_h: h, in_w: w, in_c,
-            out_h: (h + pad.0 + extra.0 - kernel.0) / stride.0 + 1,
-            out_w: (w + pad.1 + extra.1 - kernel.1) / stride.1 + 1,
-            out_c,
-            kernel_h: kernel.0, kernel_w: kernel.1,
-            stride_h: stride.0, stride_w: stride.1,
-            pad_top: pad.0, pad_left: pad.1,
-        };
+        let g = geometry(batch, (h, w), (in_c, out_c), Window { kernel, stride, pad, extra });
+        prop_assume!(g.is_some());
+        let g = g.unwrap();
         for isa in Isa::available() {
             check_convolutions(isa, &g);
         }
@@ -220,21 +211,74 @@ pub(crate) fn for_each_tap(g: &Conv2dGeometry, mut tap: impl FnMut(usize, usize,
     }
 }
 
+/// The operands of a convolution, and what its three maps make of them.
+pub(crate) struct Maps {
+    pub(crate) x: Vec<f32>,
+    pub(crate) y: Vec<f32>,
+    pub(crate) w: Vec<f32>,
+    /// y of x and w, x of y and w, w of x and y.
+    pub(crate) of_y: Exact,
+    pub(crate) of_x: Exact,
+    pub(crate) of_w: Exact,
+}
+
+impl Maps {
+    pub(crate) fn of(g: &Conv2dGeometry) -> Maps {
+        let (lx, ly, lw) = (g.image().len(), g.features().len(), g.kernel().len());
+        let (x, y, w) = (numbers(lx, 3), numbers(ly, 4), numbers(lw, 5));
+        let taps = g.kernel_h * g.kernel_w;
+        let mut of_y = Exact::new(ly, taps * g.in_c);
+        let mut of_x = Exact::new(lx, taps * g.out_c);
+        let mut of_w = Exact::new(lw, g.batch * g.out_h * g.out_w);
+        for_each_tap(g, |i, o, k| {
+            of_y.add(o, x[i], w[k]);
+            of_x.add(i, y[o], w[k]);
+            of_w.add(k, x[i], y[o]);
+        });
+        Maps { x, y, w, of_y, of_x, of_w }
+    }
+}
+
+/// Heights and widths of a kernel, of its stride, and of the padding before the image and behind it; more padding than the
+/// kernel has neighbours is cut.
+pub(crate) struct Window {
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: (usize, usize),
+    pub(crate) pad: (usize, usize),
+    pub(crate) extra: (usize, usize),
+}
+
+/// The geometry of an image [batch, size, channels.0] and features of channels.1, if the image has room for a window.
+pub(crate) fn geometry(
+    batch: usize,
+    size: (usize, usize),
+    channels: (usize, usize),
+    Window { kernel, stride, pad, extra }: Window,
+) -> Option<Conv2dGeometry> {
+    let pad = (pad.0.min(kernel.0 - 1), pad.1.min(kernel.1 - 1));
+    let extra = (extra.0.min(kernel.0 - 1), extra.1.min(kernel.1 - 1));
+    Some(Conv2dGeometry {
+        batch,
+        in_h: size.0,
+        in_w: size.1,
+        in_c: channels.0,
+        out_h: (size.0 + pad.0 + extra.0).checked_sub(kernel.0)? / stride.0 + 1,
+        out_w: (size.1 + pad.1 + extra.1).checked_sub(kernel.1)? / stride.1 + 1,
+        out_c: channels.1,
+        kernel_h: kernel.0,
+        kernel_w: kernel.1,
+        stride_h: stride.0,
+        stride_w: stride.1,
+        pad_top: pad.0,
+        pad_left: pad.1,
+    })
+}
+
 fn check_convolutions(isa: Isa, g: &Conv2dGeometry) {
-    let (lx, ly, lw) = (g.image().len(), g.features().len(), g.kernel().len());
-    let (x, y, w) = (numbers(lx, 3), numbers(ly, 4), numbers(lw, 5));
-    let taps = g.kernel_h * g.kernel_w;
-    let mut of_y = Exact::new(ly, taps * g.in_c);
-    let mut of_x = Exact::new(lx, taps * g.out_c);
-    let mut of_w = Exact::new(lw, g.batch * g.out_h * g.out_w);
-    for_each_tap(g, |i, o, k| {
-        of_y.add(o, x[i], w[k]);
-        of_x.add(i, y[o], w[k]);
-        of_w.add(k, x[i], y[o]);
-    });
-    of_y.check(&compute(vec![conv::conv2d(g)], g.out_c, &plain(isa, &x, &w, ly)).0);
-    of_x.check(&compute(conv::conv_transpose2d(g), g.in_c, &plain(isa, &y, &w, lx)).0);
-    of_w.check(&compute(vec![conv::conv2d_weight_grad(g)], g.out_c, &plain(isa, &x, &y, lw)).0);
+    let Maps { x, y, w, of_y, of_x, of_w } = Maps::of(g);
+    of_y.check(&compute(vec![conv::conv2d(g)], g.out_c, &plain(isa, &x, &w, y.len())).0);
+    of_x.check(&compute(conv::conv_transpose2d(g), g.in_c, &plain(isa, &y, &w, x.len())).0);
+    of_w.check(&compute(vec![conv::conv2d_weight_grad(g)], g.out_c, &plain(isa, &x, &y, w.len())).0);
 }
 
 /// The layers of the reference step, narrower.

@@ -3,6 +3,7 @@
 mod adam;
 mod add_parts;
 mod batch_norm;
+mod convolution_of;
 mod elementwise;
 mod from_image;
 mod movement;
@@ -18,7 +19,8 @@ mod winograd;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
-use gannet_tensor::{Instruction, Operation, ops};
+use convolution_of::ConvolutionOf;
+use gannet_tensor::{Instruction, Operation};
 
 /// The kernel of an instruction. What has none of its own is evaluated by its reference loops. With
 /// `stats_groups`, a product that also writes the batch statistics of its result; see [`gives_stats`].
@@ -41,8 +43,5 @@ pub(crate) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
 
 /// Whether the kernel of an operation can take the batch statistics of its result on the way.
 pub(crate) fn gives_stats(op: &dyn Operation) -> bool {
-    op.downcast::<ops::Conv2d>().is_some()
-        || op.downcast::<ops::ConvTranspose2d>().is_some()
-        || op.downcast::<ops::FusedConv2d>().is_some()
-        || op.downcast::<ops::FusedConvTranspose2d>().is_some()
+    ConvolutionOf::operation(op).is_some()
 }

@@ -1,5 +1,6 @@
 //! matmul and the three maps of a convolution, with their epilogues, as products.
 
+use super::convolution_of::ConvolutionOf;
 use crate::context::{Context, Shared, Workspace};
 use crate::conv;
 use crate::gemm::microkernel::{Activation, Epilogue};
@@ -22,18 +23,15 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
         (vec![matmul(instruction, op)], instruction.output.shape.last(), None)
     } else if let Some(op) = op.downcast::<ops::FusedMatMul>() {
         (vec![matmul(instruction, &op.product())], instruction.output.shape.last(), Some(op.epilogue))
-    } else if let Some(op) = op.downcast::<ops::Conv2d>() {
-        (vec![conv::conv2d(&op.geometry)], op.geometry.out_c, None)
-    } else if let Some(op) = op.downcast::<ops::FusedConv2d>() {
-        (vec![conv::conv2d(&op.geometry)], op.geometry.out_c, Some(op.epilogue))
-    } else if let Some(op) = op.downcast::<ops::ConvTranspose2d>() {
-        (conv::conv_transpose2d(&op.geometry), op.geometry.in_c, None)
-    } else if let Some(op) = op.downcast::<ops::FusedConvTranspose2d>() {
-        (conv::conv_transpose2d(&op.geometry), op.geometry.in_c, Some(op.epilogue))
     } else if let Some(op) = op.downcast::<ops::Conv2dWeightGrad>() {
         (vec![conv::conv2d_weight_grad(&op.geometry)], op.geometry.out_c, None)
     } else {
-        return None;
+        let ConvolutionOf { geometry: g, transposed, epilogue } = ConvolutionOf::operation(op)?;
+        if transposed {
+            (conv::conv_transpose2d(&g), g.in_c, epilogue)
+        } else {
+            (vec![conv::conv2d(&g)], g.out_c, epilogue)
+        }
     };
     let turned = if stats_groups == 0 { turned(isa, &products) } else { None };
     if let Some(product) = turned {

@@ -4,6 +4,7 @@
 //!
 //! Windows are read where they lie, in a copy of some rows of the image with their padding.
 
+use super::convolution_of::ConvolutionOf;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::conv;
@@ -32,17 +33,9 @@ pub(super) fn prepare(instruction: &Instruction, stats_groups: usize) -> Option<
     if stats_groups > 0 {
         return None;
     }
-    let op = &*instruction.op;
-    let kernel = if let Some(op) = op.downcast::<ops::Conv2d>() {
-        forward(&op.geometry, None)
-    } else if let Some(op) = op.downcast::<ops::FusedConv2d>() {
-        forward(&op.geometry, Some(op.epilogue))
-    } else if let Some(op) = op.downcast::<ops::ConvTranspose2d>() {
-        transposed(&op.geometry, None)
-    } else {
-        let op = op.downcast::<ops::FusedConvTranspose2d>()?;
-        transposed(&op.geometry, Some(op.epilogue))
-    };
+    let ConvolutionOf { geometry, transposed: turned, epilogue } =
+        ConvolutionOf::operation(&*instruction.op)?;
+    let kernel = if turned { transposed } else { forward }(&geometry, epilogue);
     Some(Box::new(kernel?))
 }
 
@@ -414,42 +407,27 @@ impl Job for Finish<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::tests::{Exact, for_each_tap, numbers};
+    use crate::gemm::tests::{Maps, Window, geometry, numbers};
     use crate::isa::Isa;
-    use crate::kernel::tests::run;
+    use crate::kernel::tests::{checked, run};
     use proptest::prelude::*;
 
     /// Checks both maps, where their results have few channels, with a bias and an activation, and that they have the
     /// same bits for any number of threads; says how many there are.
     fn check(g: &Conv2dGeometry) -> usize {
-        let (lx, ly, lw) = (g.image().len(), g.features().len(), g.kernel().len());
-        let (x, y, w) = (numbers(lx, 3), numbers(ly, 4), numbers(lw, 5));
-        let taps = g.kernel_h * g.kernel_w;
-        let mut of_y = Exact::new(ly, taps * g.in_c);
-        let mut of_x = Exact::new(lx, taps * g.out_c);
-        for_each_tap(g, |i, o, k| {
-            of_y.add(o, x[i], w[k]);
-            of_x.add(i, y[o], w[k]);
-        });
-        let maps = [
-            (of_y, &x, ly, g.out_c, forward as fn(&Conv2dGeometry, _) -> _),
-            (of_x, &y, lx, g.in_c, transposed),
-        ];
-        let mut checked = 0;
-        for (exact, input, len, channels, kernel) in maps {
+        let Maps { x, y, w, of_y, of_x, .. } = Maps::of(g);
+        let maps =
+            [(of_y, &x, g.out_c, forward as fn(&Conv2dGeometry, _) -> _), (of_x, &y, g.in_c, transposed)];
+        let mut count = 0;
+        for (exact, input, channels, kernel) in maps {
             let Some(plain) = kernel(g, None) else { continue };
-            let bias = numbers(channels, 6);
+            let (len, bias) = (exact.value.len(), numbers(channels, 6));
             let activation = ops::Activation::LeakyRelu { negative_slope: 0.2 };
             let fused = kernel(g, Some(ops::Epilogue::BiasActivation(activation))).unwrap();
             let gradient = kernel(g, Some(ops::Epilogue::ActivationGrad(activation))).unwrap();
             let mask = numbers(len, 7);
             for isa in Isa::available() {
-                let raw = run(isa, 1, &plain, &[input, &w], len);
-                exact.check(&raw);
-                for threads in [2, 3] {
-                    let other = run(isa, threads, &plain, &[input, &w], len);
-                    assert!(raw == other, "{isa}: {threads} threads: {g:?}");
-                }
+                let raw = checked(isa, &plain, &[input, &w], &exact);
                 let leaky = |x: f32, y: f32| if y > 0.0 { x } else { 0.2 * x };
                 for (i, got) in run(isa, 2, &fused, &[input, &w, &bias], len).into_iter().enumerate() {
                     let sum = raw[i] + bias[i % channels];
@@ -459,9 +437,9 @@ mod tests {
                     assert_eq!(got, leaky(raw[i], mask[i]), "{isa}: {g:?}");
                 }
             }
-            checked += 1;
+            count += 1;
         }
-        checked
+        count
     }
 
     proptest! {
@@ -474,20 +452,10 @@ mod tests {
             kernel in (1_usize..6, 1_usize..6), stride in (1_usize..4, 1_usize..4),
             pad in (0_usize..4, 0_usize..4), extra in (0_usize..4, 0_usize..4), features_are_few: bool,
         ) {
-            let pad = (pad.0.min(kernel.0 - 1), pad.1.min(kernel.1 - 1));
-            let extra = (extra.0.min(kernel.0 - 1), extra.1.min(kernel.1 - 1));
-            prop_assume!(h + pad.0 + extra.0 >= kernel.0 && w + pad.1 + extra.1 >= kernel.1);
-            let [in_c, out_c] = if features_are_few { [many, few] } else { [few, many] };
-            let checked = check(&Conv2dGeometry {
-                batch, in_h: h, in_w: w, in_c,
-                out_h: (h + pad.0 + extra.0 - kernel.0) / stride.0 + 1,
-                out_w: (w + pad.1 + extra.1 - kernel.1) / stride.1 + 1,
-                out_c,
-                kernel_h: kernel.0, kernel_w: kernel.1,
-                stride_h: stride.0, stride_w: stride.1,
-                pad_top: pad.0, pad_left: pad.1,
-            });
-            prop_assert!(checked > 0);
+            let channels = if features_are_few { (many, few) } else { (few, many) };
+            let g = geometry(batch, (h, w), channels, Window { kernel, stride, pad, extra });
+            prop_assume!(g.is_some());
+            prop_assert!(check(&g.unwrap()) > 0);
         }
     }
 

@@ -3,6 +3,7 @@
 //! of one product, features [pixels, C_in] times [C_in, taps * C_out], an image at a time into scratch memory, and each
 //! pixel of the image gathers its terms from there.
 
+use super::convolution_of::ConvolutionOf;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
 use crate::gemm::k_ranges;
@@ -33,11 +34,9 @@ struct ToImage {
 }
 
 pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
-    let (geometry, epilogue) = if let Some(op) = instruction.op.downcast::<ops::ConvTranspose2d>() {
-        (op.geometry, None)
-    } else {
-        let op = instruction.op.downcast::<ops::FusedConvTranspose2d>()?;
-        (op.geometry, Some(op.epilogue))
+    let ConvolutionOf { geometry, transposed: true, epilogue } = ConvolutionOf::operation(&*instruction.op)?
+    else {
+        return None;
     };
     let (mr, nr) = isa.sizes();
     let columns = geometry.kernel_h * geometry.kernel_w * geometry.in_c;

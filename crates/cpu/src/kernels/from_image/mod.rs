@@ -11,6 +11,7 @@ use crate::conv;
 use crate::gemm::pack::Right;
 use crate::isa::Isa;
 use crate::kernel::Kernel;
+use crate::kernels::convolution_of::ConvolutionOf;
 use convolution::Convolution;
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
 use weight_grad::WeightGrad;
@@ -23,16 +24,8 @@ pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) 
     if stats_groups > 0 {
         return None;
     }
-    let convolution = if let Some(op) = op.downcast::<ops::Conv2d>() {
-        forward(isa, &op.geometry, None)
-    } else if let Some(op) = op.downcast::<ops::FusedConv2d>() {
-        forward(isa, &op.geometry, Some(op.epilogue))
-    } else if let Some(op) = op.downcast::<ops::ConvTranspose2d>() {
-        transposed(isa, &op.geometry, None)
-    } else {
-        let op = op.downcast::<ops::FusedConvTranspose2d>()?;
-        transposed(isa, &op.geometry, Some(op.epilogue))
-    };
+    let ConvolutionOf { geometry, transposed: turned, epilogue } = ConvolutionOf::operation(op)?;
+    let convolution = if turned { transposed } else { forward }(isa, &geometry, epilogue);
     Some(Box::new(convolution?))
 }
 
@@ -54,44 +47,30 @@ fn transposed(isa: Isa, g: &Conv2dGeometry, epilogue: Option<ops::Epilogue>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::tests::{Exact, for_each_tap, numbers};
-    use crate::kernel::tests::run;
+    use crate::gemm::tests::{Exact, Maps, Window, geometry};
+    use crate::kernel::tests::checked;
     use proptest::prelude::*;
 
     /// Checks the maps that take this way, and that they have the same bits for any number of threads; says how many.
     fn check(g: &Conv2dGeometry) -> usize {
-        let (lx, ly, lw) = (g.image().len(), g.features().len(), g.kernel().len());
-        let (x, y, w) = (numbers(lx, 3), numbers(ly, 4), numbers(lw, 5));
-        let taps = g.kernel_h * g.kernel_w;
-        let mut of_y = Exact::new(ly, taps * g.in_c);
-        let mut of_x = Exact::new(lx, taps * g.out_c);
-        let mut of_w = Exact::new(lw, g.batch * g.out_h * g.out_w);
-        for_each_tap(g, |i, o, k| {
-            of_y.add(o, x[i], w[k]);
-            of_x.add(i, y[o], w[k]);
-            of_w.add(k, x[i], y[o]);
-        });
-        let mut checked = 0;
+        let Maps { x, y, w, of_y, of_x, of_w } = Maps::of(g);
+        let mut count = 0;
         for isa in Isa::available() {
-            let mut check = |exact: &Exact, kernel: &dyn Kernel, inputs: &[&[f32]], len: usize| {
-                let one = run(isa, 1, kernel, inputs, len);
-                exact.check(&one);
-                for threads in [2, 3] {
-                    assert!(one == run(isa, threads, kernel, inputs, len), "{isa}: {threads} threads: {g:?}");
-                }
-                checked += 1;
+            let mut check = |exact: &Exact, kernel: &dyn Kernel, inputs: &[&[f32]]| {
+                checked(isa, kernel, inputs, exact);
+                count += 1;
             };
             if let Some(kernel) = weight_grad(isa, g) {
-                check(&of_w, &kernel, &[&x, &y], lw);
+                check(&of_w, &kernel, &[&x, &y]);
             }
             if let Some(kernel) = forward(isa, g, None) {
-                check(&of_y, &kernel, &[&x, &w], ly);
+                check(&of_y, &kernel, &[&x, &w]);
             }
             if let Some(kernel) = transposed(isa, g, None) {
-                check(&of_x, &kernel, &[&y, &w], lx);
+                check(&of_x, &kernel, &[&y, &w]);
             }
         }
-        checked
+        count
     }
 
     proptest! {
@@ -104,20 +83,11 @@ mod tests {
             kernel in (1_usize..6, 1_usize..6), stride in (1_usize..4, 1_usize..4),
             pad in (0_usize..4, 0_usize..4), extra in (0_usize..4, 0_usize..4), features_are_few: bool,
         ) {
-            let pad = (pad.0.min(kernel.0 - 1), pad.1.min(kernel.1 - 1));
-            let extra = (extra.0.min(kernel.0 - 1), extra.1.min(kernel.1 - 1));
-            prop_assume!(h + pad.0 + extra.0 >= kernel.0 && w + pad.1 + extra.1 >= kernel.1);
             let stride = if features_are_few { (1, 1) } else { stride };
-            let [in_c, out_c] = if features_are_few { [many, few] } else { [few, many] };
-            check(&Conv2dGeometry {
-                batch, in_h: h, in_w: w, in_c,
-                out_h: (h + pad.0 + extra.0 - kernel.0) / stride.0 + 1,
-                out_w: (w + pad.1 + extra.1 - kernel.1) / stride.1 + 1,
-                out_c,
-                kernel_h: kernel.0, kernel_w: kernel.1,
-                stride_h: stride.0, stride_w: stride.1,
-                pad_top: pad.0, pad_left: pad.1,
-            });
+            let channels = if features_are_few { (many, few) } else { (few, many) };
+            let g = geometry(batch, (h, w), channels, Window { kernel, stride, pad, extra });
+            prop_assume!(g.is_some());
+            check(&g.unwrap());
         }
     }
 

@@ -24,6 +24,7 @@ mod weight_grad;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
+use crate::kernels::convolution_of::ConvolutionOf;
 use convolution::{Convolution, MOST_TILES};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
 use grid::{Grid, MOST_CHANNELS, Tiles};
@@ -85,22 +86,12 @@ const LAYERS: [Layer; 2] = [
 
 pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
     let op = &*instruction.op;
-    if let Some(op) = op.downcast::<ops::Conv2d>() {
-        return Some(Box::new(Convolution::new(isa, forward(&op.geometry)?, None, stats_groups)?));
+    if let Some(op) = op.downcast::<ops::Conv2dWeightGrad>() {
+        return Some(Box::new(WeightGrad::new(isa, weight_grad(&op.geometry)?)));
     }
-    if let Some(op) = op.downcast::<ops::FusedConv2d>() {
-        let convolution = Convolution::new(isa, forward(&op.geometry)?, Some(op.epilogue), stats_groups)?;
-        return Some(Box::new(convolution));
-    }
-    if let Some(op) = op.downcast::<ops::ConvTranspose2d>() {
-        return Some(Box::new(Convolution::new(isa, transposed(&op.geometry)?, None, stats_groups)?));
-    }
-    if let Some(op) = op.downcast::<ops::FusedConvTranspose2d>() {
-        let convolution = Convolution::new(isa, transposed(&op.geometry)?, Some(op.epilogue), stats_groups)?;
-        return Some(Box::new(convolution));
-    }
-    let op = op.downcast::<ops::Conv2dWeightGrad>()?;
-    Some(Box::new(WeightGrad::new(isa, weight_grad(&op.geometry)?)))
+    let ConvolutionOf { geometry, transposed: turned, epilogue } = ConvolutionOf::operation(op)?;
+    let map = if turned { transposed(&geometry) } else { forward(&geometry) }?;
+    Some(Box::new(Convolution::new(isa, map, epilogue, stats_groups)?))
 }
 
 impl Layer {

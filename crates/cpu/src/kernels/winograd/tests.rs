@@ -5,33 +5,12 @@ use super::convolution::Convolution;
 use super::transform::{Extent, WINDOW};
 use super::weight_grad::WeightGrad;
 use super::{forward, transposed, weight_grad};
-use crate::context::{Context, Scratch};
-use crate::gemm::tests::{Exact, for_each_tap, numbers};
+use crate::gemm::tests::{Exact, Maps, for_each_tap, numbers};
 use crate::isa::Isa;
-use crate::kernel::{Kernel, Tensors};
-use crate::threads::Threads;
+use crate::kernel::Kernel;
+use crate::kernel::tests::{checked, run, run_with_stats};
 use gannet_tensor::{Conv2dGeometry, ops};
 use proptest::prelude::*;
-
-/// Runs a kernel; NaN shows what it does not write.
-fn run(
-    isa: Isa,
-    threads: usize,
-    kernel: &dyn Kernel,
-    inputs: &[&[f32]],
-    len: usize,
-    stats: usize,
-) -> (Vec<f32>, Vec<f32>) {
-    let threads = Threads::new(threads).unwrap();
-    let mut scratch = Scratch::new(kernel.workspace(), threads.count()).unwrap();
-    let context = Context::new(isa, &threads, &mut scratch);
-    let (mut y, mut stats) = (vec![f32::NAN; len], vec![f32::NAN; stats]);
-    let inputs: Vec<*const f32> = inputs.iter().map(|x| x.as_ptr()).collect();
-    let tensors = Tensors { inputs: &inputs, output: y.as_mut_ptr(), stats: stats.as_mut_ptr() };
-    // SAFETY: the vectors have the sizes of the geometry that the kernel was made for.
-    unsafe { kernel.run(&context, tensors) };
-    (y, stats)
-}
 
 /// A kernel of 4x4 with stride 2, or of 3x3 with stride 1.
 fn geometry(
@@ -62,41 +41,24 @@ fn geometry(
 
 /// Checks the maps that take this way, and that they have the same bits for any number of threads; says how many.
 fn check(g: &Conv2dGeometry) -> usize {
-    let (lx, ly, lw) = (g.image().len(), g.features().len(), g.kernel().len());
-    let (x, y, w) = (numbers(lx, 3), numbers(ly, 4), numbers(lw, 5));
-    let taps = g.kernel_h * g.kernel_w;
-    let mut of_y = Exact::new(ly, taps * g.in_c);
-    let mut of_x = Exact::new(lx, taps * g.out_c);
-    let mut of_w = Exact::new(lw, g.batch * g.out_h * g.out_w);
-    for_each_tap(g, |i, o, k| {
-        of_y.add(o, x[i], w[k]);
-        of_x.add(i, y[o], w[k]);
-        of_w.add(k, x[i], y[o]);
-    });
-    let mut checked = 0;
+    let Maps { x, y, w, of_y, of_x, of_w } = Maps::of(g);
+    let mut count = 0;
     for isa in Isa::available() {
-        let mut check = |exact: &Exact, kernel: &dyn Kernel, inputs: &[&[f32]], len: usize| {
-            let one = run(isa, 1, kernel, inputs, len, 0).0;
-            exact.check(&one);
-            for threads in [2, 3] {
-                assert!(
-                    one == run(isa, threads, kernel, inputs, len, 0).0,
-                    "{isa}: {threads} threads: {g:?}"
-                );
-            }
-            checked += 1;
+        let mut check = |exact: &Exact, kernel: &dyn Kernel, inputs: &[&[f32]]| {
+            checked(isa, kernel, inputs, exact);
+            count += 1;
         };
         if let Some(map) = weight_grad(g) {
-            check(&of_w, &WeightGrad::new(isa, map), &[&x, &y], lw);
+            check(&of_w, &WeightGrad::new(isa, map), &[&x, &y]);
         }
         if let Some(map) = forward(g) {
-            check(&of_y, &Convolution::new(isa, map, None, 0).unwrap(), &[&x, &w], ly);
+            check(&of_y, &Convolution::new(isa, map, None, 0).unwrap(), &[&x, &w]);
         }
         if let Some(map) = transposed(g) {
-            check(&of_x, &Convolution::new(isa, map, None, 0).unwrap(), &[&y, &w], lx);
+            check(&of_x, &Convolution::new(isa, map, None, 0).unwrap(), &[&y, &w]);
         }
     }
-    checked
+    count
 }
 
 proptest! {
@@ -203,19 +165,19 @@ fn check_epilogues(g: &Conv2dGeometry) {
         {
             let map = map.unwrap();
             let kernel = |epilogue, groups| Convolution::new(isa, map.clone(), epilogue, groups).unwrap();
-            let raw = run(isa, 1, &kernel(None, 0), &[input, &w], len, 0).0;
+            let raw = run(isa, 1, &kernel(None, 0), &[input, &w], len);
             let mask = numbers(len, 7);
             let activation = ops::Activation::LeakyRelu { negative_slope: 0.25 };
             let masked = kernel(Some(ops::Epilogue::ActivationGrad(activation)), 0);
-            let got = run(isa, 2, &masked, &[input, &w, &mask], len, 0).0;
+            let got = run(isa, 2, &masked, &[input, &w, &mask], len);
             for ((&got, &raw), &mask) in got.iter().zip(&raw).zip(&mask) {
                 assert_eq!(got, if mask > 0.0 { raw } else { 0.25 * raw }, "{isa}");
             }
             for groups in [1, 2, 3] {
                 let with_bias = kernel(Some(ops::Epilogue::Bias), groups);
                 let stats = 2 * groups * channels;
-                let one = run(isa, 1, &with_bias, &[input, &w, &bias], len, stats);
-                assert!(one == run(isa, 3, &with_bias, &[input, &w, &bias], len, stats), "{isa}");
+                let one = run_with_stats(isa, 1, &with_bias, &[input, &w, &bias], len, stats);
+                assert!(one == run_with_stats(isa, 3, &with_bias, &[input, &w, &bias], len, stats), "{isa}");
                 let (got, stats) = one;
                 for (i, (&got, &raw)) in got.iter().zip(&raw).enumerate() {
                     assert_eq!(got, raw + bias[i % channels], "{isa}");
@@ -323,7 +285,7 @@ fn errors_stay_within_what_the_arithmetic_allows() {
     let roundings = (2 * (2 * (4 + 5 + 4) + g.in_c)) as f64;
     for isa in Isa::available() {
         let kernel = Convolution::new(isa, map.clone(), None, 0).unwrap();
-        let got = run(isa, 1, &kernel, &[&x, &w], allowed.len(), 0).0;
+        let got = run(isa, 1, &kernel, &[&x, &w], allowed.len());
         for (i, &got) in got.iter().enumerate() {
             let bound = roundings * f64::from(f32::EPSILON) / 2.0 * allowed[i];
             let error = (f64::from(got) - exact.value[i]).abs();
