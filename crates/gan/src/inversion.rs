@@ -5,6 +5,7 @@ use gannet_tensor::{Backend, Element, Graph, Plan, Program, Shape, Var, Variable
 use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::optimisers::Optimiser;
+use crate::samples::samples;
 use crate::schedule::Schedule;
 use crate::{Adam, Padding, names, step};
 
@@ -195,14 +196,10 @@ impl<B: Backend> Gan<B> {
         let generator = self.generator();
         let z = generator.input().len();
         let state = graph.variable(LATENTS, [3, starts * z]);
-        let dims: Vec<usize> =
-            std::iter::once(starts).chain(generator.input().dims().iter().copied()).collect();
-        let latents = state.slice(0, 0, 1).reshape(Shape::new(&dims)?);
+        let latents = state.slice(0, 0, 1).reshape(samples(starts, generator.input())?);
         let labels = generator.classes().map(|_| graph.input(names::LABELS, [starts]));
         let images = step::drawn(self.config(), generator, latents, labels)?;
-        let dims: Vec<usize> =
-            std::iter::once(starts).chain(self.image_shape().dims().iter().copied()).collect();
-        let targets = graph.input(TARGETS, Shape::new(&dims)?);
+        let targets = graph.input(TARGETS, samples(starts, self.image_shape())?);
         let loss = scales.loss(images.reshape(targets.shape()) - targets);
         let gradient = grad(loss, &[latents])?[0].reshape([starts * z]);
         let scalars = graph.input(SCALARS, [optimiser.scalar_count()]);

@@ -11,6 +11,7 @@ use crate::names;
 use crate::optimisers::{Optimiser, SecondMoment};
 use crate::passes::{Augmentation, Origin, StepKind, StepPass};
 use crate::penalties::Points;
+use crate::samples::samples;
 use crate::update::{Traced, first_row};
 
 /// The discriminator in the graph of a training step.
@@ -273,8 +274,7 @@ pub(crate) const fn losses_len(count: usize) -> usize {
 /// Images from `chunk` latents, in inference mode: of the average where there is one.
 pub(crate) fn sampling(config: &GanConfig, generator: &Model, chunk: usize) -> Result<Plan> {
     let graph = &Graph::new();
-    let dims: Vec<usize> = std::iter::once(chunk).chain(generator.input().dims().iter().copied()).collect();
-    let latents = graph.input(names::LATENTS, Shape::new(&dims)?);
+    let latents = graph.input(names::LATENTS, samples(chunk, generator.input())?);
     let labels = generator.classes().map(|_| graph.input(names::LABELS, [chunk]));
     let images = drawn(config, generator, latents, labels)?;
     Ok(graph.plan().output(names::IMAGES, images).build()?)

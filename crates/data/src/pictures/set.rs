@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::decode::{Levels, decode, to_bytes};
+use super::decode::{Levels, decode};
 use super::fault::Fault;
 use super::manifest::{Manifest, Seen};
 use super::name::Name;
 use super::scan::Scan;
+use super::single::fit;
 use super::source::{Place, Source};
 use crate::error::{Error, Result};
 use crate::image_shape::ImageShape;
 use crate::images::{Images, Scratch};
-use crate::transforms::{AreaFilter, Resize};
+use crate::transforms::Resize;
 
 /// The most bytes of scaled pictures that are kept: what does not fit is decoded each time.
 const KEPT: usize = 1 << 30;
@@ -87,10 +88,7 @@ impl Pictures {
     ) -> std::result::Result<(), Fault> {
         let Picture { name, len, place, .. } = &self.files[index];
         let image = decode(&self.source.read(name, *len, *place)?)?;
-        let (height, width) = (image.height() as usize, image.width() as usize);
-        let (picture, channels) = to_bytes(image, self.levels, self.shape.channels == 4);
-        let shape = ImageShape { height, width, channels };
-        AreaFilter::resizing(shape, self.shape, self.resize).apply(&picture, pixels, scratch);
+        fit(image, self.levels, self.shape, self.resize, pixels, scratch);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::layers::{Conv2d, Dense, Dropout, Flatten};
 use crate::metrics::{Features, dequantise};
 use crate::model::Model;
 use crate::random::Stream;
+use crate::samples::samples;
 use crate::tensor_file::{FileTensor, TensorFile, Values};
 use crate::{Activation, Adam, Initialiser, Mode, Optimiser, Padding, Pass, Schedule, Sequential};
 
@@ -352,7 +353,7 @@ impl<B: Backend> Classifier<B> {
 
     fn training_program(&self, batch_size: usize, optimiser: &Optimiser) -> Result<Program<B>> {
         let graph = Graph::new();
-        let images = graph.input("images", batch(batch_size, self.image_shape())?);
+        let images = graph.input("images", samples(batch_size, self.image_shape())?);
         let labels = graph.input("labels", [batch_size]);
         let scalars = graph.input("scalars", [optimiser.scalar_count()]);
         let mode = Mode::Training { groups: 1 };
@@ -370,7 +371,7 @@ impl<B: Backend> Classifier<B> {
     fn inference_program(&mut self) -> Result<&mut Program<B>> {
         if self.inference.is_none() {
             let graph = Graph::new();
-            let images = graph.input("images", batch(CHUNK, self.image_shape())?);
+            let images = graph.input("images", samples(CHUNK, self.image_shape())?);
             let traced = self.trace(images, Pass::inference())?;
             let plan = graph.plan().output("features", traced.features).output("logits", traced.logits);
             self.inference = Some(Program::new(&self.backend, plan.build()?, &self.variables)?);
@@ -420,10 +421,6 @@ fn layers(image: Shape, classes: usize) -> Result<[Model; 2]> {
 
 fn state_shape(model: &Model) -> Shape {
     Shape::from([3, model.vector_len()])
-}
-
-fn batch(n: usize, image: Shape) -> Result<Shape> {
-    Ok(Shape::new(&[&[n], image.dims()].concat())?)
 }
 
 /// The state [3, n] of `model` with the parameters that are in `file`, and moments of zero.

@@ -189,7 +189,9 @@ pub struct Closeness {
 }
 
 impl Closeness {
-    fn of(images: &[u8], training: &[u8], shape: [usize; 3]) -> Result<Closeness> {
+    /// Looks up each image of `images` among `training`: both [N, height, width, channels] of bytes. Errors as
+    /// [`nearest_neighbours`] does.
+    pub fn of(images: &[u8], training: &[u8], shape: [usize; 3]) -> Result<Closeness> {
         let neighbours = nearest_neighbours(images, training, shape)?;
         let size: usize = shape.iter().product();
         let mut squared: Vec<u64> = neighbours.iter().map(|n| n.squared).collect();
@@ -224,7 +226,12 @@ impl Memorisation {
     /// neighbour to compare with). Errors as [`nearest_neighbours`] does.
     pub fn check(generated: &[u8], test: &[u8], training: &[u8], shape: [usize; 3]) -> Result<Memorisation> {
         let closeness = |images| Closeness::of(images, training, shape);
-        Ok(Memorisation { generated: closeness(generated)?, test: closeness(test)? })
+        Ok(Memorisation::between(closeness(generated)?, closeness(test)?))
+    }
+
+    /// Of generated and of test images that were looked up among different training images.
+    pub fn between(generated: Closeness, test: Closeness) -> Memorisation {
+        Memorisation { generated, test }
     }
 
     /// Whether copies or duplicates are more frequent than among the test images: by more than one in a hundred,

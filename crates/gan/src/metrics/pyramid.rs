@@ -63,13 +63,11 @@ impl Plane {
 
     /// Smoothed and every other pixel of it.
     fn half(&self) -> Plane {
-        let (height, width) = (self.height.div_ceil(2), self.width.div_ceil(2));
-        self.resampled(height, width, |to, len| {
-            KERNEL
-                .iter()
-                .enumerate()
-                .map(move |(k, weight)| (mirrored(2 * to as isize + k as isize - 2, len), *weight))
-        })
+        let taps = |to: usize, len: usize| {
+            let from = move |k: usize| mirrored(2 * to as isize + k as isize - 2, len);
+            KERNEL.iter().enumerate().map(move |(k, weight)| (from(k), *weight))
+        };
+        self.along_height(self.height.div_ceil(2), taps).along_width(self.width.div_ceil(2), taps)
     }
 
     /// As large as before [`half`](Plane::half): zeros between the pixels, smoothed, with twice the weights along each axis.
@@ -82,17 +80,7 @@ impl Plane {
                 })
             }
         };
-        let down = self.along_height(height, taps(height));
-        down.along_width(width, taps(width))
-    }
-
-    fn resampled<T: Iterator<Item = (usize, f32)>>(
-        &self,
-        height: usize,
-        width: usize,
-        taps: impl Fn(usize, usize) -> T,
-    ) -> Plane {
-        self.along_height(height, &taps).along_width(width, &taps)
+        self.along_height(height, taps(height)).along_width(width, taps(width))
     }
 
     /// Rows made of rows: `taps` gives for a row the ones that it is made of, and their weights.
