@@ -1,14 +1,13 @@
 //! `gan-mnist evaluate`: how good a model's images are, beside real ones.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use gannet::metrics::quantise;
 use gannet::{Backend, Gan};
 use gannet_data::files::write_whole;
-use gannet_data::{DataSet, Images, LabelledImages};
+use gannet_data::{Images, LabelledImages};
 use serde::Serialize;
 
 use super::generate::load;
@@ -17,7 +16,7 @@ use crate::data::check_fit_images;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{
-    ClassifierFile, Compared, Evaluator, ImageSet, LEAST, check_counts, check_fits, epochs_for, learn,
+    ClassifierFile, Compared, Evaluator, ImageSet, LEAST, check_counts, check_fits, learn_unknown,
 };
 use crate::run::{CLASSIFIER, EVALUATION, Evaluation, run_of};
 use crate::terminal::{note, say};
@@ -175,7 +174,6 @@ fn evaluate<B: Backend<Element = f32>>(args: &EvaluateArgs, backend: &B) -> Resu
         ));
     }
     let count = images.len() / train.shape().len();
-    check_counts(count, train.len(), compared.test.len())?;
     let file = match file {
         Some(file) => file,
         None => classifier_for(backend, &compared, run, args.seed)?,
@@ -227,14 +225,10 @@ fn classifier_for<B: Backend<Element = f32>>(
     seed: u64,
 ) -> Result<ClassifierFile> {
     let embedded = ClassifierFile::embedded();
-    let data = DataSet::of_images(&compared.name, Arc::new(compared.test.clone()));
-    if check_fits(&embedded, &data).is_ok() {
+    if check_fits(&embedded, &compared.name, &compared.test).is_ok() {
         return Ok(embedded);
     }
-    let name = &compared.name;
-    note(&format!("no classifier is known for {name}: one learns from its pictures first"));
-    let classifier = learn(backend, compared, epochs_for(compared.train.len()), seed, false)?;
-    let file = ClassifierFile::of(format!("made from {name}"), &classifier)?;
+    let file = learn_unknown(backend, compared, seed, false)?;
     if let Some(run) = run {
         match file.keep_in(run) {
             Ok(()) => note(&format!("kept as {} for the next time", run.join(CLASSIFIER).display())),

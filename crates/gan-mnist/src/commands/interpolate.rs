@@ -22,7 +22,7 @@ use crate::training::{classes_in_turn, image_shape};
 const SHOWN: Duration = Duration::from_millis(80);
 const HELD: Duration = Duration::from_millis(600);
 
-/// Images that are drawn at most.
+/// Images that are drawn at most between images by their numbers.
 const MOST_IMAGES: usize = 100_000;
 
 /// The flags of `interpolate`.
@@ -86,16 +86,11 @@ fn interpolate<B: Backend<Element = f32>>(
     let steps = args.steps as usize;
     let class = check_class(args.class.as_deref(), &gan, &args.model)?;
     let ends = match &args.seeds {
-        Some(Seeds(seeds)) => ends_of(&gan, seeds, args.closed)?,
+        Some(Seeds(seeds)) => ends_of(&gan, seeds, args.closed, steps)?,
         None => gan.latents(2 * args.count as usize, args.seed),
     };
     let z = gan.generator().input().len();
     let count = ends.len() / (2 * z);
-    if count * steps > MOST_IMAGES {
-        return Err(Error::usage(format!(
-            "--seeds {count} ways of --steps {steps} are more than {MOST_IMAGES} images; ask for fewer"
-        )));
-    }
     let file = PendingFile::create(&args.out)?;
     let latents = ways(&ends, z, steps);
     let labels: Option<Vec<u32>> = classes.map(|classes| {
@@ -119,14 +114,19 @@ fn interpolate<B: Backend<Element = f32>>(
 }
 
 /// The latents [2 ways, z] that the ways from each of the images `seeds` to the next begin and end at.
-fn ends_of<B: Backend<Element = f32>>(gan: &Gan<B>, seeds: &[u64], closed: bool) -> Result<Vec<f32>> {
+fn ends_of<B: Backend<Element = f32>>(
+    gan: &Gan<B>,
+    seeds: &[u64],
+    closed: bool,
+    steps: usize,
+) -> Result<Vec<f32>> {
     if seeds.len() < 2 {
         return Err(Error::usage("--seeds takes two numbers at least to go between, such as 5,17"));
     }
-    if seeds.len() > MOST_IMAGES {
+    let count = seeds.len() - usize::from(!closed);
+    if count * steps > MOST_IMAGES {
         return Err(Error::usage(format!(
-            "--seeds takes at most {MOST_IMAGES} numbers, got {}",
-            seeds.len()
+            "--seeds {count} ways of --steps {steps} are more than {MOST_IMAGES} images; ask for fewer"
         )));
     }
     let mut places: Vec<Vec<f32>> = seeds.iter().map(|&seed| gan.latents(1, seed)).collect();
@@ -147,12 +147,17 @@ fn walk(images: &[f32], shape: ImageShape, steps: usize, closed: bool) -> Vec<(P
             frames.push((Picture::single(image, shape), if step == 0 { HELD } else { SHOWN }));
         }
     }
-    if !closed {
-        let last = Picture::single(&images[images.len() - size..], shape);
-        let back: Vec<_> = frames[1..].iter().rev().cloned().collect();
-        frames.push((last, HELD));
-        frames.extend(back);
+    if closed {
+        return frames;
     }
+    frames.push((Picture::single(&images[images.len() - size..], shape), HELD));
+    and_back(frames)
+}
+
+/// Frames, and what lies between the last and the first backwards, so that none jumps.
+fn and_back(mut frames: Vec<(Picture, Duration)>) -> Vec<(Picture, Duration)> {
+    let back: Vec<_> = frames[1..frames.len() - 1].iter().rev().cloned().collect();
+    frames.extend(back);
     frames
 }
 
@@ -182,10 +187,7 @@ fn write_animation(
         let end = step == 0 || step == steps - 1;
         (grid(&frame), if end { HELD } else { SHOWN })
     });
-    let mut frames: Vec<_> = forwards.collect();
-    let back: Vec<_> = frames[1..steps - 1].iter().rev().cloned().collect();
-    frames.extend(back);
-    write_gif(&frames, file)
+    write_gif(&and_back(forwards.collect()), file)
 }
 
 #[cfg(test)]

@@ -115,45 +115,50 @@ pub struct MetricsArgs {
 }
 
 impl MetricsArgs {
-    /// The classifier of the run's own: the one that the flags name; or, where there are to be evaluations and the embedded one
-    /// is for other images, one that learns from these. Errors unless the evaluations can be made, which is better known before
-    /// a run than hours later.
-    pub fn classifier(&self, data: &DataSet, seed: u64, quiet: bool) -> Result<Option<ClassifierFile>> {
-        let named = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
-        if let Some(named) = &named {
-            evaluation::check_fits(named, data)?;
+    /// What the evaluations of a run need. Errors unless they can be made, which is better known before a run than hours later.
+    fn evaluations(&self, data: &DataSet, seed: u64, quiet: bool) -> Result<Evaluations> {
+        let classifier = self.classifier.as_deref().map(ClassifierFile::read).transpose()?;
+        let fits = |file| evaluation::check_fits(file, &data.name(), data.images().as_ref());
+        if let Some(named) = &classifier {
+            fits(named)?;
         }
         if self.evaluate_every.is_none() {
-            return Ok(named);
+            let count = self.evaluate_count.unwrap_or(DEFAULT_EVALUATE_COUNT as u64);
+            return Ok(Evaluations { classifier, count });
         }
         let test = data.record().open_test(&Listening::default())?;
         let (train, tested) = Compared::sizes(data.len(), test.as_ref().map(DataSet::len));
-        let count = self.evaluate_count.map_or(train.min(DEFAULT_EVALUATE_COUNT), |count| count as usize);
-        evaluation::check_counts(count, train, tested)?;
-        if named.is_some() || evaluation::check_fits(&ClassifierFile::embedded(), data).is_ok() {
-            return Ok(named);
-        }
-        let name = data.name();
-        if !quiet {
-            note(&format!("no classifier is known for {name}: one learns from its pictures first"));
+        let count = self.evaluate_count.unwrap_or(train.min(DEFAULT_EVALUATE_COUNT) as u64);
+        evaluation::check_counts(count as usize, train, tested)?;
+        if classifier.is_some() || fits(&ClassifierFile::embedded()).is_ok() {
+            return Ok(Evaluations { classifier, count });
         }
         let cpu = Cpu::new().map_err(Error::failure)?;
         let compared = Compared::of(data, test.as_ref(), seed)?;
-        let classifier = evaluation::learn(&cpu, &compared, evaluation::epochs_for(train), seed, quiet)?;
-        Ok(Some(ClassifierFile::of(format!("made from {name}"), &classifier)?))
+        let classifier = Some(evaluation::learn_unknown(&cpu, &compared, seed, quiet)?);
+        Ok(Evaluations { classifier, count })
     }
 
-    /// The settings of a run of `steps` steps with this classifier of its own, if it has one.
-    pub fn settings(&self, steps: u64, train: usize, classifier: Option<&ClassifierFile>) -> MetricsSettings {
+    /// The settings of a run of `steps` steps.
+    fn settings(&self, steps: u64, Evaluations { classifier, count }: &Evaluations) -> MetricsSettings {
         MetricsSettings {
             log_every: self.log_every.unwrap_or(50.min(steps.div_ceil(20))).max(1),
             evaluate_every: self.evaluate_every,
-            evaluate_count: self.evaluate_count.unwrap_or(train.min(DEFAULT_EVALUATE_COUNT) as u64),
-            classifier: classifier.map(|file| file.name.clone()),
-            classifier_sha256: classifier.map(|file| file.sha256.clone()),
+            evaluate_count: *count,
+            classifier: classifier.as_ref().map(|file| file.name.clone()),
+            classifier_sha256: classifier.as_ref().map(|file| file.sha256.clone()),
             on_collapse: self.on_collapse,
         }
     }
+}
+
+/// What the evaluations of a run need.
+struct Evaluations {
+    /// The classifier of the run's own: the one that the flags name, or one that learnt from the images where the embedded one
+    /// is for others.
+    classifier: Option<ClassifierFile>,
+    /// Images that each of them scores.
+    count: u64,
 }
 
 /// Images that an evaluation in training scores where there are as many and nothing says otherwise.
@@ -311,13 +316,13 @@ fn train<B: Backend<Element = f32>>(
     let fresh = from.map(|(path, file)| begin_from(&mut gan, &path, &file)).transpose()?;
     gan.prepare()?;
     image_shape(&gan)?;
-    let classifier = args.metrics.classifier(&data, gan.config().seed, args.quiet)?;
+    let evaluations = args.metrics.evaluations(&data, gan.config().seed, args.quiet)?;
 
     let run = match &args.out {
         Some(path) => RunDirectory::create(path)?,
         None => RunDirectory::create_next(Path::new(RUNS), &gan.config().name)?,
     };
-    let result = train_in(&run, args, device, gan, &data, fresh.as_deref(), classifier);
+    let result = train_in(&run, args, device, gan, &data, fresh.as_deref(), &evaluations);
     if result.is_err() {
         // A run that has not begun is not in the way of the next try.
         run.remove_if_unbegun();
@@ -333,17 +338,11 @@ fn train_in<B: Backend<Element = f32>>(
     gan: Gan<B>,
     data: &DataSet,
     fresh: Option<&str>,
-    classifier: Option<ClassifierFile>,
+    evaluations: &Evaluations,
 ) -> Result<()> {
     let steps = gan.config().steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
     let (batch_size, seed) = (gan.config().batch_size, gan.config().seed);
-    // Without evaluations the number stands there for whoever looks; test images need not be opened for it.
-    let test = match args.metrics.evaluate_every {
-        Some(_) => data.record().open_test(&Listening::default())?.map(|test| test.len()),
-        None => Some(data.len()),
-    };
-    let (compared_with, _) = Compared::sizes(data.len(), test);
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: gan.config().name.clone(),
@@ -361,13 +360,13 @@ fn train_in<B: Backend<Element = f32>>(
         threads: device.threads(),
         command: command(),
         changes: Vec::new(),
-        metrics: args.metrics.settings(steps, compared_with, classifier.as_ref()),
+        metrics: args.metrics.settings(steps, evaluations),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
     run.write_config(&settings)?;
     run.write_manifest(data)?;
-    if let Some(classifier) = classifier {
+    if let Some(classifier) = &evaluations.classifier {
         classifier.keep_in(run.path())?;
     }
     if !args.quiet {

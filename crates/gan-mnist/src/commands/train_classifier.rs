@@ -10,7 +10,7 @@ use gannet_data::files::PendingFile;
 use crate::arguments::{DataArgs, DeviceArgs, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluation::{Compared, check_counts, epochs_for, learn};
+use crate::evaluation::{Compared, check_counts, learn};
 use crate::terminal::{note, say};
 
 /// The flags of `train-classifier`.
@@ -57,9 +57,9 @@ fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out
     if train.classes().is_none() && !args.quiet {
         note(&format!("{name} has no classes: the features are learnt from the pictures alone"));
     }
-    let epochs = args.epochs.map_or_else(|| epochs_for(train.len()), |epochs| epochs as usize);
     check_counts(0, train.len(), compared.test.len())?;
-    let classifier = learn(backend, &compared, epochs, args.seed, args.quiet)?;
+    let classifier =
+        learn(backend, &compared, args.epochs.map(|epochs| epochs as usize), args.seed, args.quiet)?;
     let bytes = classifier.to_file()?.to_bytes().map_err(Error::failure)?;
     out.finish_with(&bytes)?;
     let numbers = format!("{} numbers in {}", classifier.parameter_count(), args.out.display());

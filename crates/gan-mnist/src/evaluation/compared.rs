@@ -1,5 +1,6 @@
 //! The real images that generated ones are compared with.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use gannet::Stream;
@@ -52,6 +53,14 @@ impl Compared {
         };
         let images = LabelledImages::copy_of(data.images().as_ref(), 0..data.len().min(MOST))?;
         Ok((data.name(), images))
+    }
+
+    /// The pixels that a model was trained on: those of a halved set that stand for test images are among them.
+    pub fn trained_on(&self) -> Cow<'_, [u8]> {
+        match self.halved {
+            true => [self.train.pixels(), self.test.pixels()].concat().into(),
+            false => self.train.pixels().into(),
+        }
     }
 
     /// How many training and test images there are to compare with, where a set has so many, test images if any.

@@ -1,12 +1,12 @@
 //! Scoring generated images beside real ones.
 
 use gannet::metrics::{
-    ClassHistogram, Classified, Classifier, ClassifierTraining, FrechetStatistics, Kid, KidOptions, Manifold,
-    Memorisation, Prdc, SlicedOptions, SlicedWasserstein,
+    ClassHistogram, Classified, Classifier, ClassifierTraining, Closeness, FrechetStatistics, Kid,
+    KidOptions, Manifold, Memorisation, Prdc, SlicedOptions, SlicedWasserstein,
 };
 use gannet::random::Stream;
 use gannet::{Backend, Cpu};
-use gannet_data::{DataSet, ImageShape, Images, LabelledImages};
+use gannet_data::{ImageShape, Images, LabelledImages};
 
 use super::compared::Compared;
 use super::features::ClassifierFile;
@@ -39,10 +39,7 @@ const HOW: &str = "leave --classifier out, and one is made from the pictures; `g
 pub struct Evaluator<B: Backend> {
     classifier: Classifier<B>,
     features: FeaturesUsed,
-    train: LabelledImages,
-    test: LabelledImages,
-    /// Whether the test images are a half of the training images.
-    halved: bool,
+    compared: Compared,
     test_statistics: TestStatistics,
     /// Training images, as many as there will be generated ones, and their scores.
     floor: Scores,
@@ -58,17 +55,16 @@ struct TestStatistics {
     patches: SlicedWasserstein,
 }
 
-/// Errors unless a classifier is for the images of this set. Nothing is computed but what it makes of a few of them.
-pub fn check_fits(file: &ClassifierFile, data: &DataSet) -> Result<()> {
+/// Errors unless a classifier is for the images of the set `name`. Nothing is computed but what it makes of a few of them.
+pub fn check_fits(file: &ClassifierFile, name: &str, images: &dyn Images) -> Result<()> {
     let mut classifier = file.load(&Cpu::new().map_err(Error::failure)?)?;
-    let images = data.images().as_ref();
-    check_shape(file, &classifier, &data.name(), images)?;
+    check_shape(file, &classifier, name, images)?;
     if file.is_embedded() && images.classes().is_some() {
         let few = LabelledImages::copy_of(images, 0..images.len().min(LOOKED_AT))?;
         let correct = few.labels().map(|labels| {
             classifier.classify(few.pixels()).map(|seen| seen.correct(labels) as f64 / few.len() as f64)
         });
-        check_accuracy(file, correct.transpose()?, &data.name())?;
+        check_accuracy(file, correct.transpose()?, name)?;
     }
     Ok(())
 }
@@ -136,14 +132,14 @@ impl<B: Backend> Evaluator<B> {
     pub fn new(
         backend: &B,
         file: &ClassifierFile,
-        Compared { name, train, test, halved }: Compared,
+        compared: Compared,
         count: usize,
         seed: u64,
     ) -> Result<Self> {
-        let name = &name;
+        let Compared { name, train, test, .. } = &compared;
         let mut classifier = file.load(backend)?;
         let shape = train.shape();
-        check_shape(file, &classifier, name, &train)?;
+        check_shape(file, &classifier, name, train)?;
         check_counts(count, train.len(), test.len())?;
         let seen = classifier.classify(test.pixels())?;
         let knows_classes = !is_self_supervised(&classifier);
@@ -178,9 +174,7 @@ impl<B: Backend> Evaluator<B> {
         Ok(Evaluator {
             classifier,
             features,
-            train,
-            test,
-            halved,
+            compared,
             test_statistics,
             floor,
             floor_images: (images, labels),
@@ -194,7 +188,7 @@ impl<B: Backend> Evaluator<B> {
 
     /// How many test images everything is compared with.
     pub fn test_images(&self) -> usize {
-        self.test.len()
+        self.compared.test.len()
     }
 
     /// The scores of training images: what a perfect generator would get.
@@ -210,15 +204,14 @@ impl<B: Backend> Evaluator<B> {
 
     /// Looks for copies of training images among `images`.
     pub fn memorisation(&self, images: &[u8]) -> Result<MemorisationScores> {
-        let shape = self.train.shape();
-        let looked_up = &self.test.pixels()[..self.test.len().min(LOOKED_UP) * shape.len()];
-        let dims = [shape.height, shape.width, shape.channels];
-        let mut found = Memorisation::check(images, looked_up, self.train.pixels(), dims)?;
-        if self.halved {
-            // The half that stands for test images was trained on as well.
-            let all = [self.train.pixels(), self.test.pixels()].concat();
-            found.generated = Memorisation::check(images, &looked_up[..shape.len()], &all, dims)?.generated;
-        }
+        let Compared { train, test, .. } = &self.compared;
+        let ImageShape { height, width, channels } = train.shape();
+        let looked_up = &test.pixels()[..test.len().min(LOOKED_UP) * train.shape().len()];
+        let among = |images: &[u8], trained: &[u8]| Closeness::of(images, trained, [height, width, channels]);
+        let found = Memorisation::between(
+            among(images, &self.compared.trained_on())?,
+            among(looked_up, train.pixels())?,
+        );
         Ok(MemorisationScores {
             median_distance: found.generated.median_distance,
             test_median_distance: found.test.median_distance,
@@ -240,7 +233,8 @@ impl<B: Backend> Evaluator<B> {
         seed: u64,
         mut progress: impl FnMut(f64),
     ) -> Result<TrainedOn> {
-        let (Some(test_labels), (real, Some(real_labels))) = (self.test.labels(), &self.floor_images) else {
+        let test = &self.compared.test;
+        let (Some(test_labels), (real, Some(real_labels))) = (test.labels(), &self.floor_images) else {
             return Err(Error::usage("--train-on-synthetic needs real images with classes"));
         };
         let mut accuracy = |images: &[u8], labels: &[u32], done: f64| -> Result<f64> {
@@ -251,8 +245,8 @@ impl<B: Backend> Evaluator<B> {
             fresh.train(images, labels, options, |at| {
                 progress(done + 0.5 * at.step as f64 / at.steps as f64);
             })?;
-            let seen = fresh.classify(self.test.pixels())?;
-            Ok(seen.correct(test_labels) as f64 / self.test.len() as f64)
+            let seen = fresh.classify(test.pixels())?;
+            Ok(seen.correct(test_labels) as f64 / test.len() as f64)
         };
         Ok(TrainedOn {
             generated_accuracy: accuracy(images, asked, 0.0)?,

@@ -7,29 +7,41 @@ use gannet::metrics::{Classifier, ClassifierRecord, ClassifierStep, ClassifierTr
 use gannet_data::{ImageShape, Images};
 
 use super::compared::Compared;
+use super::features::ClassifierFile;
 use crate::error::Result;
 use crate::terminal::{duration, note};
 
-/// How often every image with a class is seen where nothing says otherwise: twelve times, and where they are few so often that
-/// there are 300 steps.
-pub fn epochs_for(images: usize) -> usize {
-    let batch_size = ClassifierTraining::default().batch_size;
-    (300 * batch_size).div_ceil(images.max(1)).max(12)
+/// The steps that images with classes are learnt for at least, where nothing says how often they are seen.
+const LEAST_STEPS: usize = 300;
+
+/// Trains a classifier for images that none is known for, and says so.
+pub fn learn_unknown<B: Backend>(
+    backend: &B,
+    compared: &Compared,
+    seed: u64,
+    quiet: bool,
+) -> Result<ClassifierFile> {
+    let name = &compared.name;
+    if !quiet {
+        note(&format!("no classifier is known for {name}: one learns from its pictures first"));
+    }
+    ClassifierFile::of(format!("made from {name}"), &learn(backend, compared, None, seed, quiet)?)
 }
 
 /// How often a line says how far it is.
 const LINE: Duration = Duration::from_secs(10);
 
 /// Trains a classifier on the training images: of their classes, tested on the test images; where they have none, of tasks that
-/// the pictures set themselves. `epochs` is how often every image with a class is seen.
+/// the pictures set themselves. `epochs` is how often every image with a class is seen; as often as is usual, and more where they
+/// are few, where it says nothing.
 pub fn learn<B: Backend>(
     backend: &B,
     compared: &Compared,
-    epochs: usize,
+    epochs: Option<usize>,
     seed: u64,
     quiet: bool,
 ) -> Result<Classifier<B>> {
-    let Compared { name, train, test, halved } = compared;
+    let Compared { name, train, test, .. } = compared;
     let ImageShape { height, width, channels } = train.shape();
     let shape = [height, width, channels];
     let mut said = Said { began: Instant::now(), last: Instant::now(), loss: None, quiet };
@@ -37,9 +49,9 @@ pub fn learn<B: Backend>(
     else {
         let options = SelfSupervision { seed, ..SelfSupervision::default() };
         // From both halves where there are two: features that know one half better would tell it from the other.
-        let pictures = if *halved { &[train.pixels(), test.pixels()].concat() } else { train.pixels() };
+        let pictures = compared.trained_on();
         let count = pictures.len() / train.shape().len();
-        let mut classifier = options.train(backend, pictures, shape, |at| said.hear(at))?;
+        let mut classifier = options.train(backend, &pictures, shape, |at| said.hear(at))?;
         classifier.set_record(ClassifierRecord {
             dataset: name.clone(),
             training_images: count,
@@ -52,7 +64,11 @@ pub fn learn<B: Backend>(
         return Ok(classifier);
     };
     let mut classifier = Classifier::new(backend, shape, classes, seed)?;
-    let options = ClassifierTraining { epochs, seed, ..Default::default() };
+    let mut options = ClassifierTraining { seed, ..Default::default() };
+    options.epochs = epochs.unwrap_or_else(|| {
+        let least = (LEAST_STEPS * options.batch_size).div_ceil(train.len());
+        options.epochs.max(least)
+    });
     classifier.train(train.pixels(), labels, options, |at| said.hear(at))?;
     // The test images had no part in the training.
     let correct = classifier.classify(test.pixels())?.correct(test_labels);

@@ -10,4 +10,4 @@ pub use compared::Compared;
 pub use evaluator::{Evaluator, LEAST, check_counts, check_fits};
 pub use features::ClassifierFile;
 pub use image_set::ImageSet;
-pub use learning::{epochs_for, learn};
+pub use learning::{learn, learn_unknown};

@@ -156,8 +156,7 @@ impl Evaluation {
         number("coverage", 3, |s| s.coverage);
         for (found, real) in generated.sliced_wasserstein.iter().zip(&floor.sliced_wasserstein) {
             let size = format!("{}x{}", found.width, found.height);
-            let levels = [found, real].map(|scale| format!("{:.1}", 1e3 * scale.distance));
-            let [found, real] = levels;
+            let [found, real] = [found, real].map(|scale| format!("{:.1}", 1e3 * scale.distance));
             rows.push([format!("sliced Wasserstein distance x 1000, {size}"), found, real]);
         }
         if let (Some(found), Some(real)) = (generated.class_divergence, floor.class_divergence) {

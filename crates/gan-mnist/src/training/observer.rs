@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use gannet::{Backend, Gan, Gauges, Losses};
 use gannet_data::ImageShape;
-use gannet_data::files::write_whole;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::picture::Picture;
 use crate::run::Log;
 use crate::run::metrics_file::Point;
@@ -229,8 +228,6 @@ impl<B: Backend<Element = f32>> Trained for Gan<B> {
     }
 
     fn save(&mut self, path: &Path) -> Result<()> {
-        let cannot = |e: String| Error::failure(format!("cannot save the model {}: {e}", path.display()));
-        let bytes = self.to_file()?.to_bytes().map_err(cannot)?;
-        Ok(write_whole(path, &bytes)?)
+        Ok(Gan::save(self, path)?)
     }
 }
