@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use gannet_tensor::{Graph, NodeKind, Padding, Reference, Var};
+use gannet_tensor::{Conv2dGeometry, Graph, NodeKind, Padding, Pool2dGeometry, Reference, Var, ops};
 use gannet_tests::{
     Case, Derivative, Domain, Evaluation, Random, Rounding, Row, Trial, check, definition, deviation,
-    evaluate, leaf, rows,
+    evaluate, leaf, node, rows,
 };
 use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 
 const CASES: u32 = 24;
 
@@ -253,4 +254,108 @@ fn averages_of_averages() {
     let row = Row { name: "averages", derivative: Derivative::Exists, cases: cases.boxed() };
     check(&row, 96, |case, random| equals_unfused(case, row.derivative, random));
     assert_eq!(instructions(&averages(3, 3, None)), ["fused_lerp", "mul"]);
+}
+
+/// A convolution with stride 1 of upsampled images, or before the mean of windows.
+#[derive(Clone, Debug)]
+struct Resampled {
+    upsampled: bool,
+    /// Height, width and channels of the smaller images that are upsampled or of those that are convolved, and
+    /// channels after the convolution.
+    image: [usize; 4],
+    kernel: [usize; 2],
+    /// Before and after, along the height and along the width.
+    pad: [usize; 4],
+    factor: [usize; 2],
+    /// Whether windows are padded to whole ones.
+    same: bool,
+    bias: bool,
+}
+
+impl Resampled {
+    /// As the methods of `Var` trace it, or `plain`, node by node.
+    fn case(&self, plain: bool) -> Case {
+        let Resampled {
+            upsampled, image: [h, w, c, out], kernel: [down, across], factor, same, bias, ..
+        } = *self;
+        let [top, bottom, left, right] = self.pad;
+        let padding = Padding::Explicit { top, bottom, left, right };
+        let windows = if same { Padding::Same } else { Padding::Valid };
+        let weights = Domain::Within(-0.5, 0.5);
+        let leaves = vec![
+            leaf("x", [2, h, w, c], Domain::Within(-1.0, 1.0)),
+            leaf("w", [down, across, c, out], weights),
+            leaf("b", [out], weights),
+        ];
+        Case::new(format!("{self:?}"), leaves, move |v| {
+            let [x, w, b] = *v else { unreachable!("three leaves") };
+            let x = if upsampled { x.upsample_nearest(factor) } else { x };
+            let geometry = Conv2dGeometry::forward(x.shape(), w.shape(), [1, 1], padding).unwrap();
+            let y =
+                if plain { node(ops::Conv2d { geometry }, &[x, w]) } else { x.conv2d(w, [1, 1], padding) };
+            let y = if bias { y + b } else { y };
+            match (upsampled, plain) {
+                (true, _) => y,
+                (false, false) => y.avg_pool2d(factor, factor, windows),
+                (false, true) => {
+                    let geometry = Pool2dGeometry::new(y.shape(), factor, factor, windows).unwrap();
+                    node(ops::AvgPool2d { geometry }, &[y])
+                }
+            }
+        })
+    }
+}
+
+fn resampled(upsampled: bool) -> impl Strategy<Value = Resampled> {
+    let image = [3..6usize, 3..6usize, 1..4usize, 1..4usize];
+    let window = [1..5usize, 1..5usize];
+    let pad = [0..4usize, 0..4usize, 0..4usize, 0..4usize];
+    (image, window.clone(), pad, window, any::<[bool; 2]>())
+        .prop_map(move |(image, kernel, pad, factor, [same, bias])| {
+            let pad = [0, 1, 2, 3].map(|i| pad[i].min(kernel[i / 2] - 1));
+            Resampled { upsampled, image, kernel, pad, factor, same, bias }
+        })
+        .prop_filter("windows that fit", |r| {
+            [0, 1].iter().all(|&axis| {
+                let scale = if r.upsampled { r.factor[axis] } else { 1 };
+                let padded = scale * r.image[axis] + r.pad[2 * axis] + r.pad[2 * axis + 1];
+                let window = if r.upsampled { 1 } else { r.factor[axis] };
+                padded >= r.kernel[axis] + window - 1
+            })
+        })
+}
+
+/// Values and gradients of first and second order, for all kernels, paddings and factors.
+#[test]
+fn convolutions_take_in_the_resampling_beside_them() {
+    let cases = prop_oneof![resampled(true), resampled(false)];
+    let config =
+        ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..Default::default() };
+    let outcome = TestRunner::new(config).run(&(cases, any::<u64>()), |(resampled, seed)| {
+        let (graph, other) = (Graph::new(), Graph::new());
+        let trial = |graph, plain| {
+            Trial::new(graph, &resampled.case(plain), Derivative::Exists, &mut Random::new(seed)).unwrap()
+        };
+        agree(&trial(&graph, true), &trial(&other, false)).map_err(TestCaseError::fail)
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn what_is_resampled_is_not_stored() {
+    let layer = |upsampled, kernel: usize| {
+        let pad = [(kernel - 1) / 2; 4];
+        let (image, kernel) = ([4, 4, 2, 3], [kernel; 2]);
+        instructions(
+            &Resampled { upsampled, image, kernel, pad, factor: [2, 2], same: false, bias: true }.case(false),
+        )
+    };
+    // The kernel, its taps summed, and the one convolution.
+    assert_eq!(layer(true, 3), ["permute", "matmul", "fused_conv_transpose2d"]);
+    assert_eq!(layer(false, 3), ["matmul", "fused_conv2d"]);
+    // Single pixels at the lower resolution.
+    assert_eq!(layer(true, 1), ["conv2d", "upsample_nearest", "add"]);
+    assert_eq!(layer(false, 1), ["avg_pool2d", "fused_conv2d"]);
 }

@@ -49,7 +49,7 @@ pub(crate) struct Node {
 
 /// A trace of a computation: nodes in the order in which they were made. Building it computes nothing.
 ///
-/// Equal operations on equal inputs are one node, so nothing is computed twice.
+/// Equal constants, and equal operations on equal inputs, are one node, so nothing is computed twice.
 pub struct Graph {
     nodes: RefCell<Vec<Node>>,
     known: RefCell<HashMap<(String, Vec<NodeId>), NodeId>>,
@@ -104,7 +104,9 @@ impl Graph {
     pub fn constant(&self, shape: impl Into<Shape>, values: &[f64]) -> Var<'_> {
         let shape = shape.into();
         assert_eq!(shape.len(), values.len(), "a constant of shape {shape} needs {} values", shape.len());
-        self.push(NodeKind::Constant(values.into()), shape)
+        let bits: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
+        let key = (format!("constant {shape} {bits:?}"), Vec::new());
+        self.dedup(key, || NodeKind::Constant(values.into()), shape)
     }
 
     /// A tensor with the same value everywhere.

@@ -98,6 +98,7 @@ operations! {
 
 mod activation;
 mod epilogue;
+mod resampled;
 
 pub use activation::Activation;
 pub use epilogue::Epilogue;
