@@ -1,5 +1,6 @@
-//! Convolutions of an image of few channels, and their weight gradients. A row of a window is then shorter than
-//! what packing costs: the microkernel reads the windows where they lie, in a copy of the image with its padding.
+//! Convolutions of an image of few channels, and weight gradients of all but the widest layers. A row of a window is
+//! then shorter than what packing costs: the microkernel reads the windows where they lie, in a copy of the image with
+//! its padding.
 //!
 //! With a stride of 1, features of few channels are such an image ([`conv::reversed`]).
 
@@ -78,7 +79,8 @@ mod tests {
 
         #[test]
         fn the_three_maps_are_convolutions(
-            batch in 1_usize..7, h in 4_usize..20, w in 4_usize..20, few in 1_usize..5,
+            batch in 1_usize..7, h in 4_usize..20, w in 4_usize..20,
+            few in prop::sample::select(vec![1_usize, 2, 3, 4, 5, 8, 17]),
             many in prop::sample::select(vec![8_usize, 12, 16, 17, 32, 33, 40, 64]),
             kernel in (1_usize..6, 1_usize..6), stride in (1_usize..4, 1_usize..4),
             pad in (0_usize..4, 0_usize..4), extra in (0_usize..4, 0_usize..4), features_are_few: bool,
@@ -121,5 +123,11 @@ mod tests {
         }
         // Several strips of features in an image; so many features leave the convolution to packing.
         assert_eq!(check(&layer(30, [256, 3], 3, 1)), sets);
+        // Several parts of images, and strips that the image bounds.
+        assert_eq!(check(&Conv2dGeometry { batch: 17, ..layer(12, [24, 40], 5, 2) }), sets);
+        assert_eq!(check(&layer(40, [160, 16], 3, 2)), sets);
+        // Too wide.
+        assert_eq!(check(&layer(8, [128, 136], 3, 2)), 0);
+        assert_eq!(check(&layer(8, [136, 128], 3, 2)), 0);
     }
 }
