@@ -16,11 +16,13 @@ def positive(text):
     return value
 
 
-def arguments(description, modes, batch_size=None):
-    """Parses --modes, --steps, --warmup, --threads and, where a batch size is given, --batch-size."""
+def arguments(description, modes, batch_size=None, model=False):
+    """Parses --modes, --steps, --warmup, --threads and, where a batch size is given or a model file says it, --batch-size."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--modes", nargs="+", choices=modes, default=modes, help="what to run (default: all)")
-    if batch_size is not None:
+    if model:
+        parser.add_argument("--model", required=True, metavar="FILE.toml", help="the model file")
+    if batch_size is not None or model:
         parser.add_argument("--batch-size", type=positive, default=batch_size, help="images per batch")
     parser.add_argument("--steps", type=positive, default=20, help="steps that are timed")
     parser.add_argument("--warmup", type=positive, default=5, help="steps before them, not timed; compilation falls here")

@@ -65,7 +65,16 @@ ours() { # PRESET BATCH_SIZE THREADS
         --preset "$1" --batch-size "$2" --threads "$3" --steps "$STEPS" --device cpu --json
 }
 
-peer() { # SCRIPT MODE [--batch-size BATCH_SIZE]
+model() { # FILE.toml
+    local mode
+    for mode in eager eager-channels-last compile compile-channels-last bf16 bf16-channels-last; do
+        [[ $mode == *-channels-last ]] || measure cargo run --release --quiet -p gan-mnist -- bench \
+            --model "$1" --threads "$THREADS" --steps "$STEPS" --device cpu --json
+        peer model_torch "$mode" --model "$1"
+    done
+}
+
+peer() { # SCRIPT MODE [--batch-size BATCH_SIZE] [--model FILE.toml]
     local script=$1 mode=$2
     shift 2
     measure "$PYTHON" "$peers/$script.py" --modes "$mode" --threads "$THREADS" --steps "$STEPS" "$@"
@@ -97,9 +106,13 @@ for ((round = 1; round <= ROUNDS; round++)); do
     peer seed_dense_keras loop --batch-size 32
     measure cargo bench --quiet -p gannet-benches --bench matmul -- --json --size 1024 --threads "$THREADS"
     peer matmul_torch matmul
+    cargo run --release --quiet -p gan-mnist -- presets seed-conv >"$lines.seed-conv.toml"
+    for network in "$lines.seed-conv.toml" "$peers"/networks/*.toml; do
+        model "$network"
+    done
     ((THREADS == 1)) || ours dcgan 128 1
 done
-rm -f "$lines.stderr"
+rm -f "$lines.stderr" "$lines.seed-conv.toml"
 
 "$PYTHON" "$peers/table.py" "$lines" --threads "$THREADS" --isa "${ISA:-best}" || failures=$((failures + 1))
 ((failures == 0))

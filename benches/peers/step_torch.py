@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from measure import report, time_steps
 
 MODES = ["eager", "eager-channels-last", "compile", "compile-channels-last"]
+# Operands of products in bfloat16: other numbers than ours, shown for comparison.
+BF16_MODES = ["bf16", "bf16-channels-last"]
 
 
 def prepare(threads):
@@ -53,13 +55,20 @@ def training_step(generator, discriminator, latents, learning_rate, mode, batch)
     adam = lambda module: torch.optim.Adam(module.parameters(), learning_rate, (0.5, 0.999), fused=True)
     generator_adam, discriminator_adam = adam(generator), adam(discriminator)
 
+    def precision():
+        return torch.autocast("cpu", torch.bfloat16, enabled=mode.startswith("bf16"))
+
     def discriminator_loss(real, fake, *given):
-        real_logits, fake_logits = discriminator(real, *given), discriminator(fake, *given)
+        with precision():
+            real_logits, fake_logits = discriminator(real, *given), discriminator(fake, *given)
+        real_logits, fake_logits = real_logits.float(), fake_logits.float()
         # softplus(-x) and softplus(x) are binary cross-entropy of a logit against one and zero.
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
     def generator_loss(fake, *given):
-        return F.softplus(-discriminator(fake, *given)).mean()
+        with precision():
+            logits = discriminator(fake, *given)
+        return F.softplus(-logits.float()).mean()
 
     generate = generator
     if mode.startswith("compile"):
@@ -68,7 +77,8 @@ def training_step(generator, discriminator, latents, learning_rate, mode, batch)
     def step():
         real, *given = batch()
         real = real.contiguous(memory_format=memory_format)
-        fake = generate(torch.randn(len(real), latents), *given)
+        with precision():
+            fake = generate(torch.randn(len(real), latents), *given)
 
         discriminator_adam.zero_grad()
         d_loss = discriminator_loss(real, fake.detach(), *given)

@@ -156,3 +156,24 @@ impl Table {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gannet::GanConfig;
+
+    /// The networks that are measured beside their peers are models whose parts fit.
+    #[test]
+    fn networks_are_models() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/networks");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let config = GanConfig::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(Some(config.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
+            let (generator, discriminator) = config.build().unwrap();
+            assert_eq!(generator.output(), discriminator.input(), "{}", path.display());
+            count += 1;
+        }
+        assert!(count >= 5, "{count} networks in {folder}");
+    }
+}
