@@ -3,6 +3,7 @@
 mod capacity;
 mod data;
 mod device;
+mod ending;
 mod every;
 mod numbers;
 mod preset;
@@ -11,6 +12,7 @@ pub use capacity::capacity;
 pub use data::DataArgs;
 pub(crate) use data::resize;
 pub use device::{DeviceArgs, DeviceChoice};
+pub(crate) use ending::check_ending;
 pub use every::Every;
 pub use numbers::Seeds;
 pub(crate) use numbers::{learning_rate, minutes, seeds, truncation, whole_number};

@@ -8,7 +8,7 @@ use gannet::{Backend, Gan, GanConfig};
 use gannet_data::DataSet;
 use gannet_data::files::PendingFile;
 
-use crate::arguments::{DataArgs, DeviceArgs, preset, whole_number};
+use crate::arguments::{DataArgs, DeviceArgs, check_ending, preset, whole_number};
 use crate::data::{check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -46,9 +46,7 @@ pub struct DataCommandArgs {
 
 /// Says what there is, writes a picture of it, and estimates how long training takes.
 pub fn run(args: &DataCommandArgs) -> Result<()> {
-    if args.out.extension().is_none_or(|extension| extension != "png") {
-        return Err(Error::usage(format!("--out {} is no name ending in .png", args.out.display())));
-    }
+    check_ending("--out", &args.out, "png")?;
     if args.data.data.is_some() || args.data.dataset.is_some() {
         return Err(Error::usage("data takes its path without a flag; leave out --data and --dataset"));
     }

@@ -10,10 +10,10 @@ use gannet_data::{ImageShape, LabelledImages};
 use rayon::prelude::*;
 
 use super::generate::{check_class, load};
-use crate::arguments::{DataArgs, DeviceArgs, whole_number};
+use crate::arguments::{DataArgs, DeviceArgs, check_ending, whole_number};
 use crate::data::check_fit_images;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluation::Compared;
 use crate::picture::Picture;
 use crate::terminal::say;
@@ -49,9 +49,7 @@ pub struct NeighboursArgs {
 
 /// Draws what the flags ask for.
 pub fn run(args: &NeighboursArgs) -> Result<()> {
-    if args.out.extension().is_none_or(|extension| extension != "png") {
-        return Err(Error::usage(format!("--out {} is no name ending in .png", args.out.display())));
-    }
+    check_ending("--out", &args.out, "png")?;
     match Device::open(&args.device)? {
         Device::Cpu(cpu) => neighbours(args, load(&cpu, &args.model)?),
         Device::Gpu(gpu) => neighbours(args, load(&gpu, &args.model)?),

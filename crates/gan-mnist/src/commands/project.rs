@@ -13,7 +13,7 @@ use gannet_data::pictures::read_picture;
 use gannet_data::transforms::Resize;
 
 use super::generate::{check_class, class_names, drawn_tensors, load};
-use crate::arguments::{DeviceArgs, resize, whole_number};
+use crate::arguments::{DeviceArgs, check_ending, resize, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
@@ -59,14 +59,9 @@ const LINE: Duration = Duration::from_secs(10);
 
 /// Looks for the pictures that the flags name.
 pub fn run(args: &ProjectArgs) -> Result<()> {
-    for (flag, path, ending) in
-        [("--out", Some(&args.out), "png"), ("--latents", args.latents.as_ref(), "safetensors")]
-    {
-        if let Some(path) = path
-            && path.extension().is_none_or(|extension| extension != ending)
-        {
-            return Err(Error::usage(format!("{flag} {} is no name ending in .{ending}", path.display())));
-        }
+    check_ending("--out", &args.out, "png")?;
+    if let Some(path) = &args.latents {
+        check_ending("--latents", path, "safetensors")?;
     }
     let same = |path: &PathBuf| matches!((fs::canonicalize(path), fs::canonicalize(&args.out)), (Ok(a), Ok(b)) if a == b);
     if let Some(path) = args.pictures.iter().find(|path| same(path)) {

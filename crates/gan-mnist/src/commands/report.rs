@@ -6,7 +6,8 @@ use clap::Args;
 use gannet_data::files::PendingFile;
 
 use crate::animation::write_samples_gif;
-use crate::error::{Error, Result};
+use crate::arguments::check_ending;
+use crate::error::Result;
 use crate::report::{self, REPORT, Run};
 use crate::terminal::say;
 
@@ -38,9 +39,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
 
 /// Writes one page of several runs.
 pub fn compare(args: &CompareArgs) -> Result<()> {
-    if args.out.extension().is_none_or(|extension| extension != "html") {
-        return Err(Error::usage(format!("--out {} is no name ending in .html", args.out.display())));
-    }
+    check_ending("--out", &args.out, "html")?;
     let runs = Run::read_all(&args.runs)?;
     let file = PendingFile::create(&args.out)?;
     file.finish_with(report::page(&runs)?.as_bytes())?;

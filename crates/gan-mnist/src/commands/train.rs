@@ -109,7 +109,7 @@ pub struct MetricsArgs {
     /// that learns from the pictures first]
     #[arg(long, value_name = "FILE.safetensors")]
     pub classifier: Option<PathBuf>,
-    /// What to do when the generator collapses, or when numbers are no longer finite
+    /// What to do when the generator collapses, or when losses are beyond reason or no longer finite
     #[arg(long, value_name = "WHAT", default_value = "warn", ignore_case = true)]
     pub on_collapse: OnCollapse,
 }

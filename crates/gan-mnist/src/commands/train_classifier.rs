@@ -7,7 +7,7 @@ use gannet::Backend;
 use gannet_data::Images;
 use gannet_data::files::PendingFile;
 
-use crate::arguments::{DataArgs, DeviceArgs, whole_number};
+use crate::arguments::{DataArgs, DeviceArgs, check_ending, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{Compared, check_counts, learn};
@@ -39,6 +39,7 @@ pub struct TrainClassifierArgs {
 
 /// Trains a classifier on the training images, tests it on the test images where they have classes, and writes its file.
 pub fn run(args: &TrainClassifierArgs) -> Result<()> {
+    check_ending("--out", &args.out, "safetensors")?;
     // Opened first, so that what cannot be written is known before any work.
     let out = PendingFile::create(&args.out)?;
     match Device::open(&args.device)? {

@@ -253,7 +253,7 @@ impl Observer for Metrics {
             let line = self.line(step, kind, message.clone());
             self.write(&line)?;
             // Others are only signs: many runs get over them.
-            if kind == EventKind::Collapse && step < self.steps {
+            if matches!(kind, EventKind::Collapse | EventKind::Losses) && step < self.steps {
                 next = self.answer(line, &message);
             }
             // Whoever goes back or ends says why.

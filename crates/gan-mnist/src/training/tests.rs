@@ -567,6 +567,31 @@ fn a_learning_rate_that_diverges_is_found_at_its_operation() {
     assert_eq!(kinds, [divergence, rollback, divergence, rollback, divergence, rollback, divergence]);
 }
 
+/// A critic whose scores grow without bound: every loss is finite.
+#[test]
+fn losses_beyond_reason_are_a_divergence() {
+    let text =
+        TINY.replacen("penalties = [{ r1 = { gamma = 0.1, every = 3 } }]", "loss = \"wasserstein\"", 1);
+    assert!(text.contains("wasserstein"));
+    let mut config = GanConfig::from_toml(&text).unwrap();
+    config.steps = Some(300);
+    config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(100.0);
+    let (result, events) = go_wrong(config.clone(), "20", OnCollapse::Warn);
+    assert_eq!(result.unwrap().outcome, Outcome::Finished);
+    let found: Vec<_> = events.iter().filter(|e| e.1 == EventKind::Losses).map(|e| e.0).collect();
+    assert_eq!(found, [50], "{events:?}");
+    let (result, _) = go_wrong(config.clone(), "20", OnCollapse::Stop);
+    let end = result.unwrap();
+    assert!(
+        end.step == 50 && matches!(&end.outcome, Outcome::Stopped(why) if why.contains("beyond reason")),
+        "{end:?}"
+    );
+    let (result, events) = go_wrong(config, "20", OnCollapse::Rollback);
+    let end = result.unwrap();
+    assert!(matches!(&end.outcome, Outcome::Stopped(why) if why.contains("3 times")), "{end:?}");
+    assert_eq!(events.iter().filter(|e| e.1 == EventKind::Rollback).count(), 3, "{events:?}");
+}
+
 #[test]
 fn a_model_that_collapses_is_seen() {
     // A layer norm over one number is always zero: no latent has any effect.

@@ -46,9 +46,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether the last points look as if a collapse had begun: what is saved now is not to be returned to.
+    /// Whether the last points look as if a collapse had begun, or diverge: what is saved now is not to be returned to.
     pub fn is_suspect(&self) -> bool {
-        self.alike_points > 0 || self.collapsed
+        self.alike_points > 0 || self.collapsed || self.beyond_reason
     }
 
     /// Looks at a point, and says what is new.

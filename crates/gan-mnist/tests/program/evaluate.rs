@@ -103,6 +103,8 @@ fn evaluations_in_training_need_a_classifier_for_the_images_and_say_so_before_an
         assert_eq!(names(folder.path()), before, "{line} left something behind");
     }
 
+    let message = run(folder.path(), "train-classifier --data bars --out bars.png").error(2);
+    assert!(message.contains("--out bars.png is no name ending in .safetensors"), "{message}");
     run(folder.path(), "train-classifier --data bars --epochs 3 --quiet --out of-bars.safetensors").success();
     let train = format!("{train} --data bars --classifier of-bars.safetensors");
     run(folder.path(), &format!("{train} --evaluate-count 12 --out run")).success();
