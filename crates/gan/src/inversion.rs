@@ -4,6 +4,7 @@ use gannet_tensor::{Backend, Element, Graph, Plan, Program, Shape, Var, Variable
 
 use crate::error::{Error, Result};
 use crate::gan::Gan;
+use crate::layer::Pass;
 use crate::optimisers::Optimiser;
 use crate::samples::samples;
 use crate::schedule::Schedule;
@@ -198,7 +199,7 @@ impl<B: Backend> Gan<B> {
         let state = graph.variable(LATENTS, [3, starts * z]);
         let latents = state.slice(0, 0, 1).reshape(samples(starts, generator.input())?);
         let labels = generator.classes().map(|_| graph.input(names::LABELS, [starts]));
-        let images = step::drawn(self.config(), generator, latents, labels)?;
+        let images = step::drawn(self.config(), generator, latents, Pass { labels, ..Pass::inference() })?;
         let targets = graph.input(TARGETS, samples(starts, self.image_shape())?);
         let loss = scales.loss(images.reshape(targets.shape()) - targets);
         let gradient = grad(loss, &[latents])?[0].reshape([starts * z]);

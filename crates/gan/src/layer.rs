@@ -53,11 +53,22 @@ pub struct Pass<'g> {
     pub mode: Mode,
     /// The class of each image of the batch `[N]`, if there are classes.
     pub labels: Option<Var<'g>>,
+    /// Where images lie between two classes: the other one.
+    pub blend: Option<Blend<'g>>,
     /// A number (one element) that differs from step to step: the counter of dropout masks and other noise.
     /// Without it there is none.
     pub counter: Option<Var<'g>>,
     /// Tells several passes of one step apart, so that each has noise of its own.
     pub index: u32,
+}
+
+/// Classes on the way to which images are.
+#[derive(Clone, Copy, Debug)]
+pub struct Blend<'g> {
+    /// The class at the end of each image's way `[N]`.
+    pub labels: Var<'g>,
+    /// How far it has come `[N]`, from 0 to 1.
+    pub share: Var<'g>,
 }
 
 /// Whether a model is trained or used.
@@ -76,12 +87,12 @@ pub enum Mode {
 impl<'g> Pass<'g> {
     /// A training pass over a batch that is one group.
     pub fn training() -> Pass<'g> {
-        Pass { mode: Mode::Training { groups: 1 }, labels: None, counter: None, index: 0 }
+        Pass { mode: Mode::Training { groups: 1 }, labels: None, blend: None, counter: None, index: 0 }
     }
 
     /// An inference pass.
     pub fn inference() -> Pass<'g> {
-        Pass { mode: Mode::Inference, labels: None, counter: None, index: 0 }
+        Pass { mode: Mode::Inference, ..Pass::training() }
     }
 }
 
@@ -136,6 +147,15 @@ impl<'g> Context<'_, 'g> {
         self.pass.labels.ok_or_else(|| {
             Error::invalid("this layer needs the class of each image, but the model was given no classes")
         })
+    }
+
+    /// What a layer looks up for the class of each image, `look(labels)` [N, n]; between two classes, the blend of both.
+    /// Errors when the model has no classes.
+    pub fn by_class(&self, look: impl Fn(Var<'g>) -> Var<'g>) -> Result<Var<'g>> {
+        let y = look(self.labels()?);
+        let Some(Blend { labels, share }) = self.pass.blend else { return Ok(y) };
+        let share = share.reshape([share.shape().len(), 1]);
+        Ok(y * share.affine(-1.0, 1.0) + look(labels) * share)
     }
 
     /// The model's further input of that name [N, shape]. Errors when the layer did not declare it.

@@ -53,6 +53,7 @@ mod fit;
 mod gan;
 mod gauges;
 mod initialiser;
+mod interpolation;
 mod inversion;
 mod kinds;
 mod layer;
@@ -108,7 +109,7 @@ pub use gannet_tensor::{
 pub use gauges::{Gauges, Verdicts};
 pub use initialiser::Initialiser;
 pub use inversion::{Inversion, Inverted};
-pub use layer::{Context, Inputs, Layer, Mode, Parameter, Pass, State, States};
+pub use layer::{Blend, Context, Inputs, Layer, Mode, Parameter, Pass, State, States};
 pub use loss_queue::{LATE_LOSSES, Losses, StepLosses};
 pub use losses::Loss;
 pub use model::{ALIGNMENT, LayerAt, Model, ParameterSlot, StateSlot};

@@ -3,6 +3,9 @@
 pub(crate) const REAL: &str = "real";
 pub(crate) const LATENTS: &str = "latents";
 pub(crate) const LABELS: &str = "labels";
+/// The classes at the end of a way, and how far along it an image is.
+pub(crate) const OTHER_LABELS: &str = "other_labels";
+pub(crate) const SHARE: &str = "share";
 pub(crate) const COUNTER: &str = "counter";
 /// How far between a generated image (0) and a real one (1) the gradient penalty looks.
 pub(crate) const MIX: &str = "mix";

@@ -4,7 +4,7 @@ use gannet_tensor::{Graph, Plan, PlanBuilder, Shape, Var};
 
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
-use crate::layer::{Mode, Pass, States};
+use crate::layer::{Blend, Mode, Pass, States};
 use crate::losses::{Loss, Terms};
 use crate::model::{ALIGNMENT, Model};
 use crate::names;
@@ -37,8 +37,13 @@ impl<'g> Judge<'_, 'g> {
             1 => labels,
             _ => Var::concat(&vec![labels; groups], 0),
         });
-        let pass =
-            Pass { mode: Mode::Training { groups }, labels, counter: self.counter, index: pass.noise() };
+        let pass = Pass {
+            mode: Mode::Training { groups },
+            labels,
+            blend: None,
+            counter: self.counter,
+            index: pass.noise(),
+        };
         let y = self.model.trace(images, &self.traced.parameters, &mut self.traced.states, pass)?;
         let outputs = y.shape().dims()[1];
         let (loss, y) = self.config.loss.on(y);
@@ -224,7 +229,7 @@ fn trace<'g>(
     let traced = Traced::new(graph, discriminator, &config.discriminator_optimiser);
     let mut d = Judge { config, model: discriminator, traced, labels, counter };
     let index = StepPass::Generator.noise();
-    let pass = Pass { mode: Mode::Training { groups: 1 }, labels, counter, index };
+    let pass = Pass { labels, counter, index, ..Pass::training() };
     let states_before = g.states.clone();
     let fake = generator.trace(latents, &g.parameters, &mut g.states, pass)?;
     if !kind.generator {
@@ -276,16 +281,28 @@ pub(crate) fn sampling(config: &GanConfig, generator: &Model, chunk: usize) -> R
     let graph = &Graph::new();
     let latents = graph.input(names::LATENTS, samples(chunk, generator.input())?);
     let labels = generator.classes().map(|_| graph.input(names::LABELS, [chunk]));
-    let images = drawn(config, generator, latents, labels)?;
+    let images = drawn(config, generator, latents, Pass { labels, ..Pass::inference() })?;
     Ok(graph.plan().output(names::IMAGES, images).build()?)
 }
 
-/// The images of latents [n, z], in inference mode: of the average where there is one.
+/// Images from `chunk` latents on ways from classes to others, as those of [`sampling`].
+pub(crate) fn between(config: &GanConfig, generator: &Model, chunk: usize) -> Result<Plan> {
+    let graph = &Graph::new();
+    let latents = graph.input(names::LATENTS, samples(chunk, generator.input())?);
+    let [labels, others, share] =
+        [names::LABELS, names::OTHER_LABELS, names::SHARE].map(|name| graph.input(name, [chunk]));
+    let blend = Some(Blend { labels: others, share });
+    let pass = Pass { labels: Some(labels), blend, ..Pass::inference() };
+    let images = drawn(config, generator, latents, pass)?;
+    Ok(graph.plan().output(names::IMAGES, images).build()?)
+}
+
+/// The images of latents [n, z] in an inference pass: of the average where there is one.
 pub(crate) fn drawn<'g>(
     config: &GanConfig,
     generator: &Model,
     latents: Var<'g>,
-    labels: Option<Var<'g>>,
+    pass: Pass<'g>,
 ) -> Result<Var<'g>> {
     let graph = latents.graph();
     let state = names::state(generator.name());
@@ -305,7 +322,6 @@ pub(crate) fn drawn<'g>(
             (slot.name.clone(), graph.variable(&name, slot.shape()))
         })
         .collect();
-    let pass = Pass { labels, ..Pass::inference() };
     generator.trace(latents, &generator.views(vector), &mut states, pass)
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use gannet::random::slerp;
 use gannet::{Backend, Gan};
 use gannet_data::ImageShape;
 use gannet_data::files::PendingFile;
@@ -85,21 +84,19 @@ fn interpolate<B: Backend<Element = f32>>(
     let (shape, classes) = (image_shape(&gan)?, gan.classes());
     let steps = args.steps as usize;
     let class = check_class(args.class.as_deref(), &gan, &args.model)?;
-    let ends = match &args.seeds {
-        Some(Seeds(seeds)) => ends_of(&gan, seeds, args.closed, steps)?,
-        None => gan.latents(2 * args.count as usize, args.seed),
-    };
     let z = gan.generator().input().len();
-    let count = ends.len() / (2 * z);
+    let [from, to] = match &args.seeds {
+        Some(Seeds(seeds)) => ends_of(&gan, seeds, args.closed, steps)?,
+        None => ends_of_pairs(&gan.latents(2 * args.count as usize, args.seed), z),
+    };
+    let count = from.len() / z;
     let file = PendingFile::create(&args.out)?;
-    let latents = ways(&ends, z, steps);
     let labels: Option<Vec<u32>> = classes.map(|classes| {
         // A way from image to image stays in its class: that of `generate --seeds` with one of them.
         let class = class.or(args.seeds.is_some().then_some(0));
-        let rows = class.map_or_else(|| classes_in_turn(count, classes), |class| vec![class; count]);
-        rows.into_iter().flat_map(|class| std::iter::repeat_n(class, steps)).collect()
+        class.map_or_else(|| classes_in_turn(count, classes), |class| vec![class; count])
     });
-    let images = gan.generate(&latents, labels.as_deref())?;
+    let images = gan.interpolate([&from, &to], labels.as_ref().map(|labels| [&labels[..]; 2]), steps)?;
     match (animated, &args.seeds) {
         (true, Some(_)) => write_gif(&walk(&images, shape, steps, args.closed), file)?,
         (true, None) => write_animation(&images, shape.len(), steps, file, |frame| {
@@ -113,13 +110,13 @@ fn interpolate<B: Backend<Element = f32>>(
     Ok(())
 }
 
-/// The latents [2 ways, z] that the ways from each of the images `seeds` to the next begin and end at.
+/// The latents [ways, z] that the ways from each of the images `seeds` to the next begin at, and those that they end at.
 fn ends_of<B: Backend<Element = f32>>(
     gan: &Gan<B>,
     seeds: &[u64],
     closed: bool,
     steps: usize,
-) -> Result<Vec<f32>> {
+) -> Result<[Vec<f32>; 2]> {
     if seeds.len() < 2 {
         return Err(Error::usage("--seeds takes two numbers at least to go between, such as 5,17"));
     }
@@ -133,7 +130,12 @@ fn ends_of<B: Backend<Element = f32>>(
     if closed {
         places.push(places[0].clone());
     }
-    Ok(places.windows(2).flat_map(|pair| pair.concat()).collect())
+    Ok([places[..count].concat(), places[1..].concat()])
+}
+
+/// Latents [2 pairs, z], pair after pair, as those that ways begin at and those that they end at, [pairs, z] each.
+fn ends_of_pairs(latents: &[f32], z: usize) -> [Vec<f32>; 2] {
+    [0, 1].map(|end| latents.chunks_exact(2 * z).flat_map(|pair| &pair[end * z..][..z]).copied().collect())
 }
 
 /// The frames of a walk along ways [ways, steps, height, width, channels], each of which begins where the one before ended:
@@ -161,18 +163,6 @@ fn and_back(mut frames: Vec<(Picture, Duration)>) -> Vec<(Picture, Duration)> {
     frames
 }
 
-/// The latents [pairs, steps, z] on the great circles between each two of `ends` [2 pairs, z].
-fn ways(ends: &[f32], z: usize, steps: usize) -> Vec<f32> {
-    let mut latents = Vec::with_capacity(ends.len() / 2 * steps);
-    for pair in ends.chunks_exact(2 * z) {
-        let (from, to) = pair.split_at(z);
-        for step in 0..steps {
-            latents.extend(slerp(from, to, step as f64 / (steps - 1) as f64));
-        }
-    }
-    latents
-}
-
 /// Writes one frame for each step, then the same backwards, so that no frame jumps.
 fn write_animation(
     images: &[f32],
@@ -192,19 +182,12 @@ fn write_animation(
 
 #[cfg(test)]
 mod tests {
-    use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
-
     use super::*;
 
     #[test]
-    fn ways_begin_and_end_at_their_latents() {
-        let ends = [1.0, 0.0, 0.0, 2.0, -3.0, 1.0, 3.0, 3.0];
-        let ways = ways(&ends, 2, 3);
-        let expected = [1.0, 0.0, FRAC_1_SQRT_2, SQRT_2, 0.0, 2.0];
-        for (found, expected) in ways[..6].iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{ways:?}");
-        }
-        assert_eq!((&ways[6..8], &ways[10..]), (&ends[4..6], &ends[6..]));
+    fn pairs_of_latents_are_the_ends_of_ways() {
+        let latents = [1.0, 0.0, 0.0, 2.0, -3.0, 1.0, 3.0, 3.0];
+        assert_eq!(ends_of_pairs(&latents, 2), [[1.0, 0.0, -3.0, 1.0], [0.0, 2.0, 3.0, 3.0]]);
     }
 
     #[test]

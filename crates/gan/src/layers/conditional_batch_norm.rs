@@ -50,7 +50,7 @@ impl Layer for ConditionalBatchNorm {
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
-        let (labels, channels) = (cx.labels()?, x.shape().last());
+        let channels = x.shape().last();
         let (one, zero) = (cx.graph().fill([channels], 1.0), cx.graph().fill([channels], 0.0));
         let eps = self.batch_norm.eps;
         let xhat = match cx.pass().mode {
@@ -65,8 +65,9 @@ impl Layer for ConditionalBatchNorm {
         let mut dims = vec![1; x.shape().rank()];
         (dims[0], dims[x.shape().rank() - 1]) = (x.shape().dims()[0], channels);
         let rows = Shape::new(&dims)?;
-        let gamma = cx.parameter("gamma")?.embedding(labels).reshape(rows);
-        let beta = cx.parameter("beta")?.embedding(labels).reshape(rows);
+        let (gamma, beta) = (cx.parameter("gamma")?, cx.parameter("beta")?);
+        let gamma = cx.by_class(|labels| gamma.embedding(labels))?.reshape(rows);
+        let beta = cx.by_class(|labels| beta.embedding(labels))?.reshape(rows);
         Ok(xhat * gamma + beta)
     }
 }

@@ -54,6 +54,6 @@ impl Layer for Label {
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
-        Ok(Var::concat(&[x, cx.labels()?.one_hot(self.classes) * self.scale], 1))
+        Ok(Var::concat(&[x, cx.by_class(|labels| labels.one_hot(self.classes))? * self.scale], 1))
     }
 }

@@ -63,6 +63,6 @@ impl Layer for Projection {
         // layers before; the one-hot label picks one of them. Gathering rows would cost several passes over [N, n].
         let rows = cx.parameter("embeddings")? + cx.parameter("kernel")?.reshape([1, x.shape().last()]);
         let scores = cx.graph().apply(MatMul { trans_a: false, trans_b: true }, &[x, rows])?;
-        Ok((scores * cx.labels()?.one_hot(self.classes)).sum(&[1]) + cx.parameter("bias")?)
+        Ok((scores * cx.by_class(|labels| labels.one_hot(self.classes))?).sum(&[1]) + cx.parameter("bias")?)
     }
 }

@@ -61,7 +61,7 @@ impl Bench {
             .collect();
         let labels = labels.map(|labels| graph.constant([labels.len()], labels));
         let counter = Some(graph.fill([1], 3.0));
-        let pass = Pass { mode, labels, counter, index: 0 };
+        let pass = Pass { mode, labels, counter, ..Pass::training() };
         let y = self.model.trace(input, &parameters, &mut states, pass).unwrap();
         let dx = grad(y.square().sum_all(), &[input]).map(|dx| dx[0]);
         let mut plan = graph.plan().output("y", y);
