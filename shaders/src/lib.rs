@@ -104,3 +104,8 @@ include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 pub fn all() -> &'static [&'static Shader] {
     ALL
 }
+
+/// The shader of that name.
+pub fn find(name: &str) -> Option<&'static Shader> {
+    all().iter().copied().find(|shader| shader.name == name)
+}

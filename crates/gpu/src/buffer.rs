@@ -18,13 +18,6 @@ pub(crate) struct Buffer {
     tally: Arc<Tally>,
 }
 
-/// A buffer of the plan: elements from `base` on.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) buffer: Arc<Buffer>,
-    pub(crate) base: usize,
-}
-
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.tally.buffers.fetch_sub(1, Relaxed);
@@ -42,10 +35,10 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 impl Gpu {
-    /// A zeroed buffer for `elements` numbers of a tensor; `label` names the tensor in errors.
-    pub(crate) fn tensor(&self, label: &str, elements: usize) -> Result<Buffer> {
+    /// A zeroed buffer for the numbers of a tensor; `label` names the tensor in errors.
+    pub(crate) fn tensor(&self, label: &str, bytes: usize) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        let bytes = (elements as u64 * 4).max(16).next_multiple_of(16);
+        let bytes = bytes as u64;
         let limit = self.limits.max_storage_buffer_binding_size;
         if bytes > limit {
             return Err(Error::new(format!(

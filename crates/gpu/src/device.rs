@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
+use gannet_dispatch::{buffer_bytes, supports};
 use gannet_tensor::{Backend, Error, Operation, Plan, Result, Shape};
 
 use crate::adapter;
@@ -180,14 +181,11 @@ impl Backend for Wgpu {
     }
 
     fn supports(&self, op: &dyn Operation, inputs: &[Shape], output: Shape) -> bool {
-        // The planner resolves views and pieces; they never reach a device.
-        op.view(inputs).is_some()
-            || op.pieces(inputs, output).is_some()
-            || op.launch(inputs, output, false).is_some()
+        supports(op, inputs, output)
     }
 
     fn allocate(&self, label: &str, elements: usize) -> Result<Storage> {
-        self.gpu.tensor(label, elements).map(|buffer| Storage(Arc::new(buffer)))
+        self.gpu.tensor(label, buffer_bytes(elements)).map(|buffer| Storage(Arc::new(buffer)))
     }
 
     fn write(&self, storage: &Storage, data: &[f32]) -> Result<()> {

@@ -4,28 +4,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use gannet_shaders::{Launch, Shader};
-use gannet_tensor::{BufferKind, Error, Instruction, Plan, Result, Shape, View};
+use gannet_dispatch::{BufferKind, Dispatches, Layout, Limits, Named, Region};
+use gannet_shaders::Shader;
+use gannet_tensor::{Error, Plan, Result, View};
 
-use crate::buffer::{Buffer, Place, Storage};
-use crate::drafts::{Draft, Drafts, Memory};
+use crate::buffer::{Buffer, Storage};
 use crate::gpu::{Gpu, QUEUED_RUNS};
 use crate::pipelines::Pipelines;
 use crate::readback::{Staging, read_now, read_through};
-
-/// Inputs and constants up to this many elements share one buffer; each starts at a multiple of it, which suits
-/// WebGPU's default alignment of 256 bytes.
-const SMALL: usize = 64;
 
 /// A program on a GPU. One run is one command buffer with one compute pass, submitted once.
 pub struct Executable {
     pub(crate) gpu: Arc<Gpu>,
     pub(crate) plan: Arc<Plan>,
-    /// Where each buffer of the plan lies.
-    places: Vec<Place>,
+    /// Where the tensors of the plan lie.
+    layout: Layout,
+    buffers: Vec<Arc<Buffer>>,
+    inputs: Vec<Named>,
+    outputs: Vec<Named>,
     pub(crate) steps: Vec<Step>,
     /// The shared buffer of small inputs, what it should hold, and whether that has to be written before a run.
-    small: Option<Arc<Buffer>>,
+    small: Option<usize>,
     small_values: Vec<f32>,
     small_changed: bool,
     /// One staging buffer per output that has been read.
@@ -91,29 +90,26 @@ impl Executable {
         variables: Vec<Storage>,
         joined: bool,
     ) -> Result<Executable> {
-        let (places, small) = place_buffers(gpu, &plan, &variables)?;
-        let alignment = (gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1);
-        let launches = launches(&plan)?;
-        let Drafts { drafts, scratch, kept, .. } =
-            Drafts::new(&plan, &places, alignment, joined).made(launches);
-        let shaders: Vec<&'static Shader> = drafts.iter().map(|draft| draft.shader).collect();
-        pipelines.prepare(gpu, &shaders)?;
-        let scratch = scratch
-            .iter()
-            .enumerate()
-            .map(|(slot, &elements)| gpu.tensor(&format!("temporary {slot} of an operation"), elements))
-            .collect::<Result<Vec<Buffer>>>()?;
-        let kept = kept
-            .iter()
-            .map(|&elements| gpu.tensor("a result on its way", elements))
-            .collect::<Result<Vec<Buffer>>>()?;
-        let steps = bind(gpu, pipelines, &plan, &places, [&scratch, &kept], drafts)?;
-        let small_values = vec![0.0; small.as_ref().map_or(0, |buffer| buffer.bytes as usize / 4)];
+        let alignment = |bytes: u32| (bytes as usize).max(4);
+        let limits = Limits {
+            storage_alignment: alignment(gpu.limits.min_storage_buffer_offset_alignment),
+            uniform_alignment: alignment(gpu.limits.min_uniform_buffer_offset_alignment),
+        };
+        let layout = Layout::new(&plan);
+        let program = if joined { Dispatches::new } else { Dispatches::one_by_one }(&plan, &layout, limits)?;
+        let buffers = allocate(gpu, &program, &variables)?;
+        let steps = bind(gpu, pipelines, &plan, &program, &buffers)?;
+        let small = program.buffers.iter().position(|buffer| buffer.kind == BufferKind::SmallInputs);
+        let small_values = vec![0.0; small.map_or(0, |number| program.buffers[number].bytes / 4)];
+        let Dispatches { inputs, outputs, .. } = program;
         Ok(Executable {
             gpu: gpu.clone(),
-            staging: plan.outputs().map(|_| None).collect(),
+            staging: outputs.iter().map(|_| None).collect(),
             plan,
-            places,
+            layout,
+            buffers,
+            inputs,
+            outputs,
             steps,
             small,
             small_values,
@@ -152,15 +148,14 @@ impl Executable {
 
     pub(crate) fn write_input(&mut self, index: usize, data: &[f32]) -> Result<()> {
         self.gpu.check()?;
-        let view = self.plan.input_view(index);
-        let place = &self.places[view.buffer];
-        let at = place.base + view.offset;
-        if self.small.as_ref().is_some_and(|small| Arc::ptr_eq(small, &place.buffer)) {
-            self.small_values[at..at + data.len()].copy_from_slice(data);
+        let Region { buffer, offset, .. } = self.inputs[index].region;
+        if self.small == Some(buffer) {
+            self.small_values[offset / 4..][..data.len()].copy_from_slice(data);
             self.small_changed = true;
             return Ok(());
         }
-        self.gpu.queue.write_buffer(&place.buffer.raw, at as u64 * 4, bytemuck::cast_slice(data));
+        let bytes = bytemuck::cast_slice(data);
+        self.gpu.queue.write_buffer(&self.buffers[buffer].raw, offset as u64, bytes);
         self.gpu.check()
     }
 
@@ -212,16 +207,17 @@ impl Executable {
 
     /// The numbers that lie at `view` now.
     pub(crate) fn read_view(&self, view: View) -> Result<Vec<f32>> {
-        let place = &self.places[view.buffer];
+        let Region { buffer, offset, .. } = self.layout.region(view);
         let mut numbers = vec![0.0; view.shape.len()];
-        read_now(&self.gpu, &place.buffer, place.base + view.offset, &mut numbers)?;
+        read_now(&self.gpu, &self.buffers[buffer], offset / 4, &mut numbers)?;
         Ok(numbers)
     }
 
     /// Writes the small inputs if they have changed.
     pub(crate) fn flush(&mut self) {
-        if let (true, Some(small)) = (self.small_changed, &self.small) {
-            self.gpu.queue.write_buffer(&small.raw, 0, bytemuck::cast_slice(&self.small_values));
+        if let (true, Some(small)) = (self.small_changed, self.small) {
+            let values = bytemuck::cast_slice(&self.small_values);
+            self.gpu.queue.write_buffer(&self.buffers[small].raw, 0, values);
             self.small_changed = false;
         }
     }
@@ -304,10 +300,10 @@ impl Executable {
         Ok(Some(pending))
     }
 
+    /// Where output `index` lies: a buffer, and the first element in it.
     fn output(&self, index: usize) -> (Arc<Buffer>, usize) {
-        let view = self.plan.output_view(index);
-        let place = &self.places[view.buffer];
-        (place.buffer.clone(), place.base + view.offset)
+        let Region { buffer, offset, .. } = self.outputs[index].region;
+        (self.buffers[buffer].clone(), offset / 4)
     }
 }
 
@@ -316,142 +312,82 @@ fn staged(elements: usize) -> u64 {
     (elements as u64 * 4).next_multiple_of(8)
 }
 
-/// The dispatches of each instruction of `plan`, as data. Nothing is opened or run.
-///
-/// # Errors
-/// When an operation has no shader, or reads a tensor without elements.
-pub fn launches(plan: &Plan) -> Result<Vec<Launch>> {
-    let launch = |instruction: &Instruction| {
-        let shapes: Vec<Shape> = instruction.inputs.iter().map(|view| view.shape).collect();
-        let (name, output) = (instruction.op.name(), instruction.output);
-        if output.shape.len() == 0 {
-            return Ok(Launch::default());
-        }
-        if let Some(empty) = shapes.iter().find(|shape| shape.len() == 0) {
-            return Err(Error::new(format!("{name}: an input of shape {empty} has no elements to read")));
-        }
-        let in_place =
-            instruction.inputs.iter().any(|x| x.buffer == output.buffer && x.offset == output.offset);
-        let launch = instruction.op.launch(&shapes, output.shape, in_place);
-        launch.ok_or_else(|| Error::new(format!("the operation '{name}' has no shader")))
-    };
-    plan.instructions().iter().map(launch).collect()
-}
-
-/// The buffers of the plan, and the buffer that small inputs share.
-fn place_buffers(gpu: &Gpu, plan: &Plan, variables: &[Storage]) -> Result<(Vec<Place>, Option<Arc<Buffer>>)> {
-    let shared = |wanted: fn(&BufferKind) -> bool, label: &str| {
-        let small = plan.buffers().iter().filter(|spec| wanted(&spec.kind) && spec.elements <= SMALL).count();
-        (small > 0).then(|| gpu.tensor(label, small * SMALL).map(Arc::new)).transpose()
-    };
-    let inputs = shared(|kind| matches!(kind, BufferKind::Input(_)), "small inputs")?;
-    let constants =
-        shared(|kind| matches!(kind, BufferKind::Fill(_) | BufferKind::Constant(_)), "small constants")?;
-    let (mut next_input, mut next_constant) = (0, 0);
-    let mut places: Vec<Place> = Vec::new();
-    for (number, spec) in plan.buffers().iter().enumerate() {
-        let own = |label: &str| {
-            gpu.tensor(label, spec.elements).map(|buffer| Place { buffer: Arc::new(buffer), base: 0 })
-        };
-        let share = |buffer: &Arc<Buffer>, next: &mut usize| {
-            *next += SMALL;
-            Place { buffer: buffer.clone(), base: *next - SMALL }
-        };
-        let place = match (&spec.kind, &inputs, &constants) {
-            (BufferKind::Variable(name), ..) => {
-                let position = (0..variables.len()).find(|&k| plan.variable_view(k).buffer == number);
-                let storage = position
-                    .map(|k| variables[k].clone())
-                    .ok_or_else(|| Error::new(format!("the plan does not list its variable '{name}'")))?;
-                Place { buffer: storage.0, base: 0 }
+/// The buffers of a program, with what is written to them once; `variables` in the program's order.
+fn allocate(gpu: &Gpu, program: &Dispatches, variables: &[Storage]) -> Result<Vec<Arc<Buffer>>> {
+    let mut buffers = Vec::new();
+    for (number, buffer) in program.buffers.iter().enumerate() {
+        buffers.push(match buffer.kind {
+            BufferKind::Variable => {
+                let position = program.variables.iter().position(|known| known.region.buffer == number);
+                let storage = position.and_then(|position| variables.get(position)).ok_or_else(|| {
+                    Error::new(format!("the plan does not list its variable '{}'", buffer.label))
+                })?;
+                storage.0.clone()
             }
-            (BufferKind::Input(_), Some(shared), _) if spec.elements <= SMALL => {
-                share(shared, &mut next_input)
-            }
-            (BufferKind::Input(name), ..) => own(name)?,
-            (BufferKind::Fill(_) | BufferKind::Constant(_), _, Some(shared)) if spec.elements <= SMALL => {
-                share(shared, &mut next_constant)
-            }
-            (BufferKind::Fill(value), ..) => own(&format!("{value} everywhere"))?,
-            (BufferKind::Constant(_), ..) => own("constant")?,
-            (BufferKind::Temporary, ..) => own(&temporary_name(plan, number))?,
-        };
-        let values: Option<Vec<f32>> = match &spec.kind {
-            BufferKind::Fill(value) => Some(vec![*value as f32; spec.elements]),
-            BufferKind::Constant(values) => Some(values.iter().map(|&value| value as f32).collect()),
-            _ => None,
-        };
-        if let Some(values) = values {
-            gpu.queue.write_buffer(&place.buffer.raw, place.base as u64 * 4, bytemuck::cast_slice(&values));
-        }
-        places.push(place);
+            _ => Arc::new(gpu.tensor(&buffer.label, buffer.bytes)?),
+        });
     }
-    Ok((places, inputs))
+    for contents in &program.contents {
+        let Region { buffer, offset, bytes } = contents.region;
+        let values = match contents.values[..] {
+            [value] => vec![value; bytes / 4],
+            ref values => values.to_vec(),
+        };
+        let values = bytemuck::cast_slice(&values);
+        gpu.queue.write_buffer(&buffers[buffer].raw, offset as u64, values);
+    }
+    Ok(buffers)
 }
 
-/// The first value that lies in a temporary buffer, in words.
-fn temporary_name(plan: &Plan, buffer: usize) -> String {
-    match plan.instructions().iter().find(|instruction| instruction.output.buffer == buffer) {
-        Some(instruction) => {
-            format!("{} {} of {}", instruction.op.name(), instruction.output.shape, instruction.scope)
-        }
-        None => "temporary".into(),
+/// `bytes` of a buffer from `offset` on, as an entry of a bind group.
+fn bound(binding: u32, buffer: &Buffer, offset: usize, bytes: usize) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer.raw,
+            offset: offset as u64,
+            size: wgpu::BufferSize::new(bytes as u64),
+        }),
     }
 }
 
-/// Makes the parameter buffer and the bind groups.
+/// Makes the pipelines, the parameter buffer and the bind groups.
 fn bind(
     gpu: &Gpu,
     pipelines: &Pipelines,
     plan: &Plan,
-    places: &[Place],
-    [scratch, kept]: [&[Buffer]; 2],
-    drafts: Vec<Draft>,
+    program: &Dispatches,
+    buffers: &[Arc<Buffer>],
 ) -> Result<Vec<Step>> {
-    let alignment = gpu.limits.min_uniform_buffer_offset_alignment as usize;
-    let mut params: Vec<u8> = Vec::new();
-    let mut offsets = Vec::new();
-    for draft in &drafts {
-        params.resize(params.len().next_multiple_of(alignment), 0);
-        offsets.push(params.len() as u64);
-        params.extend(&draft.params);
-    }
-    params.resize(params.len().next_multiple_of(16).max(16), 0);
+    let shader = |name: &str| {
+        gannet_shaders::find(name).ok_or_else(|| Error::new(format!("there is no shader '{name}'")))
+    };
+    let shaders = program.dispatches.iter().map(|dispatch| shader(&dispatch.shader));
+    let shaders = shaders.collect::<Result<Vec<&'static Shader>>>()?;
+    pipelines.prepare(gpu, &shaders)?;
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let uniform = gpu.buffer("parameters", params.len() as u64, usage)?;
-    gpu.queue.write_buffer(&uniform.raw, 0, &params);
+    let uniform = gpu.buffer("parameters", program.params.len() as u64, usage)?;
+    gpu.queue.write_buffer(&uniform.raw, 0, &program.params);
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let mut steps = Vec::new();
-    for (draft, offset) in drafts.into_iter().zip(offsets) {
-        let pipeline = pipelines.get(draft.shader)?;
-        let storage = draft.shader.bindings.iter().zip(&draft.regions).map(|(binding, region)| {
-            let (buffer, base) = match region.memory {
-                Memory::Plan(buffer) => (&places[buffer].buffer.raw, region.offset),
-                Memory::Scratch(slot) => (&scratch[slot].raw, region.offset),
-                Memory::Kept(slot) => (&kept[slot].raw, region.offset),
-            };
-            let size = wgpu::BufferSize::new((region.elements as u64 * 4).max(binding.stride.into()));
-            let binding_of = wgpu::BufferBinding { buffer, offset: base as u64 * 4, size };
-            wgpu::BindGroupEntry {
-                binding: binding.index,
-                resource: wgpu::BindingResource::Buffer(binding_of),
-            }
+    for (dispatch, shader) in program.dispatches.iter().zip(shaders) {
+        let pipeline = pipelines.get(shader)?;
+        let storage = shader.bindings.iter().zip(&dispatch.bindings).map(|(binding, region)| {
+            bound(binding.index, &buffers[region.buffer], region.offset, region.bytes)
         });
-        let size = wgpu::BufferSize::new(draft.shader.params_size as u64);
-        let binding_of = wgpu::BufferBinding { buffer: &uniform.raw, offset, size };
-        let params = wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding_of) };
+        let params = bound(0, &uniform, dispatch.params, shader.params_size);
         let entries: Vec<wgpu::BindGroupEntry<'_>> = std::iter::once(params).chain(storage).collect();
         let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(draft.shader.name),
+            label: Some(shader.name),
             layout: &pipeline.layout,
             entries: &entries,
         });
         gpu.tally.bind_groups.fetch_add(1, Relaxed);
         steps.push(Step {
-            shader: draft.shader,
+            shader,
             bind_group,
-            workgroups: draft.workgroups,
-            instructions: draft.instructions,
+            workgroups: dispatch.workgroups,
+            instructions: dispatch.instructions.clone(),
             pipeline: pipeline.raw.clone(),
         });
     }

@@ -4,8 +4,6 @@
 //! their results; those to one buffer then are one dispatch. So a step has few of them: the sums that end the weight
 //! gradients and what is copied to its place in the vector of gradients are made at once, before the optimiser reads it.
 
-use std::sync::Arc;
-
 use gannet_shaders::{
     Access, Argument, BATCH_STATS_FINAL, BATCH_STATS_MERGE, BATCH_STATS_MERGE_RUNNING_1,
     BATCH_STATS_MERGE_RUNNING_2, BATCH_STATS_MERGE_RUNNING_3, BATCH_STATS_RUNNING_1, BATCH_STATS_RUNNING_2,
@@ -14,7 +12,7 @@ use gannet_shaders::{
 };
 use gannet_tensor::{BufferKind, Instruction, Plan, View};
 
-use crate::buffer::{Buffer, Place};
+use crate::layout::Place;
 
 /// Sources that one dispatch of the `gather` shader binds.
 const MOST_SOURCES: usize = GATHER.shader.bindings.len() - 1;
@@ -392,10 +390,10 @@ impl<'a> Drafts<'a> {
         a == b || (self.buffer_of(a).is_some() && self.buffer_of(a) == self.buffer_of(b))
     }
 
-    /// Identity of the device's buffer behind a buffer of the plan.
-    fn buffer_of(&self, memory: Memory) -> Option<*const Buffer> {
+    /// The device's buffer behind a buffer of the plan.
+    fn buffer_of(&self, memory: Memory) -> Option<usize> {
         match memory {
-            Memory::Plan(buffer) => Some(Arc::as_ptr(&self.places[buffer].buffer)),
+            Memory::Plan(buffer) => Some(self.places[buffer].buffer),
             Memory::Scratch(_) | Memory::Kept(_) => None,
         }
     }
