@@ -22,6 +22,7 @@ pub mod report;
 pub mod run;
 pub mod terminal;
 pub mod training;
+mod web;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -46,6 +46,7 @@ mod compiled;
 mod compiled_file;
 mod compiled_fit;
 mod config;
+mod eigen;
 mod ema;
 mod error;
 pub mod export;

@@ -1,4 +1,4 @@
-//! `gan-mnist export`: a trained model for PyTorch, ONNX or NumPy.
+//! `gan-mnist export`: a trained model for PyTorch, ONNX, NumPy or a browser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,12 @@ use gannet::tensor_file::TensorFile;
 use gannet::{Backend, Cpu, Gan};
 use gannet_data::files::PendingFile;
 
+use super::generate::class_names;
 use crate::arguments::whole_number;
 use crate::error::{Error, Result};
 use crate::run::MODEL;
 use crate::terminal::say;
+use crate::web;
 
 /// Inputs among the test vectors.
 const TEST_VECTORS: u64 = 16;
@@ -48,6 +50,8 @@ pub enum Format {
     Onnx,
     /// NumPy arrays with Gannet's names and layouts
     Npz,
+    /// A web page, one file, in which the generator draws on WebGPU: seeds, classes, directions, ways between pictures
+    Web,
 }
 
 /// One of the two models.
@@ -72,14 +76,18 @@ impl From<PartChoice> for Part {
 pub fn run(args: &ExportArgs) -> Result<()> {
     let model = if args.model.is_dir() { args.model.join(MODEL) } else { args.model.clone() };
     let part = args.part.into();
+    if args.format == Format::Web && part != Part::Generator {
+        return Err(Error::usage("--format web is the generator's page: leave out --part discriminator"));
+    }
     // Everything that is to be written is opened before any work.
     let class = match args.format {
         Format::SafetensorsTorch => Some(class_file(&args.out)?),
-        Format::Onnx | Format::Npz => None,
+        Format::Onnx | Format::Npz | Format::Web => None,
     };
     let out = PendingFile::create(&args.out)?;
     let vectors = args.test_vectors.as_deref().map(PendingFile::create).transpose()?;
-    let gan = Gan::load(&cpu()?, &model).map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
+    let mut gan =
+        Gan::load(&cpu()?, &model).map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
     let tensors = match &vectors {
         Some(_) => Some(test_vectors(&gan, part, args.count as usize)?),
         None => None,
@@ -92,6 +100,10 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         }
         Format::Onnx => (onnx::export(&gan, part)?, None),
         Format::Npz => (npz::export(&gan, part)?, None),
+        Format::Web => {
+            let names = class_names(&gan, &args.model)?;
+            (web::page(&mut gan, &names)?.into_bytes(), None)
+        }
     };
     out.finish_with(&bytes)?;
     let mut files = vec![args.out.display().to_string()];
@@ -104,7 +116,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         file.finish_with(&tensors)?;
     }
     say(&format!("{part} of {} after {} steps in {}", gan.config().name, gan.step(), files.join(", ")));
-    if args.format != Format::Npz {
+    if !matches!(args.format, Format::Npz | Format::Web) {
         say(&export::Signature::of(&gan, part).to_string());
     }
     Ok(())

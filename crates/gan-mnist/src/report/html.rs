@@ -1,17 +1,17 @@
 //! Pieces of HTML.
 
 /// The text without characters that belong in no page.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }
 
 /// JSON as it stands in a script element: nothing in it can end the element.
-pub(super) fn script_json(json: &str) -> String {
+pub(crate) fn script_json(json: &str) -> String {
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
 /// A picture as an address that holds it.
-pub(super) fn picture_address(kind: PictureKind, bytes: &[u8]) -> String {
+pub(crate) fn picture_address(kind: PictureKind, bytes: &[u8]) -> String {
     let kind = match kind {
         PictureKind::Png => "png",
         PictureKind::Jpeg => "jpeg",
@@ -21,13 +21,13 @@ pub(super) fn picture_address(kind: PictureKind, bytes: &[u8]) -> String {
 
 /// What a picture on a page is packed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PictureKind {
+pub(crate) enum PictureKind {
     Png,
     Jpeg,
 }
 
 /// Base64 (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

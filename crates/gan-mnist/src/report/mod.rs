@@ -4,7 +4,7 @@
 
 mod chart;
 mod charts;
-mod html;
+pub(crate) mod html;
 mod page;
 mod pictures;
 mod run;

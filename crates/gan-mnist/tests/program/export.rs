@@ -19,7 +19,7 @@ fn peers() -> PathBuf {
 }
 
 /// Writes a model with random numbers in every tensor, none of them what it starts with.
-fn random(config: GanConfig, path: &Path) {
+pub(crate) fn random(config: GanConfig, path: &Path) {
     let mut gan = Gan::new(&Cpu::new().unwrap(), config).unwrap();
     let tensors: Vec<_> = gan.tensors().map(|(name, shape)| (name.to_owned(), shape)).collect();
     for (name, shape) in tensors.iter().filter(|(name, _)| !name.starts_with("optimiser/")) {

@@ -3,6 +3,7 @@
 mod bad_files;
 mod bad_input;
 mod bench;
+mod browser;
 mod data;
 mod evaluate;
 mod export;
@@ -15,3 +16,4 @@ mod readme;
 mod report;
 mod resume;
 mod train;
+mod web;

@@ -1,4 +1,5 @@
-//! Trained models for other programs: PyTorch ([`torch`]), ONNX ([`onnx`]), NumPy ([`npz`]).
+//! Trained models for other programs: PyTorch ([`torch`]), ONNX ([`onnx`]), NumPy ([`npz`]); and [`Sampler`], what draws
+//! images as a plan.
 //!
 //! Gannet's images lie as [H, W, C], those of PyTorch and ONNX as [C, H, W]. The exported models take and give images
 //! as [N, C, H, W], and their weights are turned accordingly, each by itself. Where Gannet flattens an image, or makes
@@ -15,16 +16,19 @@
 // Not part of the interface: what the event files of the program are made of too.
 #[doc(hidden)]
 pub mod crc32;
+mod directions;
 mod network;
 pub mod npz;
 pub mod onnx;
 #[doc(hidden)]
 pub mod protobuf;
+mod sampler;
 mod signature;
 mod test_vectors;
 pub mod torch;
 mod weights;
 
+pub use sampler::Sampler;
 pub use signature::Signature;
 pub use test_vectors::test_vectors;
 pub(crate) use weights::Weights;

@@ -1,8 +1,8 @@
 //! The Frechet distance between two sets of features, each taken as a normal distribution.
 
+use crate::eigen::symmetric_eigen;
 use crate::error::{Error, Result};
 use crate::metrics::Features;
-use crate::metrics::eigen::symmetric_eigen;
 
 /// Mean and covariance of a set of features: all that the Frechet distance looks at.
 #[derive(Clone, Debug, PartialEq)]

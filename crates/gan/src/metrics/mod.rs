@@ -20,7 +20,6 @@
 
 mod classifier;
 mod distance;
-mod eigen;
 mod features;
 #[cfg(test)]
 mod fixture;

@@ -1,0 +1,213 @@
+//! The page: what is in it, and what people read.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gannet::{Backend, Gan};
+use gannet_data::ImageShape;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Serialize;
+
+use super::sampler::BrowserSampler;
+use crate::error::{Error, Result};
+use crate::picture::Picture;
+use crate::report::html::{PictureKind, base64, picture_address, printable, script_json};
+use crate::terminal::counted;
+use crate::training::{classes_in_turn, columns, image_shape};
+
+/// The seed that the page begins with, and that of the pictures for browsers without WebGPU: the one of `generate`.
+const SEED: u64 = 42;
+
+/// Tiles in a row of the grid, on a wide page and on a narrow one, for pictures up to so many pixels wide.
+const TILES: [(usize, [usize; 2]); 3] = [(64, [10, 6]), (160, [6, 3]), (usize::MAX, [3, 2])];
+
+const HINT: &str = "Choose two pictures to see the way between them.";
+
+/// What the page may do: run what is in it, and nothing that comes from elsewhere.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; \
+                      base-uri 'none'; form-action 'none'";
+
+/// What the script has to know of a model.
+#[derive(Serialize)]
+struct Model<'a> {
+    name: &'a str,
+    /// Height, width, channels.
+    shape: [usize; 3],
+    /// Latents of an image.
+    z: usize,
+    /// Images of one run.
+    count: usize,
+    classes: Option<usize>,
+    class_names: &'a [String],
+    clusters: usize,
+    bounds: &'a [f32],
+    directions: &'a [Vec<f32>],
+    hint: &'a str,
+}
+
+/// The page of a model. `class_names` may be empty.
+pub(crate) fn page<B: Backend<Element = f32>>(gan: &mut Gan<B>, class_names: &[String]) -> Result<String> {
+    let BrowserSampler { file, sampler, count } = BrowserSampler::of(gan)?;
+    let (shape, classes) = (image_shape(gan)?, sampler.signature.labels);
+    let absent = absent(gan, count, shape)?;
+    let model = Model {
+        name: &gan.config().name,
+        shape: [shape.height, shape.width, shape.channels],
+        z: gan.generator().input().len(),
+        count,
+        classes,
+        class_names,
+        clusters: sampler.signature.clusters,
+        bounds: &sampler.bounds,
+        directions: &sampler.directions,
+        hint: HINT,
+    };
+    let data = serde_json::to_string(&model).map_err(Error::failure)?;
+    let program = base64(&compressed(&file.to_bytes().map_err(Error::failure)?)?);
+    let about = format!(
+        "After {}. {} of {} x {} pixels{}, drawn from {} numbers each.",
+        counted(gan.step(), "training step"),
+        match shape.channels {
+            1 => "Grey pictures",
+            3 => "Colour pictures",
+            _ => "Colour pictures with transparency",
+        },
+        shape.width,
+        shape.height,
+        classes.map_or(String::new(), |classes| format!(" in {}", counted(classes as u64, "class"))),
+        model.z
+    );
+    let columns =
+        TILES.iter().find(|(width, _)| shape.width <= *width).map_or([1, 1], |(_, columns)| *columns);
+    let [wide, narrow] = columns.map(|columns| columns.min(count));
+    let title = format!("{}: an explorer", model.name);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style {
+                    (PreEscaped(include_str!("../report/page.css")))
+                    (PreEscaped(include_str!("explorer.css")))
+                }
+            }
+            body {
+                main {
+                    h1 { (model.name) }
+                    p.lead { (about) }
+                    p #status role="status" { "Starting." }
+                    div #explorer .explorer {
+                        div.controls { (controls(&model)) }
+                        div.pictures {
+                            div #samples .see-through[shape.channels == 4] style={ "--wide: " (wide) "; --narrow: " (narrow) } {}
+                            h2 { "From one to another" }
+                            p #way-hint .note { (HINT) }
+                            div #way .see-through[shape.channels == 4] hidden {}
+                        }
+                    }
+                    (absent)
+                    noscript { p { "This page computes its pictures, and needs JavaScript for it." } }
+                    footer {
+                        "Made by gan-mnist " (env!("CARGO_PKG_VERSION"))
+                        ". The generator is in this file and runs in your browser; no network is used."
+                    }
+                }
+                script type="application/json" id="model" { (PreEscaped(script_json(&data))) }
+                script type="application/gzip" id="program" { (PreEscaped(program)) }
+                script { (PreEscaped(include_str!("random.js"))) }
+                script { (PreEscaped(include_str!("program.js"))) }
+                script { (PreEscaped(include_str!("explorer.js"))) }
+            }
+        }
+    };
+    Ok(printable(&page.into_string()))
+}
+
+/// The bytes as gzip, which browsers unpack.
+fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).map_err(Error::failure)
+}
+
+fn controls(model: &Model<'_>) -> Markup {
+    html! {
+        div {
+            label.name for="seed" { "Seed" }
+            div.row {
+                input #seed inputmode="numeric" autocomplete="off" value=(SEED);
+                button #another type="button" { "Another" }
+            }
+        }
+        @if let Some(classes) = model.classes {
+            fieldset {
+                legend { "Class" }
+                div.classes {
+                    (class("all", "all in turn", true))
+                    @for number in 0..classes {
+                        @let name = model.class_names.get(number).cloned().unwrap_or(number.to_string());
+                        (class(&number.to_string(), &name, false))
+                    }
+                }
+            }
+        }
+        (slider("truncation", "Truncation: fewer odd ones", ["0.05", "1", "0.05", "1"], None))
+        @if !model.directions.is_empty() {
+            fieldset {
+                legend { "Directions along which pictures change most" }
+                @for k in 0..model.directions.len() {
+                    (slider(&format!("direction-{k}"), &format!("Direction {}", k + 1), ["-6", "6", "0.1", "0"], Some(k)))
+                }
+            }
+        }
+        div.row {
+            button #reset type="button" { "Reset sliders" }
+            button #save type="button" { "Save as PNG" }
+        }
+    }
+}
+
+fn class(value: &str, name: &str, checked: bool) -> Markup {
+    html! {
+        label { input type="radio" name="class" value=(value) checked[checked]; span { (name) } }
+    }
+}
+
+/// A slider with its name and value.
+fn slider(id: &str, name: &str, [min, max, step, value]: [&str; 4], direction: Option<usize>) -> Markup {
+    html! {
+        div {
+            div.name { label for=(id) { (name) } output id={ (id) "-value" } for=(id) { (value) } }
+            input id=(id) type="range" min=(min) max=(max) step=(step) value=(value) data-direction=[direction];
+        }
+    }
+}
+
+/// What a browser without WebGPU shows: pictures that were drawn when the page was made.
+fn absent<B: Backend<Element = f32>>(gan: &mut Gan<B>, count: usize, shape: ImageShape) -> Result<Markup> {
+    let labels = gan.classes().map(|classes| classes_in_turn(count, classes));
+    let images = gan.generate(&gan.latents(count, SEED), labels.as_deref())?;
+    let columns = columns(count, labels.as_deref(), gan.classes());
+    let picture = Picture::grid(&images, shape, columns);
+    let (width, height) = (picture.shape.width, picture.shape.height);
+    let address = picture_address(PictureKind::Png, &picture.to_png()?);
+    // Small pixels are shown as squares of two or three.
+    let width = width * (900 / width.max(height)).clamp(1, 3);
+    Ok(html! {
+        section #absent .absent hidden {
+            p {
+                span #reason { "This browser has no WebGPU" }
+                ". Without it the generator in this page cannot run: nothing is drawn anew, and seed, classes, sliders and the \
+                 way between two pictures are missing. Chrome and Edge have it from version 113 on, Safari from 26, Firefox \
+                 from 141."
+            }
+            p { "These pictures were drawn when the page was made, from the seed " (SEED) ":" }
+            img src=(address) width=(width) alt={ (counted(count as u64, "generated picture")) };
+        }
+    })
+}
