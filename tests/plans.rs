@@ -61,7 +61,7 @@ impl fmt::Debug for Recipe {
 }
 
 fn recipe() -> impl Strategy<Value = Recipe> {
-    let step = (0..24u8, any::<u8>(), any::<u8>(), any::<u8>());
+    let step = (0..25u8, any::<u8>(), any::<u8>(), any::<u8>());
     let assignment = (0..4u8, any::<u8>());
     (vec(step, 0..24), vec(any::<u8>(), 0..4), vec(assignment, 0..4))
         .prop_map(|(steps, outputs, assignments)| Recipe { steps, outputs, assignments })
@@ -123,6 +123,7 @@ fn append<'g>(nodes: &[Var<'g>], (kind, a, b, p): Step) -> Option<Var<'g>> {
             let pieces = [upper.affine(0.5, 0.25), if kind == 22 { lower.tanh() } else { lower }];
             Var::concat(&pieces, 0)
         }
+        24 => tame(a.accumulate(same)),
         _ => return None,
     })
 }
@@ -200,11 +201,35 @@ fn is_sound(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a plan three times, with other inputs each time, and compares outputs and variables after each run.
+/// A program whose temporaries, many at a time and of many sizes, are all NaN.
+fn scribbler(backend: &Reference<f64>, variables: &mut Variables<Reference<f64>>) -> Program<Reference<f64>> {
+    let graph = Graph::new();
+    let noise = graph.input("noise", [2000]);
+    let sizes = [1, 4, 6, 24, 28, 48, 72, 400, 2000].into_iter().flat_map(|len| [len; 4]);
+    let values: Vec<Var<'_>> = sizes.map(|len| noise.slice(0, 0, len).tanh()).collect();
+    let sum = values.into_iter().map(Var::sum_all).reduce(|a, b| a + b).expect("some values");
+    let plan = graph.plan().output("sum", sum).build().expect("a plan");
+    let mut program = Program::in_turn(backend, plan, variables).expect("a program");
+    program.write("noise", &[f64::NAN; 2000]).expect("as many numbers");
+    program
+}
+
+/// Runs a plan three times, with other inputs each time, and compares outputs and variables after each run; by itself, and
+/// in turn with another program that leaves nothing of its temporaries.
 fn runs_as_written(
     traced: &Traced<'_>,
     plan: Plan,
     compare: impl Fn(&Evaluation<'_, f64>, Var<'_>, &[f64]) -> Result<(), String>,
+) -> Result<(), String> {
+    runs(traced, plan.clone(), &compare, false)?;
+    runs(traced, plan, &compare, true).map_err(|e| format!("in turn: {e}"))
+}
+
+fn runs(
+    traced: &Traced<'_>,
+    plan: Plan,
+    compare: &impl Fn(&Evaluation<'_, f64>, Var<'_>, &[f64]) -> Result<(), String>,
+    in_turn: bool,
 ) -> Result<(), String> {
     let backend = Reference::<f64>::new();
     let mut random = Random::new(7);
@@ -213,7 +238,12 @@ fn runs_as_written(
     for (name, shape) in VARIABLES {
         variables.insert(&backend, name, shape.into(), &values[name]).map_err(|e| e.to_string())?;
     }
-    let mut program = Program::new(&backend, plan, &variables).map_err(|e| e.to_string())?;
+    let mut other = in_turn.then(|| scribbler(&backend, &mut variables));
+    let mut program = match in_turn {
+        true => Program::in_turn(&backend, plan, &mut variables),
+        false => Program::new(&backend, plan, &variables),
+    }
+    .map_err(|e| e.to_string())?;
     for run in 1..=3 {
         for (name, numbers) in draw(&mut random) {
             if program.has_input(&name) {
@@ -224,6 +254,9 @@ fn runs_as_written(
             }
         }
         program.run().map_err(|e| e.to_string())?;
+        if let Some(other) = &mut other {
+            other.run().map_err(|e| e.to_string())?;
+        }
         let evaluation = Evaluation::<f64>::new(&traced.roots(), |name| values[name].clone());
         for (name, var) in &traced.outputs {
             let actual = program.read(name).map_err(|e| e.to_string())?;
@@ -500,6 +533,43 @@ fn memory_is_shared_along_a_chain() {
     let plan = check(&graph, &[y], &[]);
     let temporaries = plan.buffers().iter().filter(|b| b.kind == BufferKind::Temporary).count();
     assert_eq!((plan.instructions().len(), temporaries), (10, 2), "{}", plan.explain());
+}
+
+#[test]
+fn programs_in_turn_take_the_memory_of_the_largest() {
+    let backend = Reference::<f64>::new();
+    let mut variables = Variables::new();
+    let plan = |len: usize| {
+        let graph = Graph::new();
+        let x = graph.input("x", [len, 2]).permute(&[1, 0]);
+        graph.plan().output("y", x.permute(&[1, 0]).sum_all()).build().unwrap()
+    };
+    let mut large = Program::in_turn(&backend, plan(50), &mut variables).unwrap();
+    assert_eq!(variables.scratch_len(), 200);
+    let mut small = Program::in_turn(&backend, plan(20), &mut variables).unwrap();
+    assert_eq!(variables.scratch_len(), 200);
+    large.write("x", &[1.0; 100]).unwrap();
+    small.write("x", &[2.0; 40]).unwrap();
+    large.run().unwrap();
+    small.run().unwrap();
+    assert_eq!((large.read("y").unwrap(), small.read("y").unwrap()), (vec![100.0], vec![80.0]));
+    // What needs more brings it.
+    Program::in_turn(&backend, plan(70), &mut variables).unwrap();
+    assert_eq!(variables.scratch_len(), 200 + 280);
+    assert_eq!(variables.iter().count(), 0, "it is nobody's variable");
+}
+
+/// A sum that a variable holds takes no memory beside it.
+#[test]
+fn a_variable_is_added_to_where_it_lies() {
+    let graph = Graph::new();
+    let (p, x) = (graph.variable("p", [4, 6]), graph.input("x", [4, 6]));
+    let plan = check(&graph, &[], &[(p, p.accumulate(x))]);
+    let names: Vec<&str> = plan.instructions().iter().map(|i| i.op.name()).collect();
+    assert_eq!(names, ["accumulate"], "{}", plan.explain());
+    assert!(plan.buffers().iter().all(|b| b.kind != BufferKind::Temporary), "{}", plan.explain());
+    let (one, other) = (graph.input("x", [4, 6]), graph.input("y", [4, 6]));
+    check(&graph, &[p], &[(p, p.accumulate(one).accumulate(other).accumulate(one))]);
 }
 
 #[test]

@@ -102,10 +102,10 @@ fn train<B: Backend>(
 ) -> (Vec<Losses>, States) {
     let mut gan = Gan::new(backend, config).unwrap();
     let (pixels, classes) = (gan.image_shape().len(), gan.training_labels());
-    let n = gan.config().batch_size;
+    let (n, steps) = (gan.config().images_per_step() as usize, gan.config().steps.unwrap());
     let mut noise = Stream::new(4, "noise", 0);
     let mut passed = States::new();
-    let losses = (0..STEPS)
+    let losses = (0..steps)
         .map(|step| {
             if step.is_multiple_of(TOGETHER) {
                 match states {
@@ -138,7 +138,7 @@ fn each(losses: &Losses) -> [f64; 3] {
 
 /// A preset in double precision, and how far single precision may be from it at each step.
 struct Expected {
-    name: &'static str,
+    config: GanConfig,
     losses: Vec<Losses>,
     states: States,
     bounds: Vec<f64>,
@@ -148,10 +148,10 @@ impl Expected {
     /// Training amplifies whatever differs, each network by its own factor, so no fixed bound fits: a twin of the run,
     /// in double precision as well but moved in every step by as much as rounding to single precision may do, shows how
     /// far apart two such runs can be. A run in single precision has to stay within a few times that distance.
-    fn new(name: &'static str) -> Expected {
+    fn new(config: GanConfig) -> Expected {
         let reference = Reference::<f64>::new();
-        let (losses, states) = train(&reference, narrow(name), 0.0, None);
-        let (twin, _) = train(&reference, narrow(name), ROUNDINGS * UNIT, Some(&states));
+        let (losses, states) = train(&reference, config.clone(), 0.0, None);
+        let (twin, _) = train(&reference, config.clone(), ROUNDINGS * UNIT, Some(&states));
         let mut farthest: f64 = 0.0;
         let bounds = losses
             .iter()
@@ -167,13 +167,13 @@ impl Expected {
                 SPREAD * (farthest + ROUNDINGS * UNIT * size)
             })
             .collect();
-        assert_ne!(losses[0], losses[STEPS as usize - 1], "{name} moves");
-        Expected { name, losses, states, bounds }
+        assert_ne!(losses[0], losses[losses.len() - 1], "{} moves", config.name);
+        Expected { config, losses, states, bounds }
     }
 
     /// Compares, and returns the largest error as a share of its bound.
     fn check<B: Backend>(&self, backend: &B) -> f64 {
-        let (found, _) = train(backend, narrow(self.name), 0.0, Some(&self.states));
+        let (found, _) = train(backend, self.config.clone(), 0.0, Some(&self.states));
         let mut worst: f64 = 0.0;
         for (step, ((a, b), bound)) in self.losses.iter().zip(&found).zip(&self.bounds).enumerate() {
             for (a, b) in each(a).into_iter().zip(each(b)) {
@@ -182,7 +182,7 @@ impl Expected {
                 assert!(
                     error <= *bound,
                     "{} on {device}, step {step}: {a} and {b} differ by {error:e}, the bound is {bound:e}",
-                    self.name
+                    self.config.name
                 );
                 worst = worst.max(error / bound);
             }
@@ -194,9 +194,19 @@ impl Expected {
 /// 50 steps of each preset at narrow width on the reference in double precision, on the CPU and on the GPU.
 #[test]
 fn every_preset_trains_and_all_backends_agree() {
+    all_backends_agree(narrow);
+}
+
+/// A few steps of each preset made of micro-batches.
+#[test]
+fn every_preset_trains_on_micro_batches_and_all_backends_agree() {
+    all_backends_agree(|name| narrow(name).batch_size(2).accumulate(3).steps(2 * TOGETHER));
+}
+
+fn all_backends_agree(config: impl Fn(&str) -> GanConfig) {
     let (cpu, gpu) = (Cpu::new().unwrap(), device::device(false));
     for name in presets::names() {
-        let expected = Expected::new(name);
+        let expected = Expected::new(config(name));
         let on_cpu = expected.check(&cpu);
         let on_gpu = gpu.map(|gpu| expected.check(gpu));
         let largest = expected.bounds.iter().copied().fold(0.0, f64::max);

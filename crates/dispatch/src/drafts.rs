@@ -366,7 +366,8 @@ impl<'a> Drafts<'a> {
     /// Whether what belongs in `region` is read by the instruction in hand or a later one, or outlives the run.
     fn needed(&self, region: Region) -> bool {
         let Memory::Plan(buffer) = region.memory else { return true };
-        if !self.joined || self.plan.buffers()[buffer].kind != BufferKind::Temporary {
+        let spec = &self.plan.buffers()[buffer];
+        if !self.joined || (spec.lasting && spec.kind != BufferKind::Temporary) {
             return true;
         }
         let lies = |view: &View| {

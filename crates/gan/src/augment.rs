@@ -134,6 +134,30 @@ impl Augment {
 }
 
 impl Draws {
+    /// The numbers of one batch made of `parts`: of `count` images, or of as many real images followed by as many generated
+    /// ones, whatever the parts are of.
+    pub(crate) fn joined(parts: &[Draws], count: usize) -> Draws {
+        let images: usize = parts.iter().map(|part| part.brightness.len()).sum();
+        let halves = images / count;
+        let mut joined = Draws { brightness: Vec::new(), sources: Vec::new() };
+        for half in 0..halves {
+            for part in parts {
+                let n = part.brightness.len() / halves;
+                let pixels = part.sources.len() / part.brightness.len();
+                let blank = part.sources.len() as f64;
+                // From where the images lie in the part to where they lie in the whole.
+                let moved = (joined.brightness.len() as f64 - (half * n) as f64) * pixels as f64;
+                joined.brightness.extend(&part.brightness[half * n..(half + 1) * n]);
+                let sources = &part.sources[half * n * pixels..(half + 1) * n * pixels];
+                joined.sources.extend(sources.iter().map(|&source| match source < blank {
+                    true => source + moved,
+                    false => (images * pixels) as f64,
+                }));
+            }
+        }
+        joined
+    }
+
     /// Writes the numbers to the inputs of `pass`.
     pub(crate) fn write<B: gannet_tensor::Backend>(
         &self,

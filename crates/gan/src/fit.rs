@@ -8,6 +8,7 @@ use gannet_tensor::Backend;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::loss_queue::StepLosses;
+use crate::micro_batches::{BatchRef, MicroBatches};
 
 /// A batch of real images.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,16 +31,33 @@ impl<E> From<(Vec<E>, Vec<u32>)> for Batch<E> {
     }
 }
 
-/// Where batches come from. A function of the number of a step, so that a run which was saved goes on with the batches
-/// that it would have had: any closure `|step| Ok(batch)` is one.
+/// Where batches come from. A function of the number of a batch, so that a run which was saved goes on with the batches
+/// that it would have had: any closure `|number| Ok(batch)` is one.
 pub trait Batches<E> {
-    /// The batch of step `step`, counted from 0. An error ends the training.
-    fn batch(&mut self, step: u64) -> Result<Batch<E>>;
+    /// Batch `number` of the run, counted from 0: that of the step of this number, or, where a step is made of
+    /// [micro-batches](crate::GanConfig::accumulate), one of those (and it may be asked for twice, as
+    /// [`MicroBatches`] says). An error ends the training.
+    fn batch(&mut self, number: u64) -> Result<Batch<E>>;
 }
 
 impl<E, F: FnMut(u64) -> Result<Batch<E>>> Batches<E> for F {
-    fn batch(&mut self, step: u64) -> Result<Batch<E>> {
-        self(step)
+    fn batch(&mut self, number: u64) -> Result<Batch<E>> {
+        self(number)
+    }
+}
+
+/// Batches that a step asks for, and the last of them.
+struct Asked<E, S> {
+    batches: S,
+    last: Option<Batch<E>>,
+}
+
+impl<E, S: Batches<E>> MicroBatches<E> for Asked<E, S> {
+    type Error = Error;
+
+    fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>> {
+        let Batch { real, labels } = self.last.insert(self.batches.batch(number)?);
+        Ok((real, labels.as_deref()))
     }
 }
 
@@ -135,12 +153,12 @@ impl<B: Backend> Gan<B> {
     pub fn fit(
         &mut self,
         steps: u64,
-        mut batches: impl Batches<B::Element>,
+        batches: impl Batches<B::Element>,
         callbacks: &mut [&mut dyn Callback<B>],
     ) -> Result<()> {
+        let mut batches = Asked { batches, last: None };
         while self.step() < steps {
-            let Batch { real, labels } = batches.batch(self.step())?;
-            self.train_step(&real, labels.as_deref())?;
+            self.train_step_by(&mut batches)?;
             let mut flow = ControlFlow::Continue(());
             while let Some(of) = self.next_losses()? {
                 flow = tell(callbacks, of, flow)?;

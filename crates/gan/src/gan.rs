@@ -1,17 +1,19 @@
 //! A GAN on a device: training, sampling, its weights by name.
 
-use std::borrow::Cow;
-
 use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 
+use crate::accumulation::{Kept, Recipe};
+use crate::chance::{Chance, Wanted};
 use crate::clusters::Bounds;
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
+use crate::micro_batches::{MicroBatches, Slices, part};
 use crate::model::Model;
 use crate::names;
 use crate::optimisers::Optimiser;
-use crate::passes::{Augmentation, StepKind};
+use crate::passes::{Augmentation, Origin, Phase, StepKind};
+use crate::programs::{Part, Programs};
 use crate::random::Stream;
 use crate::slots::{self, Slot};
 use crate::step::{self, LOSS_STRIDE, losses_len, second_moments};
@@ -39,8 +41,9 @@ pub struct Gan<B: Backend> {
     variables: Variables<B>,
     slots: Vec<Slot>,
     step: u64,
-    /// A program for each kind of step: with and without lazy penalties, with and without the generator.
-    training: Vec<(StepKind, Program<B>)>,
+    /// A program for each kind of step (with and without lazy penalties, with and without the generator), or for each part of
+    /// one that is made of micro-batches.
+    training: Programs<B>,
     losses: LossQueue,
     sampling: Option<Program<B>>,
     /// Where the last number of a latent passes from one cluster to the next.
@@ -67,6 +70,12 @@ impl<B: Backend> Gan<B> {
             let averaged = config.ema.is_some() && model.name() == generator.name();
             insert_model(backend, &mut variables, model, training.optimiser, config.seed, averaged)?;
         }
+        if config.accumulate > 1 {
+            let recipe = Recipe { config: &config, generator: &generator, discriminator: &discriminator };
+            for Kept { name, shape } in recipe.kept() {
+                variables.insert(backend, &name, shape, &vec![B::Element::ZERO; shape.len()])?;
+            }
+        }
         let slots = slots::slots(&config, &generator, &discriminator);
         Ok(Gan {
             bounds: Bounds::new(config.clusters),
@@ -77,7 +86,7 @@ impl<B: Backend> Gan<B> {
             variables,
             slots,
             step: 0,
-            training: Vec::new(),
+            training: Programs::new(),
             losses: LossQueue::default(),
             sampling: None,
             gauges: None,
@@ -128,16 +137,43 @@ impl<B: Backend> Gan<B> {
     }
 
     /// Prepares the next training step, which that step otherwise does, and gives its plan (to print, or to count
-    /// its operations).
+    /// its operations). Errors where a step is made of micro-batches, which [`plans`](Gan::plans) tells of.
     pub fn prepare(&mut self) -> Result<&Plan> {
-        let kind = StepKind::of(&self.config, self.step);
-        Ok(self.training_program(&kind)?.plan())
+        let position = self.whole()?;
+        Ok(self.training.look(position).plan())
     }
 
-    /// The device's own form of the next training step, for what only that device can say of it (a profile).
-    pub fn executable(&mut self) -> Result<&mut B::Executable> {
+    /// Prepares the next training step, and gives the plans that it runs, in order, with how often it runs each: one plan,
+    /// once, or three for each phase of a step of micro-batches.
+    pub fn plans(&mut self) -> Result<Vec<(&Plan, u64)>> {
         let kind = StepKind::of(&self.config, self.step);
-        Ok(self.training_program(&kind)?.executable())
+        let accumulate = self.config.accumulate;
+        let positions: Vec<(usize, u64)> = match accumulate {
+            1 => vec![(self.position(&Part::Whole(kind))?, 1)],
+            _ => {
+                let phases = self.positions(&kind)?;
+                phases.into_iter().flat_map(|(_, [a, b, c])| [(a, 1), (b, accumulate), (c, 1)]).collect()
+            }
+        };
+        Ok(positions.into_iter().map(|(at, runs)| (self.training.look(at).plan(), runs)).collect())
+    }
+
+    /// The device's own form of the next training step, for what only that device can say of it (a profile). Errors where a
+    /// step is made of micro-batches.
+    pub fn executable(&mut self) -> Result<&mut B::Executable> {
+        let position = self.whole()?;
+        Ok(self.training.at(position).executable())
+    }
+
+    /// The position of the program of the next step, if it is one.
+    fn whole(&mut self) -> Result<usize> {
+        if self.config.accumulate > 1 {
+            return Err(Error::invalid(format!(
+                "a step of {} micro-batches is several programs; that of a single batch is one (accumulate = 1)",
+                self.config.accumulate
+            )));
+        }
+        self.position(&Part::Whole(StepKind::of(&self.config, self.step)))
     }
 
     /// Latents for `n` images, [n, z]: independent and standard normal, from a stream that `seed` fixes. The first
@@ -149,7 +185,8 @@ impl<B: Backend> Gan<B> {
     /// One training step on a batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a
     /// conditional model, their classes `[batch_size]`, which the generated images are asked for too; of a model with
     /// clusters, the labels that [`partition`](crate::partition) gives. Latents come from the configuration's seed and the
-    /// number of the step.
+    /// number of the step. Where a step is made of [micro-batches](crate::GanConfig::accumulate), these are one after another
+    /// in `real` [accumulate * batch_size, H, W, C] and `labels`.
     ///
     /// Errors when the batch does not fit, or when a loss is no longer a finite number.
     pub fn train_on_batch(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<Losses> {
@@ -157,7 +194,7 @@ impl<B: Backend> Gan<B> {
         self.losses()
     }
 
-    /// [`train_on_batch`](Gan::train_on_batch) with latents [batch_size, z] of the caller's.
+    /// [`train_on_batch`](Gan::train_on_batch) with latents [batch_size, z] of the caller's, or as many for each micro-batch.
     pub fn train_on_batch_with(
         &mut self,
         real: &[B::Element],
@@ -190,69 +227,235 @@ impl<B: Backend> Gan<B> {
     ///
     /// Losses that are never taken make room for later ones.
     pub fn train_step(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<()> {
-        let n = self.config.batch_size * self.generator.input().len();
-        let latents = normal(n, &mut Stream::new(self.config.seed, "latents", self.step));
-        self.train_step_with(real, &latents, labels)
+        let mut slices = self.slices(real, labels)?;
+        self.train(&mut slices, None)
     }
 
-    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's. Of a model with clusters, the
-    /// last number of each is drawn anew: it says which cluster an image is of.
+    /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's, or as many for each micro-batch. Of a model
+    /// with clusters, the last number of each is drawn anew: it says which cluster an image is of.
     pub fn train_step_with(
         &mut self,
         real: &[B::Element],
         latents: &[B::Element],
         labels: Option<&[u32]>,
     ) -> Result<()> {
+        let mut slices = self.slices(real, labels)?;
+        let (count, z) = (slices.count, self.generator.input().len());
+        if count > 1 && latents.len() != count * self.config.batch_size * z {
+            return Err(Error::invalid(format!(
+                "a step of {count} micro-batches of {} images takes {} latents of {z} numbers each, got {} numbers in all",
+                self.config.batch_size,
+                count * self.config.batch_size,
+                latents.len()
+            )));
+        }
+        self.train(&mut slices, Some(latents))
+    }
+
+    /// [`train_step`](Gan::train_step) with batches that are asked for one by one, so that no more than one of a step's
+    /// micro-batches has to be in memory. Errors as that does, or as `batches` does; a step that ends in an error may have
+    /// updated the discriminator and not the generator.
+    pub fn train_step_by<M: MicroBatches<B::Element>>(&mut self, batches: &mut M) -> Result<(), M::Error> {
+        self.train(batches, None)
+    }
+
+    /// For tests of micro-batches: one step on a single batch, with the random numbers that `count` micro-batches of it would
+    /// have.
+    #[doc(hidden)]
+    pub fn train_step_as_one(
+        &mut self,
+        count: usize,
+        real: &[B::Element],
+        labels: Option<&[u32]>,
+    ) -> Result<()> {
+        let kind = StepKind::of(&self.config, self.step);
         let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
-        let latents = self.latents_in_clusters(latents, &labels);
-        let step = self.step;
-        let kind = StepKind::of(&self.config, step);
-        let factor = self.config.schedule.factor(step, self.config.steps.unwrap_or(0));
-        let (batch, seed, image) = (self.config.batch_size, self.config.seed, self.image_shape());
-        let generator_step = step / self.config.discriminator_steps;
-        let (g, d) = (self.generator.name(), self.discriminator.name());
-        let rule = &self.config.discriminator_optimiser;
-        // Updates are counted from 1.
-        let first = if self.config.separate_updates { 2 * step + 1 } else { step + 1 };
-        let scalars = [
-            (names::scalars(g), self.config.generator_optimiser.scalars(generator_step + 1, factor)),
-            (names::scalars(d), rule.scalars(first, factor)),
-            (names::second_scalars(d), rule.scalars(first + 1, factor)),
-        ];
-        let ema = self.config.ema;
-        let draws = self.config.augment.map(|augment| {
-            let draw = |of: Augmentation| {
-                let mut stream = Stream::new(seed, of.name(), step);
-                (of, augment.draw(image, of.images(&self.config), &mut stream))
-            };
-            Augmentation::of(&kind).map(draw).collect::<Vec<_>>()
+        let mut config = self.config.clone();
+        config.batch_size /= count;
+        let augmentations: Vec<Augmentation> = Augmentation::of(&kind).collect();
+        let first = self.step * count as u64;
+        let parts = (0..count).map(|at| {
+            let mut chance = self.chance(&config, &augmentations, first + at as u64);
+            self.choose_clusters(&mut chance, part(&labels, at, count));
+            chance
         });
-        let position = self.program_of(&kind)?;
-        let program = &mut self.training[position].1;
-        let of = |values: Vec<f64>| values.into_iter().map(B::Element::of).collect::<Vec<_>>();
-        program.write(names::REAL, real)?;
-        program.write(names::LATENTS, &latents)?;
-        write_if_read(program, names::LABELS, &labels)?;
-        // A whole number that f32 holds exactly.
-        write_if_read(program, names::COUNTER, &[B::Element::of((step % (1 << 24)) as f64)])?;
-        for (name, scalars) in scalars {
-            write_if_read(program, &name, &of(scalars))?;
+        let Some(chance) = Chance::joined(parts.collect()) else { return Ok(()) };
+        let position = self.run_whole(&kind, real, &labels, &chance)?;
+        self.stepped(&kind, position)
+    }
+
+    /// The batch of a step, or its micro-batches, in memory. Errors when these are not as many as a step takes.
+    fn slices<'a>(
+        &self,
+        real: &'a [B::Element],
+        labels: Option<&'a [u32]>,
+    ) -> Result<Slices<'a, B::Element>> {
+        let (accumulate, batch) = (self.config.accumulate, self.config.batch_size);
+        let (count, image) = (accumulate as usize, self.image_shape());
+        // A single batch is checked where it is written.
+        if count > 1 {
+            let images = count * batch;
+            if real.len() != images * image.len() {
+                return Err(Error::invalid(format!(
+                    "a step of {count} micro-batches of {batch} images of shape {image} takes {} numbers, got {}",
+                    images * image.len(),
+                    real.len()
+                )));
+            }
+            self.label_values(labels, self.training_labels(), images)?;
         }
-        if let Some(ema) = ema {
-            write_if_read(program, names::EMA_RATE, &[B::Element::of(ema.rate(generator_step))])?;
-        }
-        if program.has_input(names::MIX) {
-            let mut stream = Stream::new(seed, names::MIX, step);
-            program.write(names::MIX, &of((0..batch).map(|_| stream.uniform(0.0, 1.0)).collect()))?;
-        }
-        for (of, draws) in draws.into_iter().flatten() {
-            draws.write(program, of.name())?;
-        }
-        program.request(names::LOSSES)?;
-        program.run()?;
+        Ok(Slices { real, labels, count, first: self.step * accumulate })
+    }
+
+    /// One training step. `latents` are those of all micro-batches, where the caller has some.
+    fn train<M: MicroBatches<B::Element>>(
+        &mut self,
+        batches: &mut M,
+        latents: Option<&[B::Element]>,
+    ) -> Result<(), M::Error> {
+        let kind = StepKind::of(&self.config, self.step);
+        let position = match self.config.accumulate {
+            1 => {
+                let (real, labels) = batches.micro_batch(self.step)?;
+                let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
+                let augmentations: Vec<Augmentation> = Augmentation::of(&kind).collect();
+                let mut chance = self.chance(&self.config, &augmentations, self.step);
+                if let Some(latents) = latents {
+                    chance.latents = latents.to_vec();
+                }
+                self.choose_clusters(&mut chance, &labels);
+                self.run_whole(&kind, real, &labels, &chance)?
+            }
+            _ => self.run_phases(&kind, batches, latents)?,
+        };
+        Ok(self.stepped(&kind, position)?)
+    }
+
+    /// A step has been handed to the device; the program at `position` gives its losses.
+    fn stepped(&mut self, kind: &StepKind, position: usize) -> Result<()> {
         self.step += 1;
         self.losses.expect(Expected { step: self.step, program: position, generator: kind.generator });
         self.receive(LATE_LOSSES)
+    }
+
+    /// Runs a step that is one program, and gives the program's position.
+    fn run_whole(
+        &mut self,
+        kind: &StepKind,
+        real: &[B::Element],
+        labels: &[B::Element],
+        chance: &Chance<B::Element>,
+    ) -> Result<usize> {
+        let rates = self.rates();
+        let position = self.position(&Part::Whole(kind.clone()))?;
+        let program = self.training.at(position);
+        program.write(names::REAL, real)?;
+        program.write(names::LATENTS, &chance.latents)?;
+        write_if_read(program, names::LABELS, labels)?;
+        chance.write(program)?;
+        write_rates(program, &rates)?;
+        program.request(names::LOSSES)?;
+        program.run()?;
+        Ok(position)
+    }
+
+    /// Runs a step that is made of micro-batches, and gives the position of the program with its losses.
+    fn run_phases<M: MicroBatches<B::Element>>(
+        &mut self,
+        kind: &StepKind,
+        batches: &mut M,
+        latents: Option<&[B::Element]>,
+    ) -> Result<usize, M::Error> {
+        // All of them before any is run: if there is no memory for one, nothing has happened yet.
+        let phases = self.positions(kind)?;
+        let rates = self.rates();
+        let count = self.config.accumulate as usize;
+        let first = self.step * self.config.accumulate;
+        let mut labels: Vec<Vec<B::Element>> = Vec::with_capacity(count);
+        let mut last = 0;
+        for (i, &(phase, [clearing, gradients, update])) in phases.iter().enumerate() {
+            self.training.at(clearing).run().map_err(Error::from)?;
+            for at in 0..count {
+                let number = first + at as u64;
+                let mut real = None;
+                if i == 0 || phase.reads_real(&self.config) {
+                    let (images, classes) = batches.micro_batch(number)?;
+                    if i == 0 {
+                        labels.push(self.label_values(
+                            classes,
+                            self.training_labels(),
+                            self.config.batch_size,
+                        )?);
+                    }
+                    real = Some(images);
+                }
+                let mut chance = self.chance(&self.config, &[phase.augmentation()], number);
+                if let Some(latents) = latents {
+                    chance.latents = part(latents, at, count).to_vec();
+                }
+                self.choose_clusters(&mut chance, &labels[at]);
+                let program = self.training.at(gradients);
+                if let Some(real) = real {
+                    write_if_read(program, names::REAL, real)?;
+                }
+                write_if_read(program, names::LATENTS, &chance.latents)?;
+                write_if_read(program, names::LABELS, &labels[at])?;
+                chance.write(program)?;
+                program.run().map_err(Error::from)?;
+            }
+            let program = self.training.at(update);
+            write_rates(program, &rates)?;
+            if i + 1 == phases.len() {
+                program.request(names::LOSSES).map_err(Error::from)?;
+            }
+            program.run().map_err(Error::from)?;
+            last = update;
+        }
+        Ok(last)
+    }
+
+    /// The positions of the programs of each phase of a step of micro-batches.
+    fn positions(&mut self, kind: &StepKind) -> Result<Vec<(Phase, [usize; 3])>> {
+        let phases = kind.phases(&self.config);
+        let mut positions = Vec::new();
+        for (phase, [clearing, gradients, update]) in
+            phases.iter().zip(Part::of_phases(&phases, &kind.penalties))
+        {
+            // The one that takes most memory first: the others find room in what it had.
+            let gradients = self.position(&gradients)?;
+            let (clearing, update) = (self.position(&clearing)?, self.position(&update)?);
+            positions.push((*phase, [clearing, gradients, update]));
+        }
+        Ok(positions)
+    }
+
+    /// The random numbers of a batch.
+    fn chance(&self, config: &GanConfig, augmentations: &[Augmentation], number: u64) -> Chance<B::Element> {
+        let (image, z) = (self.image_shape(), self.generator.input().len());
+        Chance::draw(Wanted { config, image, z, augmentations }, number)
+    }
+
+    /// Lets latents name the clusters of these labels.
+    fn choose_clusters(&self, chance: &mut Chance<B::Element>, labels: &[B::Element]) {
+        chance.choose_clusters(self.config.clusters, &self.bounds, self.generator.input().len(), labels);
+    }
+
+    /// The numbers of the next step that its updates depend on, by the inputs that take them.
+    fn rates(&self) -> Vec<(String, Vec<f64>)> {
+        let (config, step) = (&self.config, self.step);
+        let factor = config.schedule.factor(step, config.steps.unwrap_or(0));
+        let generator_step = step / config.discriminator_steps;
+        let (g, d) = (self.generator.name(), self.discriminator.name());
+        let rule = &config.discriminator_optimiser;
+        // Updates are counted from 1.
+        let first = if config.separate_updates { 2 * step + 1 } else { step + 1 };
+        let mut rates = vec![
+            (names::scalars(g), config.generator_optimiser.scalars(generator_step + 1, factor)),
+            (names::scalars(d), rule.scalars(first, factor)),
+            (names::second_scalars(d), rule.scalars(first + 1, factor)),
+        ];
+        rates.extend(config.ema.map(|ema| (names::EMA_RATE.into(), vec![ema.rate(generator_step)])));
+        rates
     }
 
     /// The losses of the oldest step whose losses have not been taken, if they have arrived: at most
@@ -299,7 +502,7 @@ impl<B: Backend> Gan<B> {
             let wait = self.losses.under_way() > late;
             let mut values = [B::Element::ZERO; losses_len(3)];
             let count = if generator { 3 } else { 2 };
-            if !self.training[program].1.collect(names::LOSSES, wait, &mut values[..losses_len(count)])? {
+            if !self.training.at(program).collect(names::LOSSES, wait, &mut values[..losses_len(count)])? {
                 return Ok(());
             }
             let losses = [0, 1, 2].map(|i| values[i * LOSS_STRIDE].to_f64());
@@ -435,11 +638,34 @@ impl<B: Backend> Gan<B> {
         self.losses = LossQueue::going_on(generator_loss);
     }
 
-    /// What the discriminator said of the images of step `step` (from 0), if that was the last: [2 batch_size, 1], the
-    /// real ones first.
+    /// What the discriminator said of the images of step `step` (from 0), if that was the last: [2 n, 1], the real ones
+    /// first, n in all micro-batches.
     pub(crate) fn scores_of(&mut self, step: u64) -> Result<Vec<B::Element>> {
         let kind = StepKind::of(&self.config, step);
-        Ok(self.training_program(&kind)?.read(names::SCORES)?)
+        if self.config.accumulate == 1 {
+            let position = self.position(&Part::Whole(kind))?;
+            return Ok(self.training.at(position).read(names::SCORES)?);
+        }
+        let batch = self.config.batch_size;
+        let [mut real, mut fake] = [Vec::new(), Vec::new()];
+        for phase in kind.phases(&self.config) {
+            if phase == Phase::Generator {
+                continue;
+            }
+            let scores = self.variables.read(&self.backend, &names::phase_scores(phase.name()))?;
+            match phase {
+                Phase::Apart(Origin::Real) => real = scores,
+                Phase::Apart(Origin::Generated) => fake = scores,
+                Phase::Both | Phase::Generator => {
+                    for scores in scores.chunks_exact(2 * batch) {
+                        real.extend_from_slice(&scores[..batch]);
+                        fake.extend_from_slice(&scores[batch..]);
+                    }
+                }
+            }
+        }
+        real.extend(fake);
+        Ok(real)
     }
 
     /// The program that sums up the optimisers' second moments.
@@ -454,41 +680,10 @@ impl<B: Backend> Gan<B> {
         Ok(program)
     }
 
-    fn training_program(&mut self, kind: &StepKind) -> Result<&mut Program<B>> {
-        let position = self.program_of(kind)?;
-        Ok(&mut self.training[position].1)
-    }
-
-    /// The position of the program for steps of this kind, which is made if there is none yet.
-    fn program_of(&mut self, kind: &StepKind) -> Result<usize> {
-        if let Some(position) = self.training.iter().position(|(known, _)| known == kind) {
-            return Ok(position);
-        }
-        let plan = step::training(&self.config, &self.generator, &self.discriminator, kind)?;
-        self.training.push((kind.clone(), Program::new(&self.backend, plan, &self.variables)?));
-        Ok(self.training.len() - 1)
-    }
-
-    /// Latents [n, z] whose last numbers name the clusters of these labels `[n]`: what [`generate`](Gan::generate) will read
-    /// from them.
-    fn latents_in_clusters<'a>(
-        &self,
-        latents: &'a [B::Element],
-        labels: &[B::Element],
-    ) -> Cow<'a, [B::Element]> {
-        let (clusters, z) = (self.config.clusters, self.generator.input().len());
-        if clusters == 1 || z == 0 {
-            return Cow::Borrowed(latents);
-        }
-        let mut latents = latents.to_vec();
-        // The stream's name is that of the first runs.
-        let mut stream = Stream::new(self.config.seed, "parts", self.step);
-        for (latent, label) in latents.chunks_exact_mut(z).zip(labels) {
-            let cluster = label.to_f64() as usize % clusters;
-            let x = self.bounds.draw(cluster, &mut stream, |x| B::Element::of(x).to_f64());
-            latent[z - 1] = B::Element::of(x);
-        }
-        Cow::Owned(latents)
+    /// The position of the program that does a part of training, which is made if there is none yet.
+    fn position(&mut self, part: &Part) -> Result<usize> {
+        let Gan { backend, config, generator, discriminator, variables, training, .. } = self;
+        training.position(backend, Recipe { config, generator, discriminator }, variables, part)
     }
 
     /// Labels as the device takes them, checked; none for a model without classes.
@@ -551,6 +746,14 @@ pub(crate) fn insert_model<B: Backend>(
         insert(&name, slot.shape(), values)?;
     }
     Ok(())
+}
+
+/// Writes those of these numbers that the program reads.
+fn write_rates<B: Backend>(program: &mut Program<B>, rates: &[(String, Vec<f64>)]) -> Result<()> {
+    rates.iter().try_for_each(|(name, values)| {
+        let values: Vec<B::Element> = values.iter().map(|x| B::Element::of(*x)).collect();
+        write_if_read(program, name, &values)
+    })
 }
 
 /// Writes an input if the program reads it at all: what no layer needs is not part of a plan.

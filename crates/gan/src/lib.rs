@@ -38,8 +38,10 @@
 
 #![forbid(unsafe_code)]
 
+mod accumulation;
 mod activation;
 mod augment;
+mod chance;
 mod checkpoint;
 mod clusters;
 mod compiled;
@@ -56,6 +58,7 @@ mod gauges;
 mod initialiser;
 mod interpolation;
 mod inversion;
+mod judge;
 mod kinds;
 mod layer;
 pub mod layers;
@@ -63,6 +66,7 @@ mod loss_queue;
 pub mod losses;
 #[cfg(feature = "cpu")]
 pub mod metrics;
+mod micro_batches;
 mod model;
 mod names;
 mod objective;
@@ -72,6 +76,7 @@ mod parameters;
 mod passes;
 pub mod penalties;
 pub mod presets;
+mod programs;
 pub mod random;
 pub mod recipe;
 mod samples;
@@ -113,6 +118,7 @@ pub use inversion::{Inversion, Inverted};
 pub use layer::{Blend, Context, Inputs, Layer, Mode, Parameter, Pass, State, States};
 pub use loss_queue::{LATE_LOSSES, Losses, StepLosses};
 pub use losses::Loss;
+pub use micro_batches::{BatchRef, MicroBatches};
 pub use model::{ALIGNMENT, LayerAt, Model, ParameterSlot, StateSlot};
 pub use objective::Objective;
 pub use optimisers::{Adam, AdamW, EpsForm, Optimiser, RmsProp, Sgd};

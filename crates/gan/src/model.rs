@@ -344,6 +344,15 @@ impl Model {
     /// Gradients of the parameters as one vector like the parameters' own; zeros for frozen ones. Errors when the
     /// gradient of one that is trained is missing or has another shape.
     pub fn pack<'g>(&self, gradients: &Parameters<'g>) -> Result<Var<'g>> {
+        let (pieces, offsets) = self.pieces(gradients)?;
+        if pieces.is_empty() {
+            return Err(Error::invalid(format!("{}: the model has no parameters to train", self.name)));
+        }
+        Ok(Var::pack(&pieces, &offsets, self.len))
+    }
+
+    /// The tensors that [`pack`](Model::pack) puts into the vector, and where each begins.
+    pub(crate) fn pieces<'g>(&self, gradients: &Parameters<'g>) -> Result<(Vec<Var<'g>>, Vec<usize>)> {
         let (mut pieces, mut offsets) = (Vec::new(), Vec::new());
         for slot in &self.parameters {
             if slot.trained || gradients.get(&slot.name).is_some() {
@@ -351,10 +360,7 @@ impl Model {
                 offsets.push(slot.offset);
             }
         }
-        if pieces.is_empty() {
-            return Err(Error::invalid(format!("{}: the model has no parameters to train", self.name)));
-        }
-        Ok(Var::pack(&pieces, &offsets, self.len))
+        Ok((pieces, offsets))
     }
 
     /// The tensor of a parameter. Errors when there is none or it has another shape.

@@ -24,6 +24,21 @@ pub(crate) fn second_scalars(model: &str) -> String {
     format!("{model}/second_scalars")
 }
 
+/// The variable that sums up what the micro-batches of a step give a model.
+pub(crate) fn sum(model: &str) -> String {
+    format!("{model}/sum")
+}
+
+/// The variable with the losses of a phase of a step.
+pub(crate) fn phase_losses(phase: &str) -> String {
+    format!("losses/{phase}")
+}
+
+/// The variable with the scores that a phase gave the images of a step.
+pub(crate) fn phase_scores(phase: &str) -> String {
+    format!("scores/{phase}")
+}
+
 /// The variable with a model's parameters and moments.
 pub(crate) fn state(model: &str) -> String {
     format!("{model}/state")

@@ -19,6 +19,80 @@ impl StepKind {
             generator: step.is_multiple_of(config.discriminator_steps),
         }
     }
+
+    /// Its phases, in order.
+    pub(crate) fn phases(&self, config: &GanConfig) -> Vec<Phase> {
+        let mut phases = match config.separate_updates {
+            true => vec![Phase::Apart(Origin::Real), Phase::Apart(Origin::Generated)],
+            false => vec![Phase::Both],
+        };
+        phases.extend(self.generator.then_some(Phase::Generator));
+        phases
+    }
+}
+
+/// A part of a training step that ends in an update of one model. Where a step is made of micro-batches, a phase goes over
+/// all of them before the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The discriminator's, against real and generated images.
+    Both,
+    /// The discriminator's, against images of one origin.
+    Apart(Origin),
+    /// The generator's.
+    Generator,
+}
+
+impl Phase {
+    /// Every phase that steps of this configuration have, in order.
+    pub(crate) fn all(config: &GanConfig) -> Vec<Phase> {
+        StepKind::of(config, 0).phases(config)
+    }
+
+    /// Its name in those of variables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Both => "both",
+            Phase::Apart(Origin::Real) => "real",
+            Phase::Apart(Origin::Generated) => "generated",
+            Phase::Generator => "generator",
+        }
+    }
+
+    /// How many losses it tells.
+    pub(crate) fn losses(self) -> usize {
+        match self {
+            Phase::Both => 2,
+            Phase::Apart(_) | Phase::Generator => 1,
+        }
+    }
+
+    /// How many images the discriminator scores in each micro-batch for [`Gauges`](crate::Gauges).
+    pub(crate) fn scored(self, config: &GanConfig) -> usize {
+        match self {
+            Phase::Both => 2 * config.batch_size,
+            Phase::Apart(_) => config.batch_size,
+            Phase::Generator => 0,
+        }
+    }
+
+    /// Its augmentation, where there is one.
+    pub(crate) fn augmentation(self) -> Augmentation {
+        match self {
+            Phase::Both | Phase::Apart(_) => Augmentation::Discriminator,
+            Phase::Generator => Augmentation::Generator,
+        }
+    }
+
+    /// Whether it reads real images.
+    pub(crate) fn reads_real(self, config: &GanConfig) -> bool {
+        match self {
+            Phase::Both | Phase::Apart(Origin::Real) => true,
+            // Their augmentations are those of one batch with the real images.
+            Phase::Apart(Origin::Generated) => config.augment.is_some(),
+            Phase::Generator => config.loss.is_relativistic(),
+        }
+    }
 }
 
 /// Where the images of a batch come from.

@@ -56,14 +56,26 @@ impl<'g> Traced<'g> {
         loss: Var<'g>,
         scalars: &str,
     ) -> Result<()> {
-        let graph = loss.graph();
         if model.trained_count() == 0 {
             return Ok(());
         }
         let gradients = model.gradients(loss, &self.parameters)?;
+        self.follow(model, training, scalars, || model.pack(&gradients))
+    }
+
+    /// One update along a gradient [vector_len], with the numbers of the given input. The parameters are the new ones
+    /// afterwards.
+    pub(crate) fn follow(
+        &mut self,
+        model: &Model,
+        training: &Training<'_>,
+        scalars: &str,
+        gradient: impl FnOnce() -> Result<Var<'g>>,
+    ) -> Result<()> {
+        let graph = self.state.graph();
         let scalars = graph.input(scalars, [training.optimiser.scalar_count()]);
         self.state = graph.scoped(&format!("{}/optimiser", model.name()), || -> Result<Var<'g>> {
-            let mut gradient = model.pack(&gradients)?;
+            let mut gradient = gradient()?;
             if let Some(limit) = training.clip_norm {
                 gradient = clipped(gradient, limit);
             }

@@ -13,6 +13,8 @@ use crate::shape::Shape;
 /// variables share them: one trains, another generates.
 pub struct Variables<B: Backend> {
     entries: BTreeMap<String, (Shape, B::Storage)>,
+    /// The memory of temporaries of [programs that are run in turn](Program::in_turn), and how many elements each has.
+    scratch: Vec<(usize, B::Storage)>,
 }
 
 impl<B: Backend> Default for Variables<B> {
@@ -24,7 +26,7 @@ impl<B: Backend> Default for Variables<B> {
 impl<B: Backend> Variables<B> {
     /// No variables.
     pub fn new() -> Variables<B> {
-        Variables { entries: BTreeMap::new() }
+        Variables { entries: BTreeMap::new(), scratch: Vec::new() }
     }
 
     /// Adds a variable with the given values, row-major. Errors when there is one of that name already,
@@ -68,6 +70,23 @@ impl<B: Backend> Variables<B> {
         self.entries.iter().map(|(name, (shape, _))| (name.as_str(), *shape))
     }
 
+    /// The elements of the memory that temporaries of [programs that are run in turn](Program::in_turn) share.
+    pub fn scratch_len(&self) -> usize {
+        self.scratch.iter().map(|(elements, _)| elements).sum()
+    }
+
+    /// The piece of scratch memory for a temporary of so many elements: the smallest that has room and is not `taken`. Where
+    /// there is none, one is added.
+    fn scratch_for(&mut self, backend: &B, elements: usize, taken: &[usize]) -> Result<usize> {
+        let pieces = self.scratch.iter().enumerate();
+        let free = pieces.filter(|(piece, (room, _))| *room >= elements && !taken.contains(piece));
+        if let Some((piece, _)) = free.min_by_key(|(_, (room, _))| *room) {
+            return Ok(piece);
+        }
+        self.scratch.push((elements, backend.allocate("a temporary result", elements)?));
+        Ok(self.scratch.len() - 1)
+    }
+
     fn entry(&self, name: &str) -> Result<&(Shape, B::Storage)> {
         self.entries.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
@@ -108,9 +127,46 @@ impl<B: Backend> Program<B> {
     /// Prepares `plan` on `backend`. Errors when one of its variables is missing or has another shape, or
     /// when the device cannot run it.
     pub fn new(backend: &B, plan: Plan, variables: &Variables<B>) -> Result<Program<B>> {
-        let plan = Arc::new(plan.lowered(|op, inputs, output| backend.supports(op, inputs, output))?);
+        let plan = plan.lowered(|op, inputs, output| backend.supports(op, inputs, output))?;
+        let pieces = vec![None; plan.variables().len()];
+        Program::compiled(backend, plan, variables, &pieces)
+    }
+
+    /// [`new`](Program::new), of a program whose temporaries lie in memory that it shares with all others that were made so
+    /// with the same variables: together they take the memory of the largest. Their runs take turns, which is what runs of
+    /// programs with the same variables do anyway; outputs can be read until the program's own next run.
+    pub fn in_turn(backend: &B, plan: Plan, variables: &mut Variables<B>) -> Result<Program<B>> {
+        let plan = plan.lowered(|op, inputs, output| backend.supports(op, inputs, output))?;
+        let (mut taken, mut failure) = (Vec::new(), None);
+        let (plan, pieces) = plan.with_scratch(|elements| {
+            let piece = variables.scratch_for(backend, elements, &taken).unwrap_or_else(|error| {
+                failure.get_or_insert(error);
+                usize::MAX
+            });
+            taken.push(piece);
+            piece
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => Program::compiled(backend, plan, variables, &pieces),
+        }
+    }
+
+    /// A plan that the backend takes as it is. `pieces` says for each of its variables which piece of scratch memory it is, if
+    /// it is one.
+    fn compiled(
+        backend: &B,
+        plan: Plan,
+        variables: &Variables<B>,
+        pieces: &[Option<usize>],
+    ) -> Result<Program<B>> {
+        let plan = Arc::new(plan);
         let mut storages = Vec::new();
-        for (name, shape) in plan.variables() {
+        for ((name, shape), piece) in plan.variables().zip(pieces) {
+            if let Some(piece) = piece {
+                storages.push(variables.scratch[*piece].1.clone());
+                continue;
+            }
             let (found, storage) = variables.entry(name)?;
             if *found != shape {
                 return Err(Error::new(format!(

@@ -178,6 +178,7 @@ fn in_place() -> Vec<Case> {
             let (t, fill) = (x.graph().constant([1], &[0.25]), |value| x.graph().fill(x.shape(), value));
             x.lerp(fill(1.5), t).lerp(fill(-0.5), t).lerp(fill(3.0), t)
         }),
+        Case::new("accumulate", pair(ANY), |x| (x[0] + x[1]).accumulate(x[1])),
         Case::new("bce_logits", pair(ANY), |x| (x[0] + x[1]).bce_logits(x[0])),
         Case::new("elu", pair(ANY), |x| (x[0] + x[1]).elu(0.7)),
         Case::new("leaky_relu_grad", pair(ANY), |x| x[0].leaky_relu_grad(x[0] + x[1], 0.2)),

@@ -174,6 +174,11 @@ fn slope() -> impl Strategy<Value = f64> {
     prop_oneof![Just(0.0), Just(0.2), Just(0.01)]
 }
 
+/// Any values.
+pub fn accumulate() -> Row {
+    pair("accumulate", [("a", Within(-2.0, 2.0)), ("b", Within(-2.0, 2.0))], || ops::Accumulate)
+}
+
 /// Any values; t as a scalar and as a vector of one element.
 pub fn lerp() -> Row {
     let cases = (any_shape(), any::<bool>()).prop_map(|(shape, scalar)| {

@@ -127,6 +127,7 @@ pub(super) fn prepare(instruction: &Instruction) -> Option<Box<dyn Kernel>> {
         Gelu => |_| map(len, Gelu {}),
         NormalCdf => |_| map(len, NormalCdf {}),
         Elu => |op: &ops::Elu| map(len, Elu { alpha: op.alpha as f32 }),
+        Accumulate => |_| zip(instruction, Add {}),
         Add => |_| zip(instruction, Add {}),
         Sub => |_| zip(instruction, Sub {}),
         Mul => |_| zip(instruction, Mul {}),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use gannet::{Backend, Gan};
+use gannet::{Backend, Gan, GanConfig};
 use gannet_cpu::Cpu;
 use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
 use crate::arguments::{DEFAULT_PRESET, DeviceArgs, preset, whole_number};
-use crate::data::{batches_of, check_fit, made_up};
+use crate::data::{Same, batches_of, check_fit, made_up};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
@@ -27,9 +27,12 @@ pub struct BenchArgs {
     /// What to train instead: a model file, such as `presets NAME` prints
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     pub model: Option<PathBuf>,
-    /// Images per step [default: the preset's]
+    /// Images per step, or in each micro-batch of one [default: the preset's]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
+    /// Make each step of so many micro-batches [default: 1, or what the model file says]
+    #[arg(long, value_name = "A", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -52,6 +55,8 @@ const WARM_UP: usize = 2;
 struct Report {
     preset: String,
     batch_size: usize,
+    /// Micro-batches of a step.
+    accumulate: u64,
     device: &'static str,
     isa: &'static str,
     threads: usize,
@@ -115,6 +120,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let report = Report {
         preset: measured.preset,
         batch_size: measured.batch_size,
+        accumulate: measured.accumulate,
         device: device.name(),
         isa: match &device {
             Device::Cpu(cpu) => cpu.isa().name(),
@@ -124,7 +130,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         threads: device.threads(),
         step_ms: StepTimes { min: measured.milliseconds[0], median },
         gflops: measured.flops as f64 / median / 1e6,
-        images_per_s: measured.batch_size as f64 / median * 1e3,
+        images_per_s: measured.accumulate as f64 * measured.batch_size as f64 / median * 1e3,
         peak_rss_mb,
         fma_peak_gflops: cpu.map(|cpu| cpu.measure_fma_peak()),
         dispatches: per_step.map(|(dispatches, ..)| dispatches),
@@ -142,6 +148,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 struct Measured {
     preset: String,
     batch_size: usize,
+    accumulate: u64,
     flops: u64,
     /// Of each step, sorted.
     milliseconds: Vec<f64>,
@@ -157,10 +164,11 @@ fn prepare<B: Backend<Element = f32>>(
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
+    config.accumulate = args.accumulate.unwrap_or(config.accumulate);
     config.steps = Some(WARM_UP as u64 + args.steps);
     let mut gan = Gan::new(backend, config)?;
     check_fit(&gan, data)?;
-    let flops = gan.prepare()?.flops();
+    let flops = gan.plans()?.into_iter().map(|(plan, runs)| runs * plan.flops()).sum();
     Ok((gan, flops))
 }
 
@@ -176,14 +184,14 @@ fn measure<B: Backend<Element = f32>, C>(
     count: impl Fn() -> C,
 ) -> Result<(Measured, [C; 2])> {
     let (mut gan, flops) = prepare(args, backend, &data)?;
-    let batch_size = gan.config().batch_size;
+    let GanConfig { batch_size, accumulate, .. } = *gan.config();
     let mut batches = batches_of(&gan, &data, 0)?;
     let (images, labels) = batches.next_batch()?;
     let (images, labels) = (images.to_vec(), labels.to_vec());
     drop((batches, data));
     let conditional = gan.training_labels().is_some();
     let step = |gan: &mut Gan<B>| -> Result<()> {
-        gan.train_step(&images, conditional.then_some(&labels[..]))?;
+        gan.train_step_by(&mut Same { images: &images, labels: conditional.then_some(&labels[..]) })?;
         // As in training: every step's losses, a few steps late.
         while gan.next_losses()?.is_some() {}
         Ok(())
@@ -208,12 +216,19 @@ fn measure<B: Backend<Element = f32>, C>(
     milliseconds.iter_mut().for_each(|time| *time += rest);
     milliseconds.sort_by(f64::total_cmp);
     let preset = gan.config().name.clone();
-    Ok((Measured { preset, batch_size, flops, milliseconds }, [before, after]))
+    Ok((Measured { preset, batch_size, accumulate, flops, milliseconds }, [before, after]))
 }
 
 /// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
 fn warmed_up<B: Backend<Element = f32>>(args: &BenchArgs, backend: &B, data: &DataSet) -> Result<Gan<B>> {
     let (mut gan, _) = prepare(args, backend, data)?;
+    if gan.config().accumulate > 1 {
+        return Err(Error::Usage(format!(
+            "--profile times the kernels of a step that is one program, and {} micro-batches are several; leave out \
+             --accumulate, or give 1",
+            gan.config().accumulate
+        )));
+    }
     let mut batches = batches_of(&gan, data, 0)?;
     let conditional = gan.training_labels().is_some();
     for _ in 0..WARM_UP {
@@ -293,8 +308,10 @@ fn profile_cpu(args: &BenchArgs, cpu: &Cpu, data: &DataSet) -> Result<()> {
 }
 
 fn print(report: &Report, device: &Device, steps: u64) {
-    let Report { preset, batch_size, step_ms, gflops, images_per_s, fma_peak_gflops, .. } = report;
-    say(&format!("{preset}, batches of {batch_size}, on {}, {steps} steps", device.describe()));
+    let Report { preset, batch_size, accumulate, step_ms, gflops, images_per_s, fma_peak_gflops, .. } =
+        report;
+    let each = if *accumulate > 1 { format!("{accumulate} micro-") } else { String::new() };
+    say(&format!("{preset}, {each}batches of {batch_size}, on {}, {steps} steps", device.describe()));
     say(&format!("step        {:.1} ms median, {:.1} ms min", step_ms.median, step_ms.min));
     match fma_peak_gflops {
         Some(peak) => {

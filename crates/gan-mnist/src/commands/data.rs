@@ -115,7 +115,7 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
 /// What a run takes.
 struct Estimate {
     name: String,
-    batch: usize,
+    batch: u64,
     steps: u64,
     step: Duration,
 }
@@ -133,10 +133,10 @@ fn estimate<B: Backend<Element = f32>>(
         Some(config) => fit_classes(config, data)?,
         None => training::choose(&pace, data, None, None)?,
     };
-    let once = (data.len() as u64).div_ceil(config.batch_size as u64);
+    let once = (data.len() as u64).div_ceil(config.images_per_step());
     let steps = config.steps.unwrap_or(once);
     let config = config.seed(args.seed).steps(steps);
     check_fit(&Gan::new(backend, config.clone())?, data)?;
     let step = Duration::from_secs_f64(pace.seconds_per_step(&config)?);
-    Ok(Estimate { name: config.name, batch: config.batch_size, steps, step })
+    Ok(Estimate { batch: config.images_per_step(), name: config.name, steps, step })
 }

@@ -29,9 +29,12 @@ pub struct ResumeArgs {
     /// Make the run longer by so many images, rounded up to whole steps
     #[arg(long, value_name = "MORE", group = "more", value_parser = whole_number(1, 1_000_000_000_000), allow_negative_numbers = true)]
     pub images: Option<u64>,
-    /// Train on with so many images per step
+    /// Train on with so many images per step, or in each micro-batch of one
     #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
+    /// Train on with steps of so many micro-batches
+    #[arg(long, value_name = "A", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     /// Train on with this learning rate of Adam, from which a schedule falls
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
@@ -122,23 +125,29 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
 /// Changes what the flags ask for, from `step` on, and writes down what was before.
 fn change(settings: &mut Config, args: &ResumeArgs, step: u64) {
     let batch_size = args.batch_size.map_or(settings.batch_size, |size| size as usize);
+    let accumulate = args.accumulate.unwrap_or(settings.accumulate);
     let learning_rate = args.learning_rate.unwrap_or(settings.learning_rate);
-    if args.batch_size.is_none() && args.learning_rate.is_none() {
+    if args.batch_size.is_none() && args.accumulate.is_none() && args.learning_rate.is_none() {
         return;
     }
     settings.changes.push(Change {
         step,
         images: settings.images_seen(step),
         batch_size: settings.batch_size,
+        accumulate: settings.accumulate,
         learning_rate: settings.learning_rate,
     });
-    (settings.batch_size, settings.learning_rate) = (batch_size, learning_rate);
+    (settings.batch_size, settings.accumulate, settings.learning_rate) =
+        (batch_size, accumulate, learning_rate);
 }
 
 /// The recipe of the checkpoint with the flags in it.
 fn configure(args: &ResumeArgs, mut config: GanConfig, steps: u64) -> GanConfig {
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
+    }
+    if let Some(accumulate) = args.accumulate {
+        config.accumulate = accumulate;
     }
     if let Some(rate) = args.learning_rate {
         config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
@@ -150,9 +159,9 @@ fn configure(args: &ResumeArgs, mut config: GanConfig, steps: u64) -> GanConfig 
 /// Adds to the length of the run what the flags ask for.
 fn lengthen(settings: &mut Config, args: &ResumeArgs) -> Result<()> {
     let images = args.images.or(args.epochs.map(|epochs| epochs * settings.data.images as u64));
-    let batch_size = settings.batch_size as u64;
-    let more = args.steps.or(images.map(|images| images.div_ceil(batch_size))).unwrap_or_default();
-    let steps = settings.steps.checked_add(more).filter(|steps| *steps <= i64::MAX as u64 / batch_size);
+    let per_step = settings.images_per_step();
+    let more = args.steps.or(images.map(|images| images.div_ceil(per_step))).unwrap_or_default();
+    let steps = settings.steps.checked_add(more).filter(|steps| *steps <= i64::MAX as u64 / per_step);
     settings.steps = steps.ok_or_else(|| Error::usage("a run cannot be that long"))?;
     settings.images = settings.images_seen(settings.steps);
     Ok(())
@@ -198,11 +207,11 @@ fn go_on<B: Backend<Element = f32>>(
         settings.model = gan.config().to_toml()?.parse().map_err(Error::failure)?;
     }
     settings.model.insert("steps".into(), toml::Value::Integer(settings.steps as i64));
-    let (step, steps, batch_size) = (checkpoint.state.step, settings.steps, settings.batch_size);
+    let (step, steps, per_step) = (checkpoint.state.step, settings.steps, settings.images_per_step());
     if !args.quiet {
         let (preset, device, path) = (&settings.preset, device.describe(), run.path().display());
         say(&format!(
-            "{preset}: on from step {step} to {steps}, {batch_size} images each, on {device}, in {path}"
+            "{preset}: on from step {step} to {steps}, {per_step} images each, on {device}, in {path}"
         ));
         if args.data.is_some() || args.accept_changes {
             describe(data);

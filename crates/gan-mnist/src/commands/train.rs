@@ -58,9 +58,13 @@ pub struct TrainArgs {
     /// How many minutes to train: as many steps as this machine makes in them, which is measured first and kept
     #[arg(long, value_name = "M", group = "length", value_parser = minutes, allow_negative_numbers = true)]
     pub minutes: Option<f64>,
-    /// Images per step [default: the preset's]
+    /// Images per step, or in each micro-batch of one [default: the preset's]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
+    /// Make each step of so many micro-batches, in the memory of one: their gradients are added, so that a step sees A times as
+    /// many images [default: 1, or what the model file says]
+    #[arg(long, value_name = "A", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     /// Adam's learning rate at the start [default: the preset's]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
@@ -264,7 +268,7 @@ fn train_for_pictures<B: Backend<Element = f32>>(
     if !args.quiet {
         let steps = config.steps.unwrap_or(1);
         let took = Duration::from_secs_f64(pace.seconds_per_step(&config)? * steps as f64);
-        let (name, why, images) = (&config.name, &config.description, steps * config.batch_size as u64);
+        let (name, why, images) = (&config.name, &config.description, steps * config.images_per_step());
         // What comes before and after the steps takes longer then.
         let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
         say(&format!("{name}: {why}; {} in {took}", counted(images, "image")));
@@ -284,12 +288,15 @@ fn configure<B: Backend<Element = f32>>(
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
+    if let Some(accumulate) = args.accumulate {
+        config.accumulate = accumulate;
+    }
     if let Some(rate) = args.learning_rate {
         config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
         config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(rate);
     }
     let asked = args.images.or(args.epochs.map(|epochs| epochs * data.len() as u64));
-    let steps_of = |images: u64| images.div_ceil(config.batch_size as u64);
+    let steps_of = |images: u64| images.div_ceil(config.images_per_step());
     let in_time = args.minutes.map(|minutes| steps_in(pace, &config, minutes)).transpose()?;
     // A model file may say how long it trains.
     let steps = args.steps.or(asked.map(steps_of)).or(in_time).or(config.steps);
@@ -314,7 +321,7 @@ fn train<B: Backend<Element = f32>>(
         _ => error,
     })?;
     let fresh = from.map(|(path, file)| begin_from(&mut gan, &path, &file)).transpose()?;
-    gan.prepare()?;
+    gan.plans()?;
     image_shape(&gan)?;
     let evaluations = args.metrics.evaluations(&data, gan.config().seed, args.quiet)?;
 
@@ -342,13 +349,15 @@ fn train_in<B: Backend<Element = f32>>(
 ) -> Result<()> {
     let steps = gan.config().steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
-    let (batch_size, seed) = (gan.config().batch_size, gan.config().seed);
+    let GanConfig { batch_size, accumulate, seed, .. } = *gan.config();
+    let per_step = gan.config().images_per_step();
     let settings = Config {
         version: env!("CARGO_PKG_VERSION").into(),
         preset: gan.config().name.clone(),
         steps,
-        images: steps * batch_size as u64,
+        images: steps * per_step,
         batch_size,
+        accumulate,
         learning_rate: gan.config().generator_optimiser.learning_rate(),
         sample_every,
         checkpoint_every: args.checkpoint_every.to_string(),
@@ -371,7 +380,10 @@ fn train_in<B: Backend<Element = f32>>(
     }
     if !args.quiet {
         let (preset, device, run) = (&gan.config().name, device.describe(), run.path().display());
-        let (length, images) = (counted(steps, "step"), counted(batch_size as u64, "image"));
+        let (length, mut images) = (counted(steps, "step"), counted(per_step, "image"));
+        if accumulate > 1 {
+            images.push_str(&format!(" in {accumulate} micro-batches"));
+        }
         say(&format!("{preset}: {length} of {images} on {device}, into {run}"));
         if let Some(fresh) = fresh {
             say(fresh);

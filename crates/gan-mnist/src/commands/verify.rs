@@ -7,7 +7,7 @@ use gannet::{Backend, Gan};
 use gannet_gpu::Verifier;
 
 use crate::arguments::{DEFAULT_PRESET, DataArgs, DeviceArgs, DeviceChoice, preset, whole_number};
-use crate::data::{batches_of, check_fit, images_of};
+use crate::data::{Feed, batches_of, check_fit, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::terminal::say;
@@ -21,9 +21,12 @@ pub struct VerifyArgs {
     /// What to train instead: a model file, such as `presets NAME` prints
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     pub model: Option<PathBuf>,
-    /// Images per step [default: 4]
+    /// Images per step, or in each micro-batch of one [default: 4]
     #[arg(long, value_name = "B", value_parser = whole_number(1, 256), allow_negative_numbers = true)]
     pub batch_size: Option<u64>,
+    /// Micro-batches of a step [default: 1, or what the model file says]
+    #[arg(long, value_name = "A", value_parser = whole_number(1, 256), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -46,20 +49,21 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
     let verifier = Verifier::new(gpu);
     let mut config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     config.batch_size = args.batch_size.map_or(BATCH_SIZE, |size| size as usize);
+    config.accumulate = args.accumulate.unwrap_or(config.accumulate);
     config.steps = Some(args.steps);
-    let (batch_size, seed) = (config.batch_size, config.seed);
+    let (per_step, seed) = (config.images_per_step(), config.seed);
     let data = DataArgs::default().or_named_after(&config.name).open(images_of(&config)?, seed)?;
     let mut gan = Gan::new(&verifier, config)?;
     check_fit(&gan, &data)?;
     let mut batches = batches_of(&gan, &data, 0)?;
-    let conditional = gan.training_labels().is_some();
     for _ in 0..args.steps {
-        let (images, labels) = batches.next_batch()?;
-        gan.train_on_batch(images, conditional.then_some(labels))?;
+        let mut feed = Feed::new(&gan, &mut batches);
+        gan.train_step_by(&mut feed)?;
+        gan.losses()?;
     }
     let report = verifier.report();
     say(&format!(
-        "{}: {} steps of {batch_size} images on {}",
+        "{}: {} steps of {per_step} images on {}",
         gan.config().name,
         args.steps,
         gan.backend().describe()

@@ -90,7 +90,8 @@ impl Run {
     /// The training images seen by the last step, if that is known.
     pub(super) fn images_seen(&self) -> Option<u64> {
         let last = self.last_step();
-        let batch = self.setting("batch_size").and_then(|batch| batch.parse::<u64>().ok());
+        let whole = |key: &str| self.setting(key).and_then(|number| number.parse::<u64>().ok());
+        let batch = whole("batch_size").map(|batch| batch * whole("accumulate").unwrap_or(1));
         // Who changed the size of the batch counted along.
         let (step, images) = self.points.last().map_or((0, 0), |point| (point.step, point.images));
         batch.map(|batch| images + last.saturating_sub(step) * batch)

@@ -22,10 +22,13 @@ pub struct Config {
     pub preset: String,
     /// How many steps the run takes.
     pub steps: u64,
-    /// How many images it sees: steps times batch size.
+    /// How many images it sees: steps times those of a step.
     pub images: u64,
-    /// Images per step.
+    /// Images in a batch.
     pub batch_size: usize,
+    /// Batches that a step is made of.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: u64,
     /// Adam's learning rate at the start.
     pub learning_rate: f64,
     /// Steps between two sample grids.
@@ -67,22 +70,46 @@ pub struct Change {
     pub step: u64,
     /// The images that they saw.
     pub images: u64,
-    /// Images per step until then.
+    /// Images in a batch until then.
     pub batch_size: usize,
+    /// Batches that a step was made of until then.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: u64,
     /// Adam's learning rate until then.
     pub learning_rate: f64,
 }
 
+fn one() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_one(x: &u64) -> bool {
+    *x == 1
+}
+
+impl Change {
+    /// Images per step until then.
+    fn images_per_step(&self) -> u64 {
+        self.accumulate * self.batch_size as u64
+    }
+}
+
 impl Config {
+    /// Images per step.
+    pub fn images_per_step(&self) -> u64 {
+        self.accumulate * self.batch_size as u64
+    }
+
     /// The training images that the first `step` steps see.
     pub fn images_seen(&self, step: u64) -> u64 {
         let later = self.changes.iter().find(|change| step <= change.step);
         if let Some(change) = later {
             // A change knows the size until then; those before it have been passed over.
-            return change.images - (change.step - step) * change.batch_size as u64;
+            return change.images - (change.step - step) * change.images_per_step();
         }
         let (from, images) = self.changes.last().map_or((0, 0), |change| (change.step, change.images));
-        images.saturating_add((step - from).saturating_mul(self.batch_size as u64))
+        images.saturating_add((step - from).saturating_mul(self.images_per_step()))
     }
 
     /// As config.toml has it.
@@ -126,11 +153,13 @@ impl Config {
             table.get("changes").and_then(toml::Value::as_array).map_or(0, |changes| changes.len())
         };
         // So may all that a change changes, until it is written down.
-        const CHANGED: [&str; 6] = [
+        const CHANGED: [&str; 8] = [
             "changes",
             "batch_size",
+            "accumulate",
             "learning_rate",
             "model.batch_size",
+            "model.accumulate",
             "model.generator.optimiser",
             "model.discriminator.optimiser",
         ];

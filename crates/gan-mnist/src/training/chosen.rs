@@ -59,7 +59,7 @@ pub fn choose<B: Backend<Element = f32>>(
     }
     for (capacity, worth) in WORTH_IT {
         let config = of(capacity)?;
-        if steps_in(pace, &config, minutes)? as f64 * config.batch_size as f64 >= worth {
+        if steps_in(pace, &config, minutes)? as f64 * config.images_per_step() as f64 >= worth {
             return Ok(config);
         }
     }

@@ -3,6 +3,7 @@
 use gannet::{Backend, Gan, Probe};
 use gannet_data::Batches;
 
+use crate::data::Feed;
 use crate::error::Result;
 use crate::run::Checkpoint;
 
@@ -17,10 +18,10 @@ pub(super) fn find<B: Backend<Element = f32>>(
 ) -> Result<String> {
     gan.rewind(&from.model)?;
     batches.seek(seen);
-    let conditional = gan.training_labels().is_some();
     while gan.step() + 1 < failed {
-        let (images, labels) = batches.next_batch()?;
-        match gan.train_on_batch(images, conditional.then_some(labels)) {
+        let mut feed = Feed::new(gan, batches);
+        gan.train_step_by(&mut feed)?;
+        match gan.losses() {
             // The losses of a GPU come late: it was this step.
             Err(gannet::Error::Diverged(_)) if gan.step() < failed => {
                 let earlier = gan.step();
@@ -35,9 +36,9 @@ pub(super) fn find<B: Backend<Element = f32>>(
     };
     let probe = Probe::new();
     let mut probed = Gan::from_file(&probe, &file)?;
-    let (images, labels) = batches.next_batch()?;
+    let mut feed = Feed::new(&probed, batches);
     // That it fails is why it is done.
-    let _ = probed.train_on_batch(images, conditional.then_some(labels));
+    let _ = probed.train_step_by(&mut feed).and_then(|()| Ok(probed.losses()?));
     Ok(match probe.fault() {
         Some(fault) => format!("the first number of step {failed} that is not finite is {fault}"),
         None => "the reference computes finite numbers from the same state, so the device is in doubt: \

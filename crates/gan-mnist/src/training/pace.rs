@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use gannet::{Backend, Gan, GanConfig, Stream};
 
+use crate::data::Same;
 use crate::error::Result;
 
 /// The steps that are timed, at least: one alone may meet whatever else the machine does.
@@ -13,6 +14,9 @@ const STEPS: u64 = 4;
 
 /// The steps from one computation of a penalty to the next that are timed, at most.
 const LONGEST_CYCLE: u64 = 16;
+
+/// The micro-batches of a step that is timed, at most.
+const MICRO_BATCHES: u64 = 4;
 
 /// The paces of recipes on a device, each measured when it is first asked for.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ impl<'a, B: Backend<Element = f32>> Pace<'a, B> {
 /// Trains a model that is thrown away on noise of the right shape: what a step takes does not depend on what it sees.
 fn measure<B: Backend<Element = f32>>(backend: &B, config: &GanConfig) -> Result<f64> {
     let mut config = config.clone();
+    // A step of many micro-batches takes as many times as long as one of few.
+    let few = config.accumulate.min(MICRO_BATCHES);
+    let times = config.accumulate as f64 / few as f64;
+    config.accumulate = few;
     config.steps.get_or_insert(LONGEST_CYCLE);
     let cycle = config.penalties.iter().map(|penalty| penalty.every()).max().unwrap_or(1);
     let cycle = cycle.max(config.discriminator_steps).clamp(1, LONGEST_CYCLE);
@@ -55,7 +63,7 @@ fn measure<B: Backend<Element = f32>>(backend: &B, config: &GanConfig) -> Result
         gan.training_labels().map(|classes| (0..batch).map(|i| (i % classes) as u32).collect());
     let mut train = |steps: u64| -> Result<()> {
         for _ in 0..steps {
-            gan.train_step(&images, labels.as_deref())?;
+            gan.train_step_by(&mut Same { images: &images, labels: labels.as_deref() })?;
             while gan.next_losses()?.is_some() {}
         }
         gan.losses()?;
@@ -66,7 +74,7 @@ fn measure<B: Backend<Element = f32>>(backend: &B, config: &GanConfig) -> Result
     let steps = STEPS.next_multiple_of(cycle);
     let start = Instant::now();
     train(steps)?;
-    Ok(start.elapsed().as_secs_f64() / steps as f64)
+    Ok(times * start.elapsed().as_secs_f64() / steps as f64)
 }
 
 #[cfg(test)]

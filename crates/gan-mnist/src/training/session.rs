@@ -10,6 +10,7 @@ use super::interrupt::Interrupt;
 use super::observer::{End, Next, Observer, Outcome, Samples, Step};
 use super::sampler::Sampler;
 use crate::arguments::Every;
+use crate::data::{Feed, StepError};
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, Checkpoints, Config, Disk, RunDirectory, State, write_durably};
 use crate::terminal::{Progress, note, resume_command};
@@ -244,10 +245,13 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// One step of the GAN.
     fn step(&mut self) -> Result<(), Failure> {
-        let conditional = self.setup.gan.training_labels().is_some();
-        self.setup.batches.take_notes().iter().for_each(|line| note(line));
-        let (images, labels) = self.setup.batches.next_batch().map_err(Error::from)?;
-        Ok(self.setup.gan.train_step(images, conditional.then_some(labels))?)
+        let Setup { gan, batches, .. } = &mut self.setup;
+        batches.take_notes().iter().for_each(|line| note(line));
+        let mut feed = Feed::new(gan, batches);
+        gan.train_step_by(&mut feed).map_err(|error| match error {
+            StepError::Data(error) => Failure::Error(error.into()),
+            StepError::Training(error) => error.into(),
+        })
     }
 
     /// Tells the losses that have arrived, in the order of their steps; all of them if it may `wait`.

@@ -78,6 +78,7 @@ pub(crate) fn settings(config: &GanConfig, every: &str) -> Config {
         steps,
         images: steps * 4,
         batch_size: 4,
+        accumulate: 1,
         learning_rate: 0.01,
         sample_every: 4,
         checkpoint_every: every.into(),

@@ -459,7 +459,7 @@ fn files_of_text() {
             "m.toml",
             broken("batch_size", "batchsize"),
             train,
-            "m.toml: line 4: unknown field `batchsize`, expected one of `name`, `description`, `batch_size`, `loss`, `real_target`, `penalties`, `auxiliary`, `parts`, `augment`, `discriminator_steps`, `separate_updates`, `schedule`, `steps`, `ema`, `seed`, `class_names`, `generator`, `discriminator`, in `batchsize = 128`",
+            "m.toml: line 4: unknown field `batchsize`, expected one of `name`, `description`, `batch_size`, `accumulate`, `loss`, `real_target`, `penalties`, `auxiliary`, `parts`, `augment`, `discriminator_steps`, `separate_updates`, `schedule`, `steps`, `ema`, `seed`, `class_names`, `generator`, `discriminator`, in `batchsize = 128`",
         ),
         (
             "a number that is none",

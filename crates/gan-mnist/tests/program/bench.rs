@@ -27,6 +27,27 @@ fn json_has_every_field() {
 }
 
 #[test]
+fn a_step_of_micro_batches_is_measured_with_all_its_images() {
+    let folder = folder();
+    let line = "bench --preset dcgan --batch-size 2 --accumulate 3 --device cpu --threads 1 --steps 1";
+    let outcome = run(folder.path(), &format!("{line} --json")).success();
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&report["batch_size"], &report["accumulate"]), (&2.into(), &3.into()));
+    let number = |value: &Value| value.as_f64().unwrap();
+    let median = number(&report["step_ms"]["median"]);
+    assert!((number(&report["images_per_s"]) - 6000.0 / median).abs() < 1.0, "{report}");
+    let outcome = run(folder.path(), line).success();
+    assert!(outcome.stdout.contains("dcgan, 3 micro-batches of 2, on "), "{}", outcome.stdout);
+    let outcome = run(folder.path(), &format!("{line} --profile"));
+    assert_eq!(outcome.code, 2);
+    assert!(
+        outcome.stderr.contains("--profile") && outcome.stderr.contains("--accumulate"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn the_reference_is_measured_too() {
     let folder = folder();
     let outcome = run(folder.path(), "bench --batch-size 1 --device reference --steps 1").success();

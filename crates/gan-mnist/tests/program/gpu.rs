@@ -51,6 +51,11 @@ fn every_operation_of_a_step_is_verified() {
     for part in ["conv_transpose2d", "adam", "every operation within its bound"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
+    let line = format!("verify --preset dcgan --batch-size 1 --accumulate 2 --steps 1 {gpu}");
+    let outcome = run(folder.path(), &line).success();
+    for part in ["accumulate", "dcgan: 1 steps of 2 images", "every operation within its bound"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
 }
 
 #[test]

@@ -103,6 +103,35 @@ fn the_same_seed_gives_the_same_bytes_with_any_number_of_threads() {
     assert!(first[0] != other[0] && first[1] != other[1], "the seed changes nothing");
 }
 
+/// Steps of micro-batches: a run in two parts ends with the bytes of one at once, and all that counts images counts them all.
+#[test]
+fn steps_are_made_of_micro_batches() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    // A penalty of second order, several updates of the critic, an average.
+    let train = "train --preset wgan-gp --batch-size 2 --sample-every 100 --threads 1 --quiet";
+    run(folder.path(), &format!("{train} --accumulate 3 --images 24 --out at-once")).success();
+    run(folder.path(), &format!("{train} --accumulate 3 --steps 2 --out in-two")).success();
+    run(folder.path(), "resume in-two --images 11 --threads 2 --quiet").success();
+    assert!(results(&at("at-once"))[..2] == results(&at("in-two"))[..2], "a run in two parts differs");
+    let config: toml::Table = fs::read_to_string(at("in-two/config.toml")).unwrap().parse().unwrap();
+    let whole = |key: &str| config.get(key).and_then(toml::Value::as_integer);
+    assert_eq!(["steps", "images", "batch_size", "accumulate"].map(whole), [4, 24, 2, 3].map(Some));
+    let metrics = fs::read_to_string(at("at-once/metrics.jsonl")).unwrap();
+    assert!(metrics.lines().last().unwrap().contains("\"step\":4,\"images\":24"), "{metrics}");
+    // One micro-batch is a plain step; a run can change to it, and says so.
+    run(folder.path(), &format!("{train} --accumulate 1 --steps 2 --out one")).success();
+    run(folder.path(), &format!("{train} --steps 2 --out plain")).success();
+    assert!(results(&at("one")) == results(&at("plain")), "one micro-batch differs");
+    assert!(!fs::read_to_string(at("one/config.toml")).unwrap().contains("accumulate ="));
+    let outcome = run(folder.path(), "resume in-two --accumulate 1 --steps 1 --threads 1").success();
+    assert!(outcome.stdout.contains("on from step 4 to 5, 2 images each"), "{}", outcome.stdout);
+    let config: toml::Table = fs::read_to_string(at("in-two/config.toml")).unwrap().parse().unwrap();
+    assert_eq!((config["images"].as_integer(), config.get("accumulate")), (Some(26), None));
+    assert_eq!(config["changes"].as_array().unwrap()[0]["accumulate"].as_integer(), Some(3));
+    run(folder.path(), "report in-two").success();
+}
+
 #[test]
 fn the_reference_agrees_with_the_cpu() {
     let folder = folder();

@@ -10,6 +10,9 @@ use crate::model::Model;
 /// The most numbers that a batch of images may have.
 const MAX_BATCH: usize = 1 << 30;
 
+/// The most images of a step.
+const MAX_STEP: u64 = 1 << 22;
+
 /// An error, and the keys under which its cause stands in a model file.
 pub(super) struct Fault {
     pub(super) keys: &'static [&'static str],
@@ -214,6 +217,21 @@ impl GanConfig {
                 format!(
                     "a batch of {} samples of {sample} numbers is too large: at most {MAX_BATCH} numbers",
                     self.batch_size
+                ),
+            );
+        }
+        if self.accumulate == 0 {
+            return wrong(
+                &["accumulate"],
+                "accumulate, the micro-batches of a step, must be at least 1, got 0",
+            );
+        }
+        if self.accumulate > 1 && self.accumulate.saturating_mul(self.batch_size as u64) > MAX_STEP {
+            return wrong(
+                &["accumulate"],
+                format!(
+                    "a step of {} micro-batches of {} images is too large: at most {MAX_STEP} images",
+                    self.accumulate, self.batch_size
                 ),
             );
         }

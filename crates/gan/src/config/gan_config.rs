@@ -57,6 +57,27 @@ pub struct GanConfig {
     pub clip_weights: Option<f64>,
     /// Images in a batch.
     pub batch_size: usize,
+    /// How many micro-batches of `batch_size` images a step is made of: as large a batch as `accumulate * batch_size` in the
+    /// memory of one micro-batch, and one more number for each parameter.
+    ///
+    /// Let a step have A micro-batches of n images. Each has n real images and n latents, augmentations and whatever else is
+    /// drawn by chance, of its own: those of batch `step * A + a` of a run whose steps have one. The discriminator comes
+    /// first. Its loss on each micro-batch, penalties included, is divided by A, and the gradients are added in the order of
+    /// the micro-batches, all at the same weights; then it is updated once, by the sum. With
+    /// [`separate_updates`](GanConfig::separate_updates) that happens for the real images, and then for the generated ones.
+    /// The generator's gradients are added in the same way, on the same latents and against the discriminator after its
+    /// update, and end in one update, after which the average moves. A gradient is clipped, and weights are cut, where the
+    /// optimiser takes the sum. Losses are means over the micro-batches; penalties that are computed now and then, schedules
+    /// and all that goes by steps count steps.
+    ///
+    /// So without layers that look at more than one sample, a step is one of a single batch of A n images. Those that do
+    /// (batch normalisation, minibatch standard deviation) see one micro-batch at a time. What layers keep from step to step
+    /// (running statistics, the vectors of power iterations) each micro-batch moves from where it was before the step's update
+    /// of that model; it is then moved by the mean of these moves, added in order: running statistics move as if the batch's
+    /// statistics were the mean of those of the micro-batches.
+    ///
+    /// 1 is a step on a single batch, as one program.
+    pub accumulate: u64,
     /// How the learning rates change over the run.
     pub schedule: Schedule,
     /// The length of the run in steps, which any schedule but the constant one has to know.
@@ -92,6 +113,7 @@ impl GanConfig {
             discriminator_clip_norm: None,
             clip_weights: None,
             batch_size: 32,
+            accumulate: 1,
             schedule: Schedule::Constant,
             steps: None,
             ema: None,
@@ -234,6 +256,14 @@ impl GanConfig {
         self
     }
 
+    /// How many micro-batches of [`batch_size`](GanConfig::batch_size) images a step is made of; see
+    /// [the field](GanConfig#structfield.accumulate).
+    #[must_use]
+    pub fn accumulate(mut self, micro_batches: u64) -> GanConfig {
+        self.accumulate = micro_batches;
+        self
+    }
+
     /// How the learning rates change over a run of `steps` steps.
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule, steps: u64) -> GanConfig {
@@ -268,6 +298,11 @@ impl GanConfig {
     pub fn class_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> GanConfig {
         self.class_names = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Images in a step: those of all its micro-batches.
+    pub fn images_per_step(&self) -> u64 {
+        self.accumulate * self.batch_size as u64
     }
 
     /// The number of classes that layers know, if any: those of the data times the clusters of each.

@@ -56,6 +56,8 @@ pub(crate) struct Form {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
     batch_size: usize,
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    accumulate: u64,
     #[serde(default)]
     loss: Loss,
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -238,6 +240,7 @@ impl From<&GanConfig> for Form {
             name: config.name.clone(),
             description: config.description.clone(),
             batch_size: config.batch_size,
+            accumulate: config.accumulate,
             loss: config.loss.clone(),
             real_target: config.real_target,
             penalties: config.penalties.clone(),
@@ -278,6 +281,7 @@ impl From<Form> for GanConfig {
             discriminator_clip_norm: form.discriminator.clip_norm,
             clip_weights: form.discriminator.clip_weights,
             batch_size: form.batch_size,
+            accumulate: form.accumulate,
             schedule: form.schedule,
             steps: form.steps,
             ema: form.ema,

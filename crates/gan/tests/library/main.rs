@@ -3,6 +3,7 @@
 //! One program, not one for each file: networks are generic over backends and elements, and each program would compile them
 //! again. `cargo test -p gannet --test library options` runs the tests of one file.
 
+mod accumulation;
 mod export;
 mod files;
 mod keras;

@@ -1,6 +1,9 @@
 //! Every pair of training options on a tiny network: it trains on the reference and on the CPU with the same losses, or
 //! is refused when the GAN is made.
 //!
+//! Each pair also trains on micro-batches, which come to the same as one batch of all of them where no layer looks at more than
+//! one sample.
+//!
 //! The options stand in one list. A key of model files that no option of the list sets fails a test of its own, so that
 //! nobody can forget to add what is new.
 
@@ -192,6 +195,7 @@ fn choices() -> Vec<Choice> {
         }),
     );
     add("batch_size", "2", Box::new(|t| t.config.batch_size = 2));
+    add("accumulate", "3", Box::new(|t| t.config.accumulate = 3));
     add("seed", "4", Box::new(|t| t.config.seed = 4));
     add("input", "5 latents", Box::new(|t| t.latents = 5));
     list
@@ -211,7 +215,7 @@ fn refusal(config: &GanConfig) -> Option<&'static str> {
 /// Trains for a few steps; losses of each, and images. Halfway through it is written to a file, and goes on from that.
 fn run<B: Backend>(backend: &B, config: GanConfig) -> Result<(Vec<[f64; 3]>, Vec<f64>), gannet::Error> {
     let mut gan = Gan::new(backend, config)?;
-    let n = gan.config().batch_size;
+    let n = gan.config().images_per_step() as usize;
     let labels =
         |count: Option<usize>| count.map(|count| (0..n).map(|i| (i % count) as u32).collect::<Vec<_>>());
     let train = |gan: &mut Gan<B>| {
@@ -261,13 +265,80 @@ fn check(cpu: &Cpu, set: &[&Choice]) -> Result<(), String> {
     Ok(())
 }
 
+/// The micro-batches of a step that is compared with one of a single batch.
+const MICRO_BATCHES: usize = 3;
+
+/// How far numbers may be apart that are the same but for the order of sums. A gradient is a sum of at most some hundred products
+/// of numbers below ten, so two orders give gradients within 1e3 eps of one another; the steepest update of the list makes 2e-3 /
+/// 1e-8 times as much of that (Adam's rate over its eps, where a gradient is nearly zero), and the next steps go on from there:
+/// 1e3 * 2.2e-16 * 2e5 * 10 is less than this.
+const ORDER: f64 = 1e-6;
+
+/// Trains on micro-batches, and on batches of all of them with the same random numbers: what went wrong if they differ. Layers
+/// that look at more than one sample, and noise, which is drawn for a whole batch, are left out.
+fn check_micro_batches(set: &[&Choice]) -> Result<(), String> {
+    let mut tiny = Tiny::new();
+    set.iter().for_each(|choice| (choice.set)(&mut tiny));
+    (tiny.batch_norm, tiny.minibatch_std, tiny.dropout) = (false, false, false);
+    let whole = tiny.build().accumulate(1);
+    if refusal(&whole).is_some() {
+        return Ok(());
+    }
+    let n = whole.batch_size;
+    let micro = whole.clone().accumulate(MICRO_BATCHES as u64);
+    let whole = whole.batch_size(MICRO_BATCHES * n);
+    let reference = Reference::<f64>::new();
+    let (mut whole, mut micro) = (Gan::new(&reference, whole).unwrap(), Gan::new(&reference, micro).unwrap());
+    let near = |what: &str, step: u64, a: &[f64], b: &[f64]| {
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= ORDER * (1.0 + a.abs());
+        match a.len() == b.len() && a.iter().zip(b).all(same) {
+            true => Ok(()),
+            false => Err(format!("step {step}, {what}: a single batch gives {a:?}, micro-batches {b:?}")),
+        }
+    };
+    for step in 0..STEPS {
+        let mut stream = Stream::new(9, "images", step);
+        let count = MICRO_BATCHES * n;
+        let real: Vec<f64> = (0..count * SIDE * SIDE).map(|_| stream.uniform(-1.0, 1.0)).collect();
+        let labels: Option<Vec<u32>> =
+            whole.training_labels().map(|classes| (0..count).map(|_| stream.below(classes as u32)).collect());
+        whole.train_step_as_one(MICRO_BATCHES, &real, labels.as_deref()).unwrap();
+        micro.train_step(&real, labels.as_deref()).unwrap();
+        let losses = |gan: &mut Gan<_>| gan.losses().map(|l| [l.d_real, l.d_fake, l.g]).unwrap();
+        near("losses", step, &losses(&mut whole), &losses(&mut micro))?;
+        let scores = |gan: &mut Gan<_>| {
+            let verdicts = gan.gauges().unwrap().verdicts;
+            [verdicts.real, verdicts.fake]
+                .into_iter()
+                .chain(verdicts.accuracy.into_iter().flatten())
+                .collect()
+        };
+        let (a, b): (Vec<f64>, Vec<f64>) = (scores(&mut whole), scores(&mut micro));
+        near("scores", step, &a, &b)?;
+        for (name, _) in whole.tensors() {
+            near(name, step, &whole.read_tensor(name).unwrap(), &micro.read_tensor(name).unwrap())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_pair_of_options_gives_on_micro_batches_what_it_gives_on_one_batch() {
+    every_pair(check_micro_batches);
+}
+
 #[test]
 fn every_pair_of_options_trains_or_is_refused_at_once() {
-    let choices = choices();
     let cpu = Cpu::new().unwrap();
+    every_pair(|set| check(&cpu, set));
+}
+
+/// Checks no option, each by itself, and each pair.
+fn every_pair(check: impl Fn(&[&Choice]) -> Result<(), String>) {
+    let choices = choices();
     let mut wrong = Vec::new();
     let mut note = |set: &[&Choice]| {
-        if let Err(message) = check(&cpu, set) {
+        if let Err(message) = check(set) {
             let names: Vec<&str> = set.iter().map(|choice| choice.name.as_str()).collect();
             wrong.push(format!("{}: {message}", names.join(" + ")));
         }

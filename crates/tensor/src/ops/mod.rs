@@ -24,6 +24,7 @@ macro_rules! operations {
 
 operations! {
     abs: Abs,
+    accumulate: Accumulate,
     adam: Adam,
     add: Add,
     affine: Affine,

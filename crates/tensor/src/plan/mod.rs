@@ -6,11 +6,13 @@
 //! 3. placement ([`placement`]): views (reshape, leading slices) lie in their input; the pieces of a concatenation are
 //!    computed where they will lie; an assigned variable is updated in place where nothing reads its old
 //!    value later,
-//! 4. liveness ([`sharing`]): temporaries whose lives do not overlap share a buffer.
+//! 4. liveness ([`sharing`]): temporaries whose lives do not overlap share a buffer,
+//! 5. where programs are run in turn ([`scratch`]): temporaries lie in memory that all of them use.
 
 mod builder;
 mod explain;
 mod placement;
+mod scratch;
 mod sharing;
 mod trace;
 
@@ -61,6 +63,9 @@ pub struct BufferSpec {
     pub kind: BufferKind,
     /// The number of elements.
     pub elements: usize,
+    /// Whether what a run leaves there matters afterwards. That of most temporaries does not; outputs and the zeros between
+    /// packed pieces stay.
+    pub lasting: bool,
 }
 
 /// One operation to run: from views to a view. The output lies apart from every input, or is exactly one

@@ -42,7 +42,7 @@ impl Placement<'_> {
                 continue;
             }
             let buffer = buffers.len();
-            buffers.push(BufferSpec { kind: spec.kind.clone(), elements: spec.elements });
+            buffers.push(BufferSpec { kind: spec.kind.clone(), elements: spec.elements, lasting: true });
             number.insert(base, buffer);
             let (list, shapes, name) = match &spec.kind {
                 BufferKind::Input(name) => (&mut inputs, &input_shapes, name),
@@ -81,7 +81,8 @@ impl Placement<'_> {
                         buffer
                     }
                     None => {
-                        buffers.push(BufferSpec { kind: BufferKind::Temporary, elements });
+                        let lasting = self.bases[base].dedicated;
+                        buffers.push(BufferSpec { kind: BufferKind::Temporary, elements, lasting });
                         buffers.len() - 1
                     }
                 };
@@ -99,7 +100,10 @@ impl Placement<'_> {
             instruction.inputs.iter_mut().for_each(renumber);
             renumber(&mut instruction.output);
         }
-        outputs.iter_mut().for_each(|(_, v)| renumber(v));
+        for (_, v) in &mut outputs {
+            renumber(v);
+            buffers[v.buffer].lasting = true;
+        }
         Plan { trace: self.trace.clone(), instructions, buffers, inputs, variables, outputs }
     }
 }

@@ -2,6 +2,7 @@
 //! shares nothing with the fast backends, and is what they are checked against.
 
 pub(crate) mod abs;
+pub(crate) mod accumulate;
 pub(crate) mod adam;
 pub(crate) mod add;
 pub(crate) mod affine;

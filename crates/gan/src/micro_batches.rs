@@ -1,0 +1,43 @@
+//! Where the micro-batches of a step come from.
+
+use crate::error::{Error, Result};
+
+/// A batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a conditional model, the class of each
+/// `[batch_size]`.
+pub type BatchRef<'a, E> = (&'a [E], Option<&'a [u32]>);
+
+/// Where the micro-batches of training come from, one at a time: what [`Gan::train_step_by`](crate::Gan::train_step_by) asks.
+pub trait MicroBatches<E> {
+    /// What may go wrong.
+    type Error: From<Error>;
+
+    /// Micro-batch `number` of the run, counted from 0: step `s` (from 0) is made of those from `s * accumulate` on, as many as
+    /// [`accumulate`](crate::GanConfig::accumulate) says. They are asked for in order; a loss that compares generated with
+    /// real images in the generator's update too (a relativistic one), and augmentation with separate updates, ask for those
+    /// of the step once more from the first. An error ends the step.
+    fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>, Self::Error>;
+}
+
+/// The micro-batches of one step, one after the other in memory.
+pub(crate) struct Slices<'a, E> {
+    pub(crate) real: &'a [E],
+    pub(crate) labels: Option<&'a [u32]>,
+    /// How many there are, and the number of the first.
+    pub(crate) count: usize,
+    pub(crate) first: u64,
+}
+
+impl<E> MicroBatches<E> for Slices<'_, E> {
+    type Error = Error;
+
+    fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>> {
+        let at = (number - self.first) as usize;
+        Ok((part(self.real, at, self.count), self.labels.map(|labels| part(labels, at, self.count))))
+    }
+}
+
+/// Part `at` of `count` equal ones.
+pub(crate) fn part<T>(whole: &[T], at: usize, count: usize) -> &[T] {
+    let len = whole.len() / count;
+    &whole[at * len..(at + 1) * len]
+}
