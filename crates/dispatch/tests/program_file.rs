@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gannet_dispatch::{BufferKind, Dispatches, Layout, Limits, ProgramFile, Region, VERSION, supports};
+use gannet_shaders::Access;
 use gannet_tensor::{Graph, Plan, Var, grad};
 
 /// A step with a variable of which rows are moments, inputs large and small, constants of both kinds, sums that wait and
@@ -40,7 +41,10 @@ fn file() -> ProgramFile {
 fn complaint(change: impl FnOnce(&mut Dispatches)) -> String {
     let mut file = file();
     change(file.programs.get_mut("step").expect("it is there"));
-    ProgramFile::parse(&file.to_bytes().expect("it is written")).expect_err("it is not sound").to_string()
+    ProgramFile::parse(&file.to_bytes().expect("it is written"))
+        .map(drop)
+        .expect_err("it is not sound")
+        .to_string()
 }
 
 #[test]
@@ -123,15 +127,14 @@ fn what_a_device_could_not_run_is_refused_with_the_reason() {
     assert!(complaint(|p| p.contents[0].values.extend([1.0; 7])).contains("values for"));
     assert!(complaint(|p| p.inputs[0].shape = vec![41, 8]).contains("the input 'x'"));
     assert!(complaint(|p| p.outputs[1].region = far).contains("the output 'y'"));
-    assert!(complaint(|p| p.variables[0].name = "other".into()).contains("the variable 'other'"));
+    assert!(complaint(|p| p.variables[0].name = "other".into()).contains("lies in the buffer 'state'"));
     assert!(complaint(|p| p.limits.storage_alignment = 0).contains("no power of two"));
     // Twice the same buffer, once of them to write.
     let both = |p: &mut Dispatches| {
-        let last = p.dispatches.len() - 1;
-        let bindings = &mut p.dispatches[last].bindings;
-        bindings.iter_mut().for_each(|region| region.buffer = 0);
-        p.buffers[0].bytes = 1 << 20;
-        p.buffers[0].kind = BufferKind::Variable;
+        let dispatch = &mut p.dispatches[0];
+        let bindings = gannet_shaders::find(&dispatch.shader).expect("a shader of the engine").bindings;
+        let of = |access| bindings.iter().position(|binding| binding.access == access).expect("there is one");
+        dispatch.bindings[of(Access::Read)] = dispatch.bindings[of(Access::ReadWrite)];
     };
     assert!(complaint(both).contains("bound to be written and once more"));
     let mut short = file();
@@ -197,4 +200,26 @@ fn dispatches_are_joined_or_belong_to_one_instruction_each() {
     assert_eq!(instructions(&joined).len(), 1);
     assert!(instructions(&joined)[0].len() > 1);
     assert!(instructions(&apart).len() > 1 && instructions(&apart).iter().all(|own| own.len() == 1));
+}
+
+#[test]
+fn small_inputs_and_constants_share_buffers_and_lie_apart() {
+    let graph = Graph::new();
+    let (a, b, c) = (graph.input("a", [3]), graph.input("b", [64]), graph.input("c", [65]));
+    let (d, e) = (graph.constant([2], &[1.0, 2.0]), graph.constant([64], &[3.0; 64]));
+    let plan = graph.plan().output("y", Var::concat(&[a, b, c, d, e], 0)).build();
+    let plan = plan.and_then(|plan| plan.lowered(supports)).expect("a plan");
+    let program = Dispatches::new(&plan, &Layout::new(&plan), Limits::default()).expect("shaders for all");
+    let [a, b, c] = [0, 1, 2].map(|i| program.inputs[i].region);
+    assert_eq!(a.buffer, b.buffer);
+    assert_ne!(a.buffer, c.buffer);
+    assert_eq!(program.buffers[a.buffer].kind, BufferKind::SmallInputs);
+    let [d, e] = [0, 1].map(|i| program.contents[i].region);
+    assert_eq!(d.buffer, e.buffer);
+    for (first, second) in [(a, b), (d, e)] {
+        let apart =
+            first.offset + first.bytes <= second.offset || second.offset + second.bytes <= first.offset;
+        assert!(apart, "{first:?} {second:?}");
+        assert!([first, second].iter().all(|region| region.offset.is_multiple_of(256)));
+    }
 }
