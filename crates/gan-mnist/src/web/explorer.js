@@ -12,7 +12,8 @@
   const truncation = find("truncation"), seed = find("seed"), save = find("save");
   const sliders = [...document.querySelectorAll("[data-direction]")];
   const classInputs = [...document.querySelectorAll("[name=class]")];
-  // The images chosen for the way between two: { latent, label }, in the order of their choice.
+  // The images chosen for the way between two: { latent, label }, in the order of their choice. A label is class times
+  // clusters plus cluster.
   let chosen = [];
 
   function seedValue() {
@@ -53,15 +54,19 @@
   const state = (name) => { document.documentElement.dataset.state = name; };
   const say = (text) => { find("status").textContent = text; };
 
-  // Images [count, pixels] of latents [count, z] and the class of each.
-  function run(x, labels) {
+  // Images [count, pixels] of latents [count, z] and the label of each; on the way to others also the labels at its end,
+  // and how far along it they are.
+  function run(x, labels, ends = labels, shares = labels.map(() => 0)) {
     program.write("latents", x);
     if (program.inputs.has("labels")) {
-      const told = labels.map((label, i) => label * model.clusters + (model.clusters > 1 ? cluster(latentAt(x, i)) : 0));
-      program.write("labels", Float32Array.from(told));
+      program.write("labels", Float32Array.from(labels));
+      program.write("other_labels", Float32Array.from(ends));
+      program.write("share", Float32Array.from(shares));
     }
     return program.run("images");
   }
+
+  const labelOf = (number, latent) => number * model.clusters + (model.clusters > 1 ? cluster(latent) : 0);
 
   // A byte for a number in -1 to 1, as in every picture of gan-mnist.
   const byte = (value) => Math.min(255, Math.max(0, Math.round(Math.fround(Math.fround(value + 1) * 127.5))));
@@ -91,13 +96,12 @@
 
   async function drawWay() {
     const [a, b] = chosen;
-    const x = new Float32Array(model.count * model.z), labels = new Array(model.count).fill(0);
+    const x = new Float32Array(model.count * model.z), shares = new Array(model.count).fill(0);
     for (let i = 0; i < BETWEEN; i++) {
-      const t = BETWEEN > 1 ? i / (BETWEEN - 1) : 0;
-      x.set(slerp(a.latent, b.latent, t), i * model.z);
-      labels[i] = t < 0.5 ? a.label : b.label;
+      shares[i] = BETWEEN > 1 ? i / (BETWEEN - 1) : 0;
+      x.set(slerp(a.latent, b.latent, shares[i]), i * model.z);
     }
-    const images = await run(x, labels);
+    const images = await run(x, shares.map(() => a.label), shares.map(() => b.label), shares);
     [...find("way").children].forEach((canvas, i) => paint(canvas, images, i));
   }
 
@@ -112,12 +116,13 @@
         again = false;
         const number = seedValue();
         if (number !== null) {
-          const x = latents(number), labels = classes();
+          const x = latents(number), asked = classes();
+          const labels = asked.map((number, i) => labelOf(number, latentAt(x, i)));
           const images = await run(x, labels);
           shown = { x, labels };
           tiles.forEach((tile, i) => {
             paint(tile.firstChild, images, i);
-            tile.setAttribute("aria-label", `Image ${i}${model.classes === null ? "" : `, ${className(labels[i])}`}`);
+            tile.setAttribute("aria-label", `Image ${i}${model.classes === null ? "" : `, ${className(asked[i])}`}`);
           });
         }
         if (chosen.length === 2) await drawWay();

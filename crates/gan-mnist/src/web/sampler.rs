@@ -19,7 +19,7 @@ const LARGEST_BUFFER: usize = 128 << 20;
 
 /// A generator's program, and what has to be known to feed it.
 pub(super) struct BrowserSampler {
-    /// With the program `generate`: `latents` [count, z] and perhaps `labels` `[count]` to `images`.
+    /// With the program `generate`, that of the [`Sampler`].
     pub(super) file: ProgramFile,
     pub(super) sampler: Sampler,
     /// Images of one run.

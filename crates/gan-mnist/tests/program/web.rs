@@ -168,7 +168,24 @@ fn a_browser_draws_what_generate_draws() {
     let way = drawn(&mut browser, "way", 1);
     assert_eq!(way.len(), 9);
     assert_same(&[way[0].clone(), way[8].clone()], &[before[3].clone(), before[20].clone()], "the ends");
-    assert_ne!(way[4], way[0]);
+    // What lies between is what `interpolate` draws between the first two images.
+    for tile in [0, 1] {
+        browser.evaluate(&format!("document.querySelectorAll('#samples button')[{tile}].click()"));
+        ready(&mut browser);
+    }
+    let line = format!(
+        "interpolate {} --count 1 --steps 9 --class 7 --seed 18446744073709551615 --out way.png --device cpu",
+        model.display()
+    );
+    run(folder.path(), &line).success();
+    let grid = Picture::load_png(&folder.path().join("way.png")).unwrap();
+    let expected: Vec<Vec<u8>> = (0..9)
+        .map(|image| {
+            let row = |y: usize| &grid.pixels[(2 + y) * grid.shape.width + 2 + image * 30..][..28];
+            (0..28).flat_map(row).copied().collect()
+        })
+        .collect();
+    assert_same(&drawn(&mut browser, "way", 1), &expected, "the way between two pictures");
 
     // What is no seed is told, and what is drawn stays.
     set(&mut browser, "seed", "seven");

@@ -12,10 +12,12 @@ use crate::error::Result;
 use crate::gan::Gan;
 use crate::step;
 
-/// What [`Gan::generate`](crate::Gan::generate) runs, and what has to be known to feed it.
+/// What [`Gan::generate`](crate::Gan::generate) and [`Gan::interpolate`](crate::Gan::interpolate) run, and what has to be
+/// known to feed it.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    /// From `latents` [n, z], and `labels` `[n]` where there are any, to `images` [n, H, W, C].
+    /// From `latents` [n, z] to `images` [n, H, W, C]. Where there are labels, also from `labels` `[n]`, for images on the way
+    /// to others the labels `other_labels` `[n]` at its end, and how far along it they are, `share` `[n]` from 0 to 1.
     pub plan: Plan,
     /// The values of the plan's variables.
     pub variables: BTreeMap<String, Vec<f32>>,
@@ -33,7 +35,10 @@ pub struct Sampler {
 impl Sampler {
     /// That of a generator for `n` images at once, with at most so many directions. Errors when the device fails.
     pub fn of<B: Backend>(gan: &Gan<B>, n: usize, most_directions: usize) -> Result<Sampler> {
-        let plan = step::sampling(gan.config(), gan.generator(), n)?;
+        let plan = match gan.generator().classes() {
+            Some(_) => step::between(gan.config(), gan.generator(), n)?,
+            None => step::sampling(gan.config(), gan.generator(), n)?,
+        };
         let mut variables = BTreeMap::new();
         for (name, _) in plan.variables() {
             let values = gan.variables().read(gan.backend(), name)?;
