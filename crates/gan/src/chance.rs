@@ -6,6 +6,7 @@ use crate::augment::Draws;
 use crate::clusters::Bounds;
 use crate::config::GanConfig;
 use crate::error::Result;
+use crate::feeding::write_if_read;
 use crate::names;
 use crate::passes::Augmentation;
 use crate::random::Stream;
@@ -92,9 +93,7 @@ impl<E: Element> Chance<E> {
 
     /// Writes what the program reads of them, but for the latents.
     pub(crate) fn write<B: Backend<Element = E>>(&self, program: &mut Program<B>) -> Result<()> {
-        if program.has_input(names::COUNTER) {
-            program.write(names::COUNTER, &[E::of(self.counter)])?;
-        }
+        write_if_read(program, names::COUNTER, &[E::of(self.counter)])?;
         if program.has_input(names::MIX) {
             let mix: Vec<E> = self.mix.iter().map(|x| E::of(*x)).collect();
             program.write(names::MIX, &mix)?;

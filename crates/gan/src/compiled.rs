@@ -6,7 +6,8 @@ use std::collections::btree_map::Entry;
 use gannet_tensor::{Backend, Element, Graph, Plan, Program, Shape, Var, Variables};
 
 use crate::error::{Error, Result};
-use crate::gan::{insert_model, write_if_read};
+use crate::feeding::write_if_read;
+use crate::gan::insert_model;
 use crate::layer::{Inputs, Pass};
 use crate::model::{LayerAt, Model};
 use crate::names;

@@ -7,6 +7,7 @@ use crate::chance::{Chance, Wanted};
 use crate::clusters::Bounds;
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
+use crate::feeding::{CHUNK, images_of, write_if_read};
 use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
 use crate::micro_batches::{MicroBatches, Slices, part};
 use crate::model::Model;
@@ -17,9 +18,6 @@ use crate::programs::{Part, Programs};
 use crate::random::Stream;
 use crate::slots::{self, Slot};
 use crate::step::{self, LOSS_STRIDE, losses_len, second_moments};
-
-/// Images made at a time.
-const CHUNK: usize = 64;
 
 /// A generator and a discriminator on a device.
 ///
@@ -529,23 +527,11 @@ impl<B: Backend> Gan<B> {
             self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
         }
         let Some(program) = &mut self.sampling else { unreachable!("made above") };
-        let mut images = Vec::with_capacity(n * pixels);
-        let mut chunk_latents = vec![B::Element::ZERO; CHUNK * z];
-        let mut chunk_labels = vec![B::Element::ZERO; CHUNK];
-        let mut chunk_images = vec![B::Element::ZERO; CHUNK * pixels];
-        for start in (0..n).step_by(CHUNK) {
-            let count = CHUNK.min(n - start);
-            chunk_latents[..count * z].copy_from_slice(&latents[start * z..(start + count) * z]);
-            program.write(names::LATENTS, &chunk_latents)?;
-            if !labels.is_empty() {
-                chunk_labels[..count].copy_from_slice(&labels[start..start + count]);
-                program.write(names::LABELS, &chunk_labels)?;
-            }
-            program.run()?;
-            program.read_into(names::IMAGES, &mut chunk_images)?;
-            images.extend_from_slice(&chunk_images[..count * pixels]);
+        let mut inputs = vec![(names::LATENTS, latents)];
+        if !labels.is_empty() {
+            inputs.push((names::LABELS, &labels));
         }
-        Ok(images)
+        images_of(program, n, &inputs, pixels)
     }
 
     /// The labels `[n]` that the generator is told with latents [n, z] and the classes asked for; empty where it is told none.
@@ -754,18 +740,6 @@ fn write_rates<B: Backend>(program: &mut Program<B>, rates: &[(String, Vec<f64>)
         let values: Vec<B::Element> = values.iter().map(|x| B::Element::of(*x)).collect();
         write_if_read(program, name, &values)
     })
-}
-
-/// Writes an input if the program reads it at all: what no layer needs is not part of a plan.
-pub(crate) fn write_if_read<B: Backend>(
-    program: &mut Program<B>,
-    name: &str,
-    values: &[B::Element],
-) -> Result<()> {
-    if program.has_input(name) {
-        program.write(name, values)?;
-    }
-    Ok(())
 }
 
 pub(crate) fn normal<E: Element>(n: usize, stream: &mut Stream) -> Vec<E> {

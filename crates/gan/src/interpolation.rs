@@ -1,15 +1,15 @@
 //! The images on the way from some latents to others.
 
+use std::iter::repeat_n;
+
 use gannet_tensor::{Backend, Element, Program};
 
 use crate::error::{Error, Result};
+use crate::feeding::{CHUNK, images_of};
 use crate::gan::Gan;
 use crate::names;
 use crate::random::slerp;
 use crate::step;
-
-/// Images made at a time.
-const CHUNK: usize = 64;
 
 impl<B: Backend> Gan<B> {
     /// The images [n, steps, image] on the ways from the latents `from` [n, z] to those of `to` [n, z], both ends included:
@@ -34,46 +34,30 @@ impl<B: Backend> Gan<B> {
         if steps < 2 {
             return Err(Error::invalid(format!("a way has two ends, so 2 steps or more, got {steps}")));
         }
-        let place = |at: usize| {
-            let (way, step) = (at / steps, at % steps);
-            (way, step as f64 / (steps - 1) as f64)
-        };
-        let latent = |at: usize| {
-            let (way, share) = place(at);
-            let of = way * z..(way + 1) * z;
-            slerp(&from[of.clone()], &to[of], share)
-        };
         let n = from.len() / z * steps;
+        let share = |at: usize| (at % steps) as f64 / (steps - 1) as f64;
+        let latent = |at: usize| {
+            let of = at / steps * z..(at / steps + 1) * z;
+            slerp(&from[of.clone()], &to[of], share(at))
+        };
         let told = [self.labels_of(from, labels.map(|l| l[0]))?, self.labels_of(to, labels.map(|l| l[1]))?];
+        let latents: Vec<B::Element> = (0..n).flat_map(latent).collect();
         if told[0].is_empty() {
-            let latents: Vec<B::Element> = (0..n).flat_map(latent).collect();
             return self.generate(&latents, None);
         }
         let plan = step::between(self.config(), self.generator(), CHUNK)?;
         let mut program = Program::new(self.backend(), plan, self.variables())?;
-        let mut images = Vec::with_capacity(n * pixels);
-        let mut latents = vec![B::Element::ZERO; CHUNK * z];
-        let mut numbers = [names::LABELS, names::OTHER_LABELS, names::SHARE]
-            .map(|name| (name, vec![B::Element::ZERO; CHUNK]));
-        let mut drawn = vec![B::Element::ZERO; CHUNK * pixels];
-        for start in (0..n).step_by(CHUNK) {
-            let count = CHUNK.min(n - start);
-            for i in 0..count {
-                latents[i * z..(i + 1) * z].copy_from_slice(&latent(start + i));
-                let (way, share) = place(start + i);
-                let [labels, others, shares] = &mut numbers;
-                (labels.1[i], others.1[i]) = (told[0][way], told[1][way]);
-                shares.1[i] = B::Element::of(share);
-            }
-            program.write(names::LATENTS, &latents)?;
-            for (name, values) in &numbers {
-                program.write(name, values)?;
-            }
-            program.run()?;
-            program.read_into(names::IMAGES, &mut drawn)?;
-            images.extend_from_slice(&drawn[..count * pixels]);
-        }
-        Ok(images)
+        let all_the_way =
+            |told: Vec<_>| told.into_iter().flat_map(|label| repeat_n(label, steps)).collect::<Vec<_>>();
+        let [labels, others] = told.map(all_the_way);
+        let shares: Vec<B::Element> = (0..n).map(|at| B::Element::of(share(at))).collect();
+        let inputs = [
+            (names::LATENTS, &latents[..]),
+            (names::LABELS, &labels),
+            (names::OTHER_LABELS, &others),
+            (names::SHARE, &shares),
+        ];
+        images_of(&mut program, n, &inputs, pixels)
     }
 }
 

@@ -52,6 +52,7 @@ mod eigen;
 mod ema;
 mod error;
 pub mod export;
+mod feeding;
 mod fit;
 mod gan;
 mod gauges;

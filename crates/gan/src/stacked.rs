@@ -7,7 +7,7 @@ use gannet_tensor::{Backend, Element, Graph, Plan, Program, Variables};
 
 use crate::compiled::Compiled;
 use crate::error::{Error, Result};
-use crate::gan::write_if_read;
+use crate::feeding::write_if_read;
 use crate::layer::Pass;
 use crate::model::Model;
 use crate::names;
