@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::random::Stream;
 
-/// DiffAugment (Zhao et al. 2020): real and generated images alike are shifted, partly blanked and brightened before
-/// the discriminator sees them, and the generator's gradient goes through. For data sets that are small: without it
-/// the discriminator learns them by heart.
+/// DiffAugment (Zhao et al. 2020): real and generated images alike are shifted, partly blanked, and changed in brightness,
+/// saturation and contrast before the discriminator sees them, and the generator's gradient goes through. For data sets that
+/// are small: without it the discriminator learns them by heart.
 ///
 /// The random numbers are drawn on the host, so every device sees the same ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,19 +17,32 @@ use crate::random::Stream;
 pub struct Augment {
     /// A number is added to each image, drawn evenly from plus and minus half of this. 1 in the paper.
     pub brightness: f64,
+    /// How far a pixel's colours lie from their mean is multiplied by a number drawn evenly from 1 minus this to 1 plus this,
+    /// one for each image. 1 in the paper. Grey images stay as they are, and so does transparency.
+    pub saturation: f64,
+    /// The same of how far an image's numbers lie from their mean. 0.5 in the paper.
+    pub contrast: f64,
     /// Images are shifted by up to this share of their size, down and across; zeros come in. 0.125 in the paper.
     pub translation: f64,
     /// A rectangle of this share of the height and width is set to zero. 0.5 in the paper.
     pub cutout: f64,
 }
 
+/// The channels of an image that are its colours.
+const COLOURS: usize = 3;
+
 /// The largest whole number up to which f32 holds all.
 const EXACT: usize = 1 << 24;
 
 /// The random numbers for a batch.
+#[derive(Default)]
 pub(crate) struct Draws {
     /// What is added to each image `[n]`.
     brightness: Vec<f64>,
+    /// What the distances of its colours from their mean are multiplied by `[n]`.
+    saturation: Vec<f64>,
+    /// What the distances of its numbers from their mean are multiplied by `[n]`.
+    contrast: Vec<f64>,
     /// For each pixel of the batch [n h w] the number of the pixel that it shows; n h w is a blank one.
     sources: Vec<f64>,
 }
@@ -37,13 +50,27 @@ pub(crate) struct Draws {
 impl Augment {
     /// What the paper uses.
     pub fn paper() -> Augment {
-        Augment { brightness: 1.0, translation: 0.125, cutout: 0.5 }
+        Augment { brightness: 1.0, saturation: 1.0, contrast: 0.5, translation: 0.125, cutout: 0.5 }
     }
 
     /// A number is added to each image, drawn evenly from plus and minus half of this.
     #[must_use]
     pub fn brightness(mut self, brightness: f64) -> Augment {
         self.brightness = brightness;
+        self
+    }
+
+    /// The distances of a pixel's colours from their mean are multiplied by a number from 1 minus to 1 plus this.
+    #[must_use]
+    pub fn saturation(mut self, saturation: f64) -> Augment {
+        self.saturation = saturation;
+        self
+    }
+
+    /// The distances of an image's numbers from their mean are multiplied by a number from 1 minus to 1 plus this.
+    #[must_use]
+    pub fn contrast(mut self, contrast: f64) -> Augment {
+        self.contrast = contrast;
         self
     }
 
@@ -64,6 +91,8 @@ impl Augment {
     pub(crate) fn check(&self, image: Shape, batch: usize) -> Result<()> {
         for (name, x, largest) in [
             ("brightness", self.brightness, 2.0),
+            ("saturation", self.saturation, 1.0),
+            ("contrast", self.contrast, 1.0),
             ("translation", self.translation, 1.0),
             ("cutout", self.cutout, 1.0),
         ] {
@@ -89,6 +118,16 @@ impl Augment {
         if self.brightness > 0.0 {
             y = y + graph.input(&input(pass, "brightness"), [n, 1, 1, 1]);
         }
+        // A fourth channel is transparency, which has no colour.
+        if self.saturation > 0.0 && c >= COLOURS {
+            let colours = y.slice(3, 0, COLOURS);
+            let strayed =
+                away_from(colours.mean(&[3]), colours, graph.input(&input(pass, "saturation"), [n, 1, 1, 1]));
+            y = if c == COLOURS { strayed } else { Var::concat(&[strayed, y.slice(3, COLOURS, c)], 3) };
+        }
+        if self.contrast > 0.0 {
+            y = away_from(y.mean(&[1, 2, 3]), y, graph.input(&input(pass, "contrast"), [n, 1, 1, 1]));
+        }
         if self.moves() {
             // A gather of pixels: its adjoint is the scatter that the gradient needs.
             let table = Var::concat(&[y.reshape([n * h * w, c]), graph.fill([1, c], 0.0)], 0);
@@ -104,7 +143,7 @@ impl Augment {
     /// Random numbers for `n` images [h, w, ..].
     pub(crate) fn draw(&self, image: Shape, n: usize, stream: &mut Stream) -> Draws {
         let (h, w) = (image.dims()[0], image.dims()[1]);
-        let mut draws = Draws { brightness: Vec::with_capacity(n), sources: Vec::with_capacity(n * h * w) };
+        let mut draws = Draws { sources: Vec::with_capacity(n * h * w), ..Draws::default() };
         for i in 0..n {
             draws.brightness.push(stream.uniform(-0.5, 0.5) * self.brightness);
             // A shift, and the first pixel and the end of what is cut out, for one axis.
@@ -117,6 +156,11 @@ impl Augment {
                 (shift, start..start + cut)
             };
             let ((down, rows), (across, columns)) = (axis(h), axis(w));
+            // Drawn where they are wanted only: runs of before go on with the numbers that they had.
+            let mut factor =
+                |most: f64| if most > 0.0 { stream.uniform(1.0 - most, 1.0 + most) } else { 1.0 };
+            draws.saturation.push(factor(self.saturation));
+            draws.contrast.push(factor(self.contrast));
             for y in 0..h as i64 {
                 for x in 0..w as i64 {
                     let (from_y, from_x) = (y - down, x - across);
@@ -139,7 +183,7 @@ impl Draws {
     pub(crate) fn joined(parts: &[Draws], count: usize) -> Draws {
         let images: usize = parts.iter().map(|part| part.brightness.len()).sum();
         let halves = images / count;
-        let mut joined = Draws { brightness: Vec::new(), sources: Vec::new() };
+        let mut joined = Draws::default();
         for half in 0..halves {
             for part in parts {
                 let n = part.brightness.len() / halves;
@@ -147,7 +191,10 @@ impl Draws {
                 let blank = part.sources.len() as f64;
                 // From where the images lie in the part to where they lie in the whole.
                 let moved = (joined.brightness.len() as f64 - (half * n) as f64) * pixels as f64;
-                joined.brightness.extend(&part.brightness[half * n..(half + 1) * n]);
+                let images_of_half = half * n..(half + 1) * n;
+                joined.brightness.extend(&part.brightness[images_of_half.clone()]);
+                joined.saturation.extend(&part.saturation[images_of_half.clone()]);
+                joined.contrast.extend(&part.contrast[images_of_half]);
                 let sources = &part.sources[half * n * pixels..(half + 1) * n * pixels];
                 joined.sources.extend(sources.iter().map(|&source| match source < blank {
                     true => source + moved,
@@ -164,7 +211,12 @@ impl Draws {
         program: &mut Program<B>,
         pass: &str,
     ) -> Result<()> {
-        for (name, values) in [("brightness", &self.brightness), ("sources", &self.sources)] {
+        for (name, values) in [
+            ("brightness", &self.brightness),
+            ("saturation", &self.saturation),
+            ("contrast", &self.contrast),
+            ("sources", &self.sources),
+        ] {
             let name = input(pass, name);
             if program.has_input(&name) {
                 let values: Vec<B::Element> = values.iter().map(|x| B::Element::of(*x)).collect();
@@ -173,6 +225,11 @@ impl Draws {
         }
         Ok(())
     }
+}
+
+/// `mean` plus `factor` times the distance of `x` from it.
+fn away_from<'g>(mean: Var<'g>, x: Var<'g>, factor: Var<'g>) -> Var<'g> {
+    mean + (x - mean) * factor
 }
 
 fn input(pass: &str, name: &str) -> String {
@@ -193,7 +250,7 @@ mod tests {
 
     #[test]
     fn pixels_move_and_blank_and_their_gradients_go_back() {
-        let augment = Augment { brightness: 1.0, translation: 0.25, cutout: 0.25 };
+        let augment = Augment::default().brightness(1.0).translation(0.25).cutout(0.25);
         let graph = Graph::new();
         let image = Shape::from([8, 8, 1]);
         let x = graph.input("x", [6, 8, 8, 1]);
@@ -227,6 +284,54 @@ mod tests {
         assert_eq!(dx, expected);
         assert!(blank > 6 && blank < 300, "{blank} of 384 blank");
         assert!(draws.brightness.iter().any(|b| b.abs() > 0.1));
+    }
+
+    /// Colours by the paper's definition, one image after the other, and their gradients by differences.
+    #[test]
+    fn colours_stray_from_their_means() {
+        let augment = Augment::default().brightness(1.0).saturation(1.0).contrast(0.5);
+        for channels in [1, 3, 4] {
+            let (graph, dims) = (Graph::new(), [3, 2, 2, channels]);
+            let len = dims.iter().product::<usize>();
+            let x = graph.input("x", dims);
+            let y = augment.trace(x, "t").unwrap();
+            let dx = grad((y * y * y).sum_all(), &[x]).unwrap()[0];
+            let plan = graph.plan().output("y", y).output("dx", dx).build().unwrap();
+            let mut program = Program::new(&Reference::<f64>::new(), plan, &Variables::new()).unwrap();
+            let draws = augment.draw([2, 2, channels].into(), 3, &mut Stream::new(1, "augment", 0));
+            draws.write(&mut program, "t").unwrap();
+            let values: Vec<f64> = (0..len).map(|i| ((i * 37 % 101) as f64) / 50.0 - 1.0).collect();
+            let mut run = |values: &[f64]| {
+                program.write("x", values).unwrap();
+                program.run().unwrap();
+                (program.read("y").unwrap(), program.read("dx").unwrap())
+            };
+            let (y, dx) = run(&values);
+            let mut expected = Vec::new();
+            for (i, image) in values.chunks(len / 3).enumerate() {
+                let mut image: Vec<f64> = image.iter().map(|x| x + draws.brightness[i]).collect();
+                if channels >= 3 {
+                    for pixel in image.chunks_mut(channels) {
+                        let mean = pixel[..3].iter().sum::<f64>() / 3.0;
+                        pixel[..3].iter_mut().for_each(|x| *x = mean + (*x - mean) * draws.saturation[i]);
+                    }
+                }
+                let mean = image.iter().sum::<f64>() / image.len() as f64;
+                expected.extend(image.iter().map(|x| mean + (x - mean) * draws.contrast[i]));
+            }
+            assert!(y.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{y:?} {expected:?}");
+            for i in 0..len {
+                let step = |by: f64, run: &mut dyn FnMut(&[f64]) -> (Vec<f64>, Vec<f64>)| {
+                    let mut values = values.clone();
+                    values[i] += by;
+                    run(&values).0.iter().map(|y| y.powi(3)).sum::<f64>()
+                };
+                let difference = (step(1e-5, &mut run) - step(-1e-5, &mut run)) / 2e-5;
+                assert!((difference - dx[i]).abs() < 1e-6, "{channels} channels: {difference} {}", dx[i]);
+            }
+            assert!(draws.contrast.iter().all(|x| (0.5..1.5).contains(x)));
+            assert!(draws.saturation.iter().any(|x| (x - 1.0).abs() > 0.5), "{:?}", draws.saturation);
+        }
     }
 
     #[test]

@@ -142,6 +142,7 @@ fn choices() -> Vec<Choice> {
         ("all", Augment::paper()),
         ("brightness", Augment::default().brightness(1.0)),
         ("translation", Augment::default().translation(0.25)),
+        ("saturation and contrast", Augment::default().saturation(1.0).contrast(0.5)),
     ] {
         add("augment", name, Box::new(move |t| t.config.augment = Some(augment)));
     }
