@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use gannet::export::{Part, torch};
 use gannet::metrics::Classifier;
+use gannet::recipe::{Capacity, Pictures};
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Cpu, Gan};
 use gannet_data::{ImageShape, Scratch};
@@ -19,7 +20,7 @@ use crate::arguments::DataArgs;
 use crate::error::{Error, Result};
 use crate::evaluation::{ClassifierFile, ImageSet};
 use crate::picture::Picture;
-use crate::recipe;
+use crate::recipe::{self, Recipe};
 use crate::report;
 use crate::run::metrics_file::{self, Event, EventKind, Point};
 use crate::run::{Checkpoints, MODEL, Os, RunDirectory, State, data_of_run, read_evaluation, read_losses};
@@ -147,6 +148,11 @@ fn kinds() -> Vec<Kind> {
         }),
         kind("model.toml", config(3).to_toml().unwrap().into_bytes(), false, |path| {
             recipe::load("cdcgan", Some(path)).map(|_| ())
+        }),
+        kind("following.toml", gannet::recipe::MODEL_FILE.into(), false, |path| {
+            let Recipe::Following(following) = recipe::read("cdcgan", Some(path))? else { return Ok(()) };
+            let pictures = Pictures { height: 16, width: 32, channels: 3, classes: Some(2), count: 100 };
+            following.for_pictures("pictures", &pictures, Capacity::Small).map(|_| ())
         }),
         kind("config.toml", text.into_bytes(), false, |path| {
             let folder = folder_of(path);

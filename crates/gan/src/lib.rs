@@ -76,6 +76,7 @@ mod options;
 mod parameters;
 mod passes;
 pub mod penalties;
+mod pictures;
 pub mod presets;
 mod programs;
 pub mod random;

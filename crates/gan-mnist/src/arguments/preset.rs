@@ -1,12 +1,13 @@
 //! The names of presets.
 
 use clap::builder::PossibleValuesParser;
-use gannet::presets;
+
+use crate::recipe;
 
 /// What is trained without --preset.
 pub const DEFAULT_PRESET: &str = "cdcgan";
 
 /// Parses the name of a preset.
 pub fn preset() -> PossibleValuesParser {
-    PossibleValuesParser::new(presets::names())
+    PossibleValuesParser::new(recipe::names())
 }

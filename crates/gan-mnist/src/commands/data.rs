@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use gannet::{Backend, Gan, GanConfig};
+use gannet::{Backend, Gan};
 use gannet_data::DataSet;
 use gannet_data::files::PendingFile;
 
@@ -12,7 +12,7 @@ use crate::arguments::{DataArgs, DeviceArgs, check_ending, preset, whole_number}
 use crate::data::{check_fit, fit_classes, images_of};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::recipe;
+use crate::recipe::{self, Following, Recipe};
 use crate::terminal::{counted, duration, note, program, say, shell_word};
 use crate::training::{self, Pace, real_grid};
 
@@ -53,13 +53,13 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
     let flags = DataArgs { data: Some(args.path.clone()), ..args.data.clone() };
     let named = args.preset.is_some() || args.model.is_some();
     let recipe = match named {
-        true => Some(recipe::load(args.preset.as_deref().unwrap_or_default(), args.model.as_deref())?),
-        false => None,
+        true => recipe::read(args.preset.as_deref().unwrap_or_default(), args.model.as_deref())?,
+        false => Recipe::Following(Following::preset()),
     };
     let device = Device::open(&args.device)?;
     let data = match &recipe {
-        Some(recipe) => flags.open(images_of(recipe)?, args.seed)?,
-        None => training::open(flags.request(args.seed), training::longest_side(&device))?,
+        Recipe::Plain(config) => flags.open(images_of(config)?, args.seed)?,
+        Recipe::Following(_) => training::open(flags.request(args.seed), training::longest_side(&device))?,
     };
     match data.summary() {
         Some(summary) => summary.lines().iter().for_each(|line| say(line)),
@@ -124,14 +124,17 @@ struct Estimate {
 fn estimate<B: Backend<Element = f32>>(
     args: &DataCommandArgs,
     backend: &B,
-    recipe: Option<GanConfig>,
+    recipe: Recipe,
     data: &DataSet,
 ) -> Result<Estimate> {
     let pace = Pace::new(backend);
     let config = match recipe {
-        Some(config) if args.model.is_some() => config,
-        Some(config) => fit_classes(config, data)?,
-        None => training::choose(&pace, data, None, None)?,
+        Recipe::Plain(config) if args.model.is_some() => *config,
+        Recipe::Plain(config) => fit_classes(*config, data)?,
+        Recipe::Following(following) => {
+            let asked = (args.preset.is_some() || args.model.is_some()).then_some(following);
+            training::choose(&pace, data, asked.as_ref(), None, None)?
+        }
     };
     let once = (data.len() as u64).div_ceil(config.images_per_step());
     let steps = config.steps.unwrap_or(once);

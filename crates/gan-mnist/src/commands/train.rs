@@ -17,7 +17,7 @@ use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile, Compared};
-use crate::recipe;
+use crate::recipe::{self, Following, Recipe};
 use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
@@ -38,7 +38,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RUN|MODEL")]
     pub from: Option<PathBuf>,
     /// How large networks that are made for your own pictures are [default: medium, or what --minutes allows]
-    #[arg(long, value_name = "CAPACITY", value_parser = capacity(), conflicts_with_all = ["preset", "model", "from"])]
+    #[arg(long, value_name = "CAPACITY", value_parser = capacity())]
     pub capacity: Option<Capacity>,
     #[allow(missing_docs)]
     #[command(flatten)]
@@ -180,20 +180,24 @@ const RUNS: &str = "runs";
 /// Trains what the flags ask for and writes a run directory.
 pub fn run(args: &TrainArgs) -> Result<()> {
     if args.follows_pictures() {
-        return run_for_pictures(args);
-    }
-    if args.capacity.is_some() {
-        return Err(Error::Usage(
-            "--capacity is for networks made for your own pictures; it goes with --data".into(),
-        ));
+        return run_for_pictures(args, None, None);
     }
     let from = args.from.as_deref().map(learnt).transpose()?;
     let mut config = match &from {
         Some((path, file)) if args.preset.is_none() && args.model.is_none() => GanConfig::of_file(file)
             .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?
             .steps(None),
-        _ => recipe::load(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())?,
+        _ => match recipe::read(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())? {
+            Recipe::Plain(config) => *config,
+            Recipe::Following(following) => return run_for_pictures(args, Some(&following), from),
+        },
     };
+    if args.capacity.is_some() {
+        return Err(Error::Usage(
+            "--capacity is for networks that are made for their pictures: it goes with --data alone, or with a model file that follows them"
+                .into(),
+        ));
+    }
     if let Some(seed) = args.seed {
         config.seed = seed;
     }
@@ -243,15 +247,15 @@ fn train_recipe<B: Backend<Element = f32>>(
     train(args, device, backend, config, data, from)
 }
 
-/// Trains networks that are made for the pictures.
-fn run_for_pictures(args: &TrainArgs) -> Result<()> {
+/// Trains networks that are made for the pictures, as `asked` says if there is such a thing, from what others have learnt.
+fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, from: Option<Learnt>) -> Result<()> {
     let device = Device::open(&args.device)?;
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
     let data = training::open(args.data.request(seed), training::longest_side(&device))?.with_flip(args.flip);
     match &device {
-        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data),
-        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data),
-        Device::Reference(reference) => train_for_pictures(args, &device, reference, seed, data),
+        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data, asked, from),
+        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data, asked, from),
+        Device::Reference(reference) => train_for_pictures(args, &device, reference, seed, data, asked, from),
     }
 }
 
@@ -261,9 +265,11 @@ fn train_for_pictures<B: Backend<Element = f32>>(
     backend: &B,
     seed: u64,
     data: DataSet,
+    asked: Option<&Following>,
+    from: Option<Learnt>,
 ) -> Result<()> {
     let pace = Pace::new(backend);
-    let config = training::choose(&pace, &data, args.capacity, args.minutes)?.seed(seed);
+    let config = training::choose(&pace, &data, asked, args.capacity, args.minutes)?.seed(seed);
     let config = configure(args, &pace, config, &data)?;
     if !args.quiet {
         let steps = config.steps.unwrap_or(1);
@@ -273,7 +279,7 @@ fn train_for_pictures<B: Backend<Element = f32>>(
         let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
         say(&format!("{name}: {why}; {} in {took}", counted(images, "image")));
     }
-    train(args, device, backend, config, data, None)
+    train(args, device, backend, config, data, from)
 }
 
 /// The recipe for these images with the flags in it; its `steps` are set.

@@ -1,13 +1,14 @@
 //! The recipe for people's own pictures: size, networks and length of a run that suit them and this machine.
 
-use gannet::recipe::{Capacity, Pictures, recipe};
+use gannet::recipe::{Capacity, Pictures};
 use gannet::{Backend, GanConfig, presets};
 use gannet_data::{DataSet, ImageShape, Request};
 
 use super::pace::Pace;
 use crate::data::open_training;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::recipe::Following;
 
 /// The longest side of the images that are trained on unless more are asked for: on a CPU, a step of 128 x 128 takes a second.
 const LONGEST_ON_CPU: usize = 64;
@@ -36,23 +37,24 @@ pub fn open(request: Request, longest: usize) -> Result<DataSet> {
     open_training(&Request { largest_square: Some(longest), ..request }, None)
 }
 
-/// The recipe for these pictures, and why it is that one. With `minutes`, the capacity (unless it is given) and the number of
-/// steps are those that this device manages in that time.
+/// The recipe for these pictures, and why it is that one: what `asked` makes of them if there is such a thing. With `minutes`,
+/// the capacity (unless it is given) and the number of steps are those that this device manages in that time.
 pub fn choose<B: Backend<Element = f32>>(
     pace: &Pace<'_, B>,
     data: &DataSet,
+    asked: Option<&Following>,
     capacity: Option<Capacity>,
     minutes: Option<f64>,
 ) -> Result<GanConfig> {
     let shape = data.shape();
-    if shape == DIGITS && capacity.is_none() {
+    if shape == DIGITS && asked.is_none() && capacity.is_none() {
         let preset = if data.classes().is_some() { "cdcgan" } else { "clustered" };
         return Ok(presets::get(preset)?);
     }
     let ImageShape { height, width, channels } = shape;
     let pictures = Pictures { height, width, channels, classes: data.classes(), count: data.len() };
-    let of =
-        |capacity| recipe(&pictures, capacity).map_err(|e| Error::failure(format!("{}: {e}", data.name())));
+    let following = asked.cloned().unwrap_or_else(Following::preset);
+    let of = |capacity| following.for_pictures(&data.name(), &pictures, capacity);
     let Some(minutes) = minutes else { return of(capacity.unwrap_or_default()) };
     if let Some(capacity) = capacity {
         return of(capacity);
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn recipes_follow_the_pictures() {
         let cpu = Cpu::with_threads(1).unwrap();
-        let choose = |data: &DataSet| choose(&Pace::new(&cpu), data, None, None).unwrap();
+        let choose = |data: &DataSet| choose(&Pace::new(&cpu), data, None, None, None).unwrap();
         assert_eq!(choose(&data(28, 28, 1, Some(10))).name, "cdcgan");
         assert_eq!(choose(&data(28, 28, 1, None)).name, "clustered");
         let config = choose(&data(32, 64, 3, Some(5)));
@@ -106,8 +108,9 @@ mod tests {
         let (generator, discriminator) = config.build().unwrap();
         assert_eq!(generator.output().dims(), [32, 64, 3]);
         assert_eq!(discriminator.classes(), Some(5));
-        let wrong =
-            super::choose(&Pace::new(&cpu), &data(63, 63, 3, None), None, None).unwrap_err().to_string();
+        let wrong = super::choose(&Pace::new(&cpu), &data(63, 63, 3, None), None, None, None)
+            .unwrap_err()
+            .to_string();
         assert!(wrong.contains("pictures: ") && wrong.contains("64 x 64 can"), "{wrong}");
     }
 
@@ -115,7 +118,7 @@ mod tests {
     fn a_short_time_gets_a_small_network() {
         let cpu = Cpu::with_threads(1).unwrap();
         let pace = Pace::new(&cpu);
-        let config = choose(&pace, &data(16, 16, 1, None), None, Some(0.01)).unwrap();
+        let config = choose(&pace, &data(16, 16, 1, None), None, None, Some(0.01)).unwrap();
         assert!(config.description.contains("small"), "{}", config.description);
         assert!(steps_in(&pace, &config, 1e-9).unwrap() == 1);
     }

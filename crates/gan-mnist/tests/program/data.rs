@@ -9,7 +9,7 @@ use gannet_data::ImageShape;
 use crate::program::{folder, names, run};
 
 /// A picture of one level.
-fn picture(path: &Path, side: usize, channels: usize, level: u8) {
+pub(crate) fn picture(path: &Path, side: usize, channels: usize, level: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let shape = ImageShape { height: side, width: side, channels };
     Picture { shape, pixels: vec![level; shape.len()] }.save_png(path).unwrap();

@@ -4,14 +4,16 @@ use std::fs;
 
 use gannet::presets;
 
+use crate::data::picture;
 use crate::program::{folder, names, run};
 
 #[test]
 fn presets_are_listed_with_a_line_each_and_printed_by_name() {
     let folder = folder();
     let list = run(folder.path(), "presets").success().stdout;
-    assert_eq!(list.lines().count(), presets::names().count());
-    for (line, name) in list.lines().zip(presets::names()) {
+    let all: Vec<&str> = presets::names().chain(["pictures"]).collect();
+    assert_eq!(list.lines().count(), all.len());
+    for (line, name) in list.lines().zip(all) {
         let description = line.strip_prefix(name).expect("in their order").trim();
         assert!(!description.is_empty() && line.chars().count() <= 100, "{line}");
     }
@@ -111,4 +113,45 @@ fn wrong_model_files_are_refused_with_line_key_and_what_would_fit() {
     fs::write(folder.path().join("five.toml"), good.replace("classes = 160", "classes = 80")).unwrap();
     refuse("train --model five.toml --steps 1", 1, &["5 classes", "10"]);
     assert!(!folder.path().join("runs").exists());
+}
+
+/// A model file that follows its pictures is one for any of them; copying the preset is what `train --data` does by itself.
+#[test]
+fn a_model_file_follows_its_pictures() {
+    let folder = folder();
+    (0..4).for_each(|n| picture(&folder.path().join(format!("wide/{n}.png")), 40, 3, 60 * n));
+    let text = run(folder.path(), "presets pictures").success().stdout;
+    fs::write(folder.path().join("mine.toml"), &text).unwrap();
+    let flags = "--data wide --image-size 32x16 --steps 2 --batch-size 4 --device cpu --capacity small";
+    for (what, out) in [("", "a"), ("--model mine.toml", "b"), ("--preset pictures", "c")] {
+        let outcome = run(folder.path(), &format!("train {what} {flags} --out {out}")).success();
+        assert!(outcome.stdout.contains("made for pictures of 32 x 16 x 3, small capacity"), "{outcome:?}");
+    }
+    let read = |path: &str| fs::read(folder.path().join(path)).unwrap();
+    assert_eq!(read("a/model.safetensors"), read("b/model.safetensors"));
+    assert_eq!(read("a/losses.csv"), read("c/losses.csv"));
+    run(folder.path(), "data wide --model mine.toml --device cpu --out wide.png").success();
+    // Digits are pictures too.
+    run(folder.path(), "train --model mine.toml --steps 1 --batch-size 2 --device cpu --out digits")
+        .success();
+
+    for preset in ["--preset dcgan-32", "--from digits"] {
+        let message = run(folder.path(), &format!("train {preset} {flags}")).error(2);
+        assert!(message.contains("--capacity") && message.contains("follows them"), "{message}");
+    }
+    let message = run(folder.path(), "bench --model mine.toml --device cpu").error(1);
+    assert!(
+        message.contains("mine.toml follows its pictures") && message.contains("train --data"),
+        "{message}"
+    );
+    let wrong = text.replace("\"channels\", kernel = [3, 3]", "\"chanels\", kernel = [3, 3]");
+    fs::write(folder.path().join("wrong.toml"), wrong).unwrap();
+    let message = run(folder.path(), &format!("train --model wrong.toml {flags}")).error(1);
+    let line = text.lines().position(|line| line.contains("kernel = [3, 3]")).unwrap() + 1;
+    let parts = ["wrong.toml", &format!("line {line}"), "\"chanels\" stands for no number", "\"channels\""];
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    assert_eq!(
+        names(folder.path()),
+        ["a", "b", "c", "digits", "mine.toml", "wide", "wide.png", "wrong.toml"]
+    );
 }

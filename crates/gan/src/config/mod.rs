@@ -2,8 +2,10 @@
 //! model file (TOML) and read again.
 
 mod check;
+mod following;
 mod gan_config;
 mod model_file;
+mod woven;
 
 pub use gan_config::GanConfig;
 pub(crate) use model_file::Form;

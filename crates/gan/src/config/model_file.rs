@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::check::Fault;
+use super::following;
 use super::gan_config::GanConfig;
+use super::woven::Woven;
 use crate::augment::Augment;
 use crate::ema::Ema;
 use crate::error::{Error, Result};
@@ -13,23 +15,55 @@ use crate::layers::Entry;
 use crate::losses::Loss;
 use crate::optimisers::Optimiser;
 use crate::penalties::Penalty;
+use crate::pictures::{Capacity, Pictures};
 use crate::schedule::Schedule;
 use crate::sequential::Sequential;
 use crate::update::Training;
 
 impl GanConfig {
     /// Reads a model file. Errors name the line, what is wrong there and what would fit. The length of the run may be
-    /// missing, even where the schedule has to know it.
+    /// missing, even where the schedule has to know it. A file that follows its pictures is read by
+    /// [`from_toml_for`](GanConfig::from_toml_for).
     pub fn from_toml(text: &str) -> Result<GanConfig> {
-        let form: Form = toml::from_str(text).map_err(|e| unreadable(&e, text))?;
-        for (name, network) in [("generator", &form.generator), ("discriminator", &form.discriminator)] {
-            network.named(name).build().map_err(|e| network.located(name, e, text))?;
+        Ok(read(text, None)?.config)
+    }
+
+    /// Reads a model file for these pictures. In a file that follows them, words stand for their size, channels, classes and
+    /// groups and for the channels of each level, and layers are repeated for each level:
+    ///
+    /// | where | word | number |
+    /// |---|---|---|
+    /// | `input` of the discriminator | `"image"` | height, width and channels of the pictures |
+    /// | `filters`, `units` | `"image"` | channels of the pictures |
+    /// | `filters`, `units` | `"channels"`, `"channels * 2"`, `"channels / 2"` | channels of the level, among the layers of `levels` |
+    /// | `filters` | `"coarsest"`, with a factor too | channels of the coarsest map |
+    /// | `units`, `shape` of `reshape` | `"coarsest"` | the numbers of the coarsest map; its height, width and channels |
+    /// | `classes` | `"data"` | labels: classes times groups. Where there are none to tell, `label` is left out, and `projection` is a dense layer |
+    /// | `parts` | `"data"` | groups of each class, at least 25 pictures in each and 128 in all |
+    ///
+    /// `{ levels = { up = [..] } }` repeats layers for each map from twice the coarsest to the picture, `down` for each from half
+    /// the picture to the coarsest. The section `[pictures]` says how the pictures are halved: `coarsest_side` (pixels that the
+    /// shortest side of the coarsest map has at least, 4), `channels` of the coarsest map (a number, or `"capacity"`),
+    /// `least_share` of those that every level has at least (1/16), and `augment_below` (with as many pictures or more, nothing is
+    /// augmented). [`recipe::MODEL_FILE`](crate::recipe::MODEL_FILE) is an example.
+    ///
+    /// A file without all this means what [`from_toml`](GanConfig::from_toml) says. Errors as there, and where the pictures cannot
+    /// be halved.
+    pub fn from_toml_for(text: &str, pictures: &Pictures, capacity: Capacity) -> Result<GanConfig> {
+        let Read { mut config, told, follows } = read(text, Some((*pictures, capacity)))?;
+        if follows {
+            let made = made_for(config.clusters, told, pictures, capacity);
+            config.description = match config.description.as_str() {
+                "" => made,
+                description => format!("{description}; {made}"),
+            };
         }
-        let config = GanConfig::from(form);
-        let mut whole = config.clone();
-        whole.steps.get_or_insert(1);
-        whole.check().map_err(|fault| located(fault, text))?;
         Ok(config)
+    }
+
+    /// Whether a model file follows its pictures. One that is no TOML does not.
+    pub fn follows_pictures(text: &str) -> bool {
+        toml::de::DeTable::parse(text).is_ok_and(|table| following::follows(table.get_ref()))
     }
 
     /// This configuration as a model file. Errors, naming it, when a layer, a loss or an optimiser could not be read again:
@@ -45,6 +79,53 @@ impl GanConfig {
         self.generator.check_described()?;
         self.discriminator.check_described()
     }
+}
+
+/// What a model file says.
+struct Read {
+    config: GanConfig,
+    /// The classes of the data that networks are told, if any.
+    told: Option<usize>,
+    /// Whether the file follows its pictures.
+    follows: bool,
+}
+
+fn read(text: &str, pictures: Option<(Pictures, Capacity)>) -> Result<Read> {
+    let mistake = |e: toml::de::Error, woven: &Woven| {
+        on_line(text, e.span().map(|span| woven.origin(span.start)), &in_words(e.message()))
+    };
+    let table = toml::de::DeTable::parse(text).map_err(|e| mistake(e, &Woven::plain(text)))?;
+    let (woven, unaugmented) = following::followed(text, table.get_ref(), pictures)
+        .map_err(|wrong| on_line(text, Some(wrong.at.start), &in_words(&wrong.message)))?;
+    let follows = pictures.is_some() && following::follows(table.get_ref());
+    let mut table = toml::de::DeTable::parse(woven.text()).map_err(|e| mistake(e, &woven))?;
+    table.get_mut().remove(following::SECTION);
+    let form = Form::deserialize(toml::Deserializer::from(table)).map_err(|e| mistake(e, &woven))?;
+    for (name, network) in [("generator", &form.generator), ("discriminator", &form.discriminator)] {
+        network.named(name).build().map_err(|e| network.located(name, e, text, &woven))?;
+    }
+    let mut config = GanConfig::from(form);
+    if unaugmented {
+        config.augment = None;
+    }
+    let mut whole = config.clone();
+    whole.steps.get_or_insert(1);
+    let (generator, discriminator) = whole.check().map_err(|fault| located(fault, text))?;
+    let labels = config.conditional(&generator, &discriminator);
+    let told = labels.and_then(|labels| config.classes_among(labels));
+    Ok(Read { config, told, follows })
+}
+
+/// What a configuration was made for, in words.
+fn made_for(groups: usize, classes: Option<usize>, pictures: &Pictures, capacity: Capacity) -> String {
+    let &Pictures { height, width, channels, .. } = pictures;
+    let told = classes.map_or(String::new(), |classes| format!(" in {classes} classes"));
+    let alike = match (groups, classes) {
+        (1, _) => String::new(),
+        (groups, None) => format!(" in {groups} groups that look alike"),
+        (groups, Some(_)) => format!(" of {groups} groups each that look alike"),
+    };
+    format!("made for pictures of {width} x {height} x {channels}{told}{alike}, {} capacity", capacity.name())
 }
 
 /// A model file.
@@ -178,9 +259,11 @@ impl Network {
 
 impl Network {
     /// An error about one of the layers, with its line in the file.
-    fn located(&self, name: &'static str, error: Error, text: &str) -> Error {
+    fn located(&self, name: &'static str, error: Error, text: &str, woven: &Woven) -> Error {
         let start = match &error {
-            Error::Layer { index, .. } => self.layers.get(*index).map(|layer| layer.span().start),
+            Error::Layer { index, .. } => {
+                self.layers.get(*index).map(|layer| woven.origin(layer.span().start))
+            }
             _ if Sequential { frozen: Vec::new(), ..self.named(name) }.build().is_ok() => {
                 key_start(text, &[name, "frozen"])
             }
@@ -221,8 +304,8 @@ fn on_line(text: &str, start: Option<usize>, message: &str) -> Error {
 }
 
 /// What does not fit the form of a model file, in words for people.
-fn unreadable(error: &toml::de::Error, text: &str) -> Error {
-    let mut message = error.message().to_owned();
+fn in_words(message: &str) -> String {
+    let mut message = message.to_owned();
     for (rust, words) in [
         ("expected usize", "expected a whole number of at least 0"),
         ("expected u64", "expected a whole number of at least 0"),
@@ -231,7 +314,7 @@ fn unreadable(error: &toml::de::Error, text: &str) -> Error {
     ] {
         message = message.replace(rust, words);
     }
-    on_line(text, error.span().map(|span| span.start), &message)
+    message
 }
 
 impl From<&GanConfig> for Form {

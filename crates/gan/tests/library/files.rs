@@ -1,6 +1,7 @@
 //! Files that are not what they should be: an error that says so, never a panic.
 
 use gannet::layers::{BatchNorm, Dense};
+use gannet::recipe::{self, Capacity, Pictures};
 use gannet::tensor_file::{FileTensor, TensorFile, Values};
 use gannet::{Ema, Gan, GanConfig, Reference, Sequential};
 use proptest::prelude::*;
@@ -118,5 +119,19 @@ proptest! {
         if let Ok(config) = GanConfig::from_toml(&String::from_utf8_lossy(&text)) {
             let _ = config.build();
         }
+    }
+
+    #[test]
+    fn no_model_file_that_follows_pictures_makes_it_panic(
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        told in any::<bool>(),
+    ) {
+        let mut text = recipe::MODEL_FILE.as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let pictures = Pictures { height: 16, width: 24, channels: 1, classes: told.then_some(3), count: 20 };
+        let _ = GanConfig::from_toml_for(&String::from_utf8_lossy(&text), &pictures, Capacity::Small);
     }
 }

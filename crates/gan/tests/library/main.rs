@@ -6,6 +6,7 @@
 mod accumulation;
 mod export;
 mod files;
+mod following;
 mod keras;
 mod layers;
 mod optimisers;
