@@ -1,14 +1,16 @@
 // y = conv2d(x, w) with an epilogue (see lib/store.wgsl), as an implicit matrix product: rows are output pixels, k runs over (kernel row,
-// kernel column, input channel), columns are output channels. The vec4 variants need out_c to be a multiple of 4.
+// kernel column, input channel), columns are output channels. The variants but plain ones need out_c to be a multiple of 4.
 #axis epilogue plain
 #axis epilogue bias
 #axis epilogue grad
 #axis width plain
 #axis width vec4
+#axis width tall
+#axis width large
 
 #import convolution
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-#if width vec4
+#if width vec4 tall large
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 #else
@@ -82,7 +84,7 @@ fn weight(k: u32, column: u32) -> f32 {
 
 fn load_b(columns: Columns, k: u32) -> vec4<f32> {
     let column = columns.column;
-#if width vec4
+#if width vec4 tall large
     if column >= params.out_c {
         return vec4(0.0);
     }
@@ -103,13 +105,14 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = folded(group, groups);
-    let across = (params.out_c + TILE - 1u) / TILE;
+    let across = (params.out_c + TILE_COLUMNS - 1u) / TILE_COLUMNS;
     let pixels = params.batch * params.out_h * params.out_w;
-    let row = number / across * TILE;
-    let column = number % across * TILE;
+    let row = number / across * TILE_ROWS;
+    let column = number % across * TILE_COLUMNS;
     if row >= pixels {
         return;
     }
     let tile = gemm(row, column, 0u, params.kernel_h * params.kernel_w * params.in_c, lane);
-    store_tile(tile, row + 4u * (lane / 16u), column + 4u * (lane % 16u), pixels, params.out_c);
+    let at = vec2(row, column) + place(lane);
+    store_tile(tile, at.x, at.y, pixels, params.out_c);
 }

@@ -1,12 +1,14 @@
 // dw = conv2d_weight_grad(x, dy) as an implicit matrix product: rows are (kernel row, kernel column, input
 // channel), k runs over output pixels, columns are output channels. With splits > 1 workgroups in z sum one part
-// of the pixels each into out[z], for split_k_sum to add. The vec4 variants need out_c to be a multiple of 4.
+// of the pixels each into out[z], for split_k_sum to add. The variants but plain ones need out_c to be a multiple of 4.
 #axis width plain
 #axis width vec4
+#axis width tall
+#axis width large
 
 #import convolution
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-#if width vec4
+#if width vec4 tall large
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 #else
@@ -75,7 +77,7 @@ fn feature(k: u32, column: u32) -> f32 {
 
 fn load_b(columns: Columns, k: u32) -> vec4<f32> {
     let column = columns.column;
-#if width vec4
+#if width vec4 tall large
     if column >= params.out_c {
         return vec4(0.0);
     }
@@ -90,7 +92,7 @@ fn store_row(value: vec4<f32>, row: u32, column: u32, rows: u32, split: u32) {
         return;
     }
     let at = (split * rows + row) * params.out_c + column;
-#if width vec4
+#if width vec4 tall large
     out[at / 4u] = value;
 #else
     out[at] = value.x;
@@ -100,6 +102,13 @@ fn store_row(value: vec4<f32>, row: u32, column: u32, rows: u32, split: u32) {
 #endif
 }
 
+fn store_block(block: Block, row: u32, column: u32, rows: u32, split: u32) {
+    store_row(block.c0, row, column, rows, split);
+    store_row(block.c1, row + 1u, column, rows, split);
+    store_row(block.c2, row + 2u, column, rows, split);
+    store_row(block.c3, row + 3u, column, rows, split);
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -107,20 +116,23 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = folded(group, groups);
-    let across = (params.out_c + TILE - 1u) / TILE;
+    let across = (params.out_c + TILE_COLUMNS - 1u) / TILE_COLUMNS;
     let rows = params.kernel_h * params.kernel_w * params.in_c;
-    let row = number / across * TILE;
-    let column = number % across * TILE;
+    let row = number / across * TILE_ROWS;
+    let column = number % across * TILE_COLUMNS;
     if row >= rows {
         return;
     }
     let k_begin = group.z * params.k_per_split;
     let k_end = min(k_begin + params.k_per_split, params.batch * params.out_h * params.out_w);
     let tile = gemm(row, column, k_begin, k_end, lane);
-    let row_at = row + 4u * (lane / 16u);
-    let column_at = column + 4u * (lane % 16u);
-    store_row(tile.c0, row_at, column_at, rows, group.z);
-    store_row(tile.c1, row_at + 1u, column_at, rows, group.z);
-    store_row(tile.c2, row_at + 2u, column_at, rows, group.z);
-    store_row(tile.c3, row_at + 3u, column_at, rows, group.z);
+    let at = vec2(row, column) + place(lane);
+    store_block(tile.first, at.x, at.y, rows, group.z);
+#if width tall large
+    store_block(tile.lower, at.x + BLOCK, at.y, rows, group.z);
+#endif
+#if width large
+    store_block(tile.right, at.x, at.y + BLOCK, rows, group.z);
+    store_block(tile.lower_right, at.x + BLOCK, at.y + BLOCK, rows, group.z);
+#endif
 }

@@ -1,16 +1,18 @@
 // x = conv_transpose2d(y, w) with an epilogue (see lib/store.wgsl), gathered: one matrix product per phase (see
 // lib/phase.wgsl), all in one dispatch with the phase in z. Rows are the phase's image pixels, k runs over (kernel row, kernel column, feature
-// channel), columns are image channels. The vec4 variants need in_c to be a multiple of 4.
+// channel), columns are image channels. The variants but plain ones need in_c to be a multiple of 4.
 #axis epilogue plain
 #axis epilogue bias
 #axis epilogue grad
 #axis width plain
 #axis width vec4
+#axis width tall
+#axis width large
 
 #import convolution
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
-#if width vec4
+#if width vec4 tall large
 @group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
 #else
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
@@ -107,9 +109,9 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = folded(group, groups);
-    let across = (params.in_c + TILE - 1u) / TILE;
-    let row = number / across * TILE;
-    let column = number % across * TILE;
+    let across = (params.in_c + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+    let row = number / across * TILE_ROWS;
+    let column = number % across * TILE_COLUMNS;
     residue = vec2(group.z / params.stride_w, group.z % params.stride_w);
     first = vec2(
         phase_first(residue.x, params.pad_top, params.stride_h),
@@ -137,5 +139,6 @@ fn main(
         return;
     }
     let tile = gemm(row, column, 0u, kernel_taps.x * kernel_taps.y * params.out_c, lane);
-    store_tile(tile, row + 4u * (lane / 16u), column + 4u * (lane % 16u), phase_rows, params.in_c);
+    let at = vec2(row, column) + place(lane);
+    store_tile(tile, at.x, at.y, phase_rows, params.in_c);
 }

@@ -1,7 +1,7 @@
 // c = op(a) op(b) with an epilogue (see lib/store.wgsl), for matrices of any size: a is [m, k] or, transposed,
 // [k, m]; b is [k, n] or [n, k].
 // With splits > 1 workgroups in z sum one part of k each into c[z], for split_k_sum to add.
-// The vec4 variants need n to be a multiple of 4.
+// The variants but plain ones need n to be a multiple of 4.
 #axis transposes nn
 #axis transposes nt
 #axis transposes tn
@@ -11,6 +11,8 @@
 #axis epilogue grad
 #axis width plain
 #axis width vec4
+#axis width tall
+#axis width large
 
 struct Params {
     m: u32,
@@ -23,7 +25,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
-#if width vec4
+#if width vec4 tall large
 #if transposes nt tt
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 #else
@@ -99,7 +101,7 @@ fn b_element(k: u32, column: u32) -> f32 {
 
 fn load_b(columns: Columns, k: u32) -> vec4<f32> {
     let column = columns.column;
-#if width vec4
+#if width vec4 tall large
 #if transposes nn tn
     if column >= params.n {
         return vec4(0.0);
@@ -124,9 +126,9 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = folded(group, groups);
-    let across = (params.n + TILE - 1u) / TILE;
-    let row = number / across * TILE;
-    let column = number % across * TILE;
+    let across = (params.n + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+    let row = number / across * TILE_ROWS;
+    let column = number % across * TILE_COLUMNS;
     if row >= params.m {
         return;
     }
@@ -134,5 +136,6 @@ fn main(
     let k_end = min(k_begin + params.k_per_split, params.k);
     split_base = group.z * params.m * params.n;
     let tile = gemm(row, column, k_begin, k_end, lane);
-    store_tile(tile, row + 4u * (lane / 16u), column + 4u * (lane % 16u), params.m, params.n);
+    let at = vec2(row, column) + place(lane);
+    store_tile(tile, at.x, at.y, params.m, params.n);
 }

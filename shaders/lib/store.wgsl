@@ -1,10 +1,10 @@
-// Stores the 4 x 4 results of a tile with its epilogue, row by row: row_base(row) is where a row starts in `out`,
+// Stores the results of a tile with its epilogue, row by row: row_base(row) is where a row starts in `out`,
 // in elements. `plain` applies the activation, `bias` adds extra [columns] first, `grad` takes extra, shaped like
 // the result, for the output of an activation whose vjp it applies.
 #import epilogue
 
 #if epilogue bias grad
-#if width vec4
+#if width vec4 tall large
 @group(0) @binding(4) var<storage, read> extra: array<vec4<f32>>;
 #else
 @group(0) @binding(4) var<storage, read> extra: array<f32>;
@@ -30,7 +30,7 @@ fn store_row(sum: vec4<f32>, row: u32, column: u32, rows: u32, columns: u32) {
         return;
     }
     let at = row_base(row) + column;
-#if width vec4
+#if width vec4 tall large
 #if epilogue plain
     out[at / 4u] = vec4(activate(sum.x), activate(sum.y), activate(sum.z), activate(sum.w));
 #endif
@@ -55,9 +55,21 @@ fn store_row(sum: vec4<f32>, row: u32, column: u32, rows: u32, columns: u32) {
 #endif
 }
 
+fn store_block(block: Block, row: u32, column: u32, rows: u32, columns: u32) {
+    store_row(block.c0, row, column, rows, columns);
+    store_row(block.c1, row + 1u, column, rows, columns);
+    store_row(block.c2, row + 2u, column, rows, columns);
+    store_row(block.c3, row + 3u, column, rows, columns);
+}
+
+// The blocks of an invocation whose first lies at (row, column).
 fn store_tile(tile: Tile, row: u32, column: u32, rows: u32, columns: u32) {
-    store_row(tile.c0, row, column, rows, columns);
-    store_row(tile.c1, row + 1u, column, rows, columns);
-    store_row(tile.c2, row + 2u, column, rows, columns);
-    store_row(tile.c3, row + 3u, column, rows, columns);
+    store_block(tile.first, row, column, rows, columns);
+#if width tall large
+    store_block(tile.lower, row + BLOCK, column, rows, columns);
+#endif
+#if width large
+    store_block(tile.right, row, column + BLOCK, rows, columns);
+    store_block(tile.lower_right, row + BLOCK, column + BLOCK, rows, columns);
+#endif
 }

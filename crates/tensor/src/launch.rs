@@ -279,18 +279,15 @@ pub(crate) fn split_k_sum(splits: usize, output: Shape, finish: Finish) -> Dispa
     Dispatch::new(kernel, &params, grid_1d(kernel, output.len()), &arguments)
 }
 
-/// Into how many parts to cut the sum over `k` of a product with `tiles` tiles, and how much of k each part takes.
+/// Into how many parts to cut the sum over `k` of a product with [m, n] results, and how much of k each part takes.
 /// The choice follows from the shape alone, so that results do not depend on the adapter.
-pub(crate) fn split_k(tiles: usize, k: usize) -> (usize, usize) {
+pub(crate) fn split_k(m: usize, n: usize, k: usize) -> (usize, usize) {
+    // Whatever tiles are used: the order of the sum is the same.
+    let tiles = m.div_ceil(64) * n.div_ceil(64);
     // A second dispatch pays only for a long sum.
     let splits = if k < 4096 { 1 } else { (128 / tiles.max(1)).min(k / 512).clamp(1, 64) };
     let part = k.div_ceil(splits).next_multiple_of(16).max(16);
     (k.div_ceil(part).max(1), part)
-}
-
-/// Tiles of 64 x 64 in an m x n result.
-pub(crate) fn tiles(m: usize, n: usize) -> usize {
-    m.div_ceil(64) * n.div_ceil(64)
 }
 
 /// The parameters of a convolution's shaders, without an epilogue.
@@ -382,7 +379,7 @@ mod tests {
     fn splits_cover_k() {
         for (tiles, k) in [(1, 1), (1, 512), (1, 4096), (1, 5001), (2, 100_000), (200, 100_000), (16, 25_088)]
         {
-            let (splits, part) = split_k(tiles, k);
+            let (splits, part) = split_k(64 * tiles, 33, k);
             assert!(
                 splits * part >= k && (splits - 1) * part < k && part % 16 == 0,
                 "{splits} x {part} of {k}"

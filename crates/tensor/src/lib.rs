@@ -38,6 +38,7 @@ mod program;
 pub mod reference;
 mod shape;
 mod tensor_ref;
+mod tiling;
 
 pub use backend::Backend;
 pub use element::Element;

@@ -124,6 +124,64 @@ fn products() -> Vec<Case> {
     cases
 }
 
+/// Products with as many results as larger tiles need, and sums of a few terms: tall tiles for a few columns, large ones for
+/// many. No size is a multiple of a tile's.
+fn products_of_many_results() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let operand = |name, shape: Shape| leaf(name, shape, Domain::Within(-0.5, 0.5));
+    // With and without an epilogue: each is a shader.
+    let finishes =
+        || [None, Some(Epilogue::BiasActivation(Activation::Tanh)), Some(Epilogue::ActivationGrad(LEAKY))];
+    for [m, n, k] in [[16_290, 60, 11], [1410, 1484, 19]] {
+        for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = operand("a", if trans_a { [k, m] } else { [m, k] }.into());
+            let b = operand("b", if trans_b { [n, k] } else { [k, n] }.into());
+            for epilogue in finishes() {
+                let leaves = vec![a.clone(), b.clone()];
+                cases.push(match epilogue {
+                    None => Case::of(leaves, move || ops::MatMul { trans_a, trans_b }),
+                    Some(epilogue) => {
+                        let leaves = with_extra(leaves, epilogue, [m, n].into());
+                        Case::of(leaves, move || ops::FusedMatMul { trans_a, trans_b, epilogue })
+                    }
+                });
+            }
+        }
+    }
+    // Image, kernel and stride of a convolution; of the transposed one, whose four phases count together.
+    let sizes: [[([usize; 4], [usize; 4], usize); 2]; 2] = [
+        [([2, 91, 90, 3], [2, 1, 3, 60], 1), ([1, 47, 30, 5], [1, 2, 5, 1484], 1)],
+        [([2, 91, 90, 60], [3, 2, 60, 3], 2), ([1, 54, 58, 740], [2, 2, 740, 3], 2)],
+    ];
+    for (transposed, sizes) in [false, true].into_iter().zip(sizes) {
+        for (x, w, stride) in sizes {
+            let geometry = Conv2dGeometry::forward(x.into(), w.into(), [stride, stride], Padding::Same);
+            let geometry = geometry.expect("it fits");
+            let (image, features) = (geometry.image(), geometry.features());
+            let (from, to) = if transposed { (features, image) } else { (image, features) };
+            for epilogue in finishes() {
+                let leaves = vec![leaf("x", from, ANY), operand("w", geometry.kernel())];
+                cases.push(match (epilogue, transposed) {
+                    (None, false) => Case::of(leaves, move || ops::Conv2d { geometry }),
+                    (None, true) => Case::of(leaves, move || ops::ConvTranspose2d { geometry }),
+                    (Some(epilogue), false) => Case::of(with_extra(leaves, epilogue, to), move || {
+                        ops::FusedConv2d { geometry, epilogue }
+                    }),
+                    (Some(epilogue), true) => Case::of(with_extra(leaves, epilogue, to), move || {
+                        ops::FusedConvTranspose2d { geometry, epilogue }
+                    }),
+                });
+            }
+        }
+    }
+    for (x, w) in [([2, 5, 6, 1018], [4, 4, 1018, 60]), ([1, 5, 4, 90], [4, 4, 90, 1484])] {
+        let geometry = Conv2dGeometry::forward(x.into(), w.into(), [1, 1], Padding::Valid).expect("it fits");
+        let leaves = vec![leaf("x", geometry.image(), ANY), leaf("dy", geometry.features(), ANY)];
+        cases.push(Case::of(leaves, move || ops::Conv2dWeightGrad { geometry }));
+    }
+    cases
+}
+
 /// Sums, statistics and normalisation of many rows, in several chunks.
 fn long_sums() -> Vec<Case> {
     let mut cases: Vec<Case> = vec![
@@ -227,6 +285,17 @@ fn products_of_every_variant() {
 }
 
 #[test]
+fn products_of_every_tile() {
+    for (checked, every) in [(false, 1), (true, 7)] {
+        let Some(gpu) = device(checked) else { return };
+        for case in products_of_many_results().iter().step_by(every) {
+            agrees(gpu, case, Derivative::Missing, Random::new(14))
+                .unwrap_or_else(|e| panic!("{case:?}: {e}"));
+        }
+    }
+}
+
+#[test]
 fn sums_in_several_parts() {
     let Some(gpu) = device(false) else { return };
     for case in long_sums() {
@@ -314,7 +383,8 @@ fn every_shader_is_used() {
         check(&row, CASES[0], |case, random| draw(case, row.derivative, random));
     }
     let larger = products().into_iter().chain(long_sums()).map(|case| (case, Derivative::Exists));
-    for (case, derivative) in larger.chain(in_place().into_iter().map(|case| (case, Derivative::Missing))) {
+    let others = in_place().into_iter().chain(products_of_many_results());
+    for (case, derivative) in larger.chain(others.map(|case| (case, Derivative::Missing))) {
         draw(&case, derivative, Random::new(0)).unwrap_or_else(|e| panic!("{case:?}: {e}"));
     }
     // Made of two operations; `gather::running_statistics_are_moved_where_they_are_found` reaches them.

@@ -2,6 +2,7 @@
 
 use crate::graph::NodeKind;
 use crate::ops::prelude::*;
+use crate::tiling::Tiling;
 use crate::ops::resampled::{Seen, spread};
 use crate::ops::{Conv2dWeightGrad, ConvTranspose2d, Epilogue, UpsampleNearest};
 
@@ -66,13 +67,13 @@ pub(super) fn launch_conv2d(
         let grid = shaders::grid_1d(kernel, output.len());
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
+    let tiling = Tiling::new(output.len() / channels, channels, 1);
     let kernel = [
-        [shaders::CONV2D, shaders::CONV2D_VEC4],
-        [shaders::CONV2D_BIAS, shaders::CONV2D_BIAS_VEC4],
-        [shaders::CONV2D_GRAD, shaders::CONV2D_GRAD_VEC4],
-    ][finish.variant][usize::from(channels.is_multiple_of(4))];
-    let pixels = output.len() / channels;
-    let grid = shaders::grid_folded(launch::tiles(pixels, channels), 1);
+        [shaders::CONV2D, shaders::CONV2D_VEC4, shaders::CONV2D_TALL, shaders::CONV2D_LARGE],
+        [shaders::CONV2D_BIAS, shaders::CONV2D_BIAS_VEC4, shaders::CONV2D_BIAS_TALL, shaders::CONV2D_BIAS_LARGE],
+        [shaders::CONV2D_GRAD, shaders::CONV2D_GRAD_VEC4, shaders::CONV2D_GRAD_TALL, shaders::CONV2D_GRAD_LARGE],
+    ][finish.variant][tiling.variant];
+    let grid = shaders::grid_folded(tiling.count, 1);
     Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
 }
 

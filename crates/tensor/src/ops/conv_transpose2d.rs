@@ -1,6 +1,7 @@
 //! x = the transposed convolution of features y with a kernel w: the adjoint of conv2d.
 
 use crate::ops::prelude::*;
+use crate::tiling::Tiling;
 use crate::ops::{Conv2d, Conv2dWeightGrad, Epilogue};
 
 /// x = transposed convolution of features y with a kernel w: the adjoint of [`Conv2d`](super::Conv2d) in its image.
@@ -45,7 +46,7 @@ impl Operation for ConvTranspose2d {
 }
 
 /// The dispatch of a transposed convolution with an epilogue: one element at a time where there are few channels,
-/// otherwise tiles of 64 x 64.
+/// otherwise tiles.
 pub(super) fn launch_conv_transpose2d(
     g: &Conv2dGeometry,
     epilogue: Option<Epilogue>,
@@ -64,14 +65,16 @@ pub(super) fn launch_conv_transpose2d(
         let grid = shaders::grid_1d(kernel, output.len());
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
-    let kernel = [
-        [shaders::CONV_TRANSPOSE2D, shaders::CONV_TRANSPOSE2D_VEC4],
-        [shaders::CONV_TRANSPOSE2D_BIAS, shaders::CONV_TRANSPOSE2D_BIAS_VEC4],
-        [shaders::CONV_TRANSPOSE2D_GRAD, shaders::CONV_TRANSPOSE2D_GRAD_VEC4],
-    ][finish.variant][usize::from(channels.is_multiple_of(4))];
     // The largest phase; smaller ones leave workgroups without work.
     let pixels = g.batch * g.in_h.div_ceil(g.stride_h) * g.in_w.div_ceil(g.stride_w);
-    let grid = shaders::grid_folded(launch::tiles(pixels, channels), g.stride_h * g.stride_w);
+    let phases = g.stride_h * g.stride_w;
+    let tiling = Tiling::new(pixels, channels, phases);
+    let kernel = [
+        [shaders::CONV_TRANSPOSE2D, shaders::CONV_TRANSPOSE2D_VEC4, shaders::CONV_TRANSPOSE2D_TALL, shaders::CONV_TRANSPOSE2D_LARGE],
+        [shaders::CONV_TRANSPOSE2D_BIAS, shaders::CONV_TRANSPOSE2D_BIAS_VEC4, shaders::CONV_TRANSPOSE2D_BIAS_TALL, shaders::CONV_TRANSPOSE2D_BIAS_LARGE],
+        [shaders::CONV_TRANSPOSE2D_GRAD, shaders::CONV_TRANSPOSE2D_GRAD_VEC4, shaders::CONV_TRANSPOSE2D_GRAD_TALL, shaders::CONV_TRANSPOSE2D_GRAD_LARGE],
+    ][finish.variant][tiling.variant];
+    let grid = shaders::grid_folded(tiling.count, phases);
     Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ops::Epilogue;
 use crate::ops::prelude::*;
+use crate::tiling::Tiling;
 
 /// C = A B for matrices, each of which may be given transposed.
 #[derive(Debug)]
@@ -58,32 +59,32 @@ impl Operation for MatMul {
     reference!(kernels::matmul::matmul);
 }
 
-/// The shaders of a product: by operands transposed, epilogue, and whether rows are whole vectors of 4.
-const TILED: [[[shaders::Kernel<shaders::MatmulParams>; 2]; 3]; 4] = [
+/// The shaders of a product: by operands transposed, epilogue, and [tile](crate::tiling).
+const TILED: [[[shaders::Kernel<shaders::MatmulParams>; 4]; 3]; 4] = [
     [
-        [shaders::MATMUL_NN, shaders::MATMUL_NN_VEC4],
-        [shaders::MATMUL_NN_BIAS, shaders::MATMUL_NN_BIAS_VEC4],
-        [shaders::MATMUL_NN_GRAD, shaders::MATMUL_NN_GRAD_VEC4],
+        [shaders::MATMUL_NN, shaders::MATMUL_NN_VEC4, shaders::MATMUL_NN_TALL, shaders::MATMUL_NN_LARGE],
+        [shaders::MATMUL_NN_BIAS, shaders::MATMUL_NN_BIAS_VEC4, shaders::MATMUL_NN_BIAS_TALL, shaders::MATMUL_NN_BIAS_LARGE],
+        [shaders::MATMUL_NN_GRAD, shaders::MATMUL_NN_GRAD_VEC4, shaders::MATMUL_NN_GRAD_TALL, shaders::MATMUL_NN_GRAD_LARGE],
     ],
     [
-        [shaders::MATMUL_NT, shaders::MATMUL_NT_VEC4],
-        [shaders::MATMUL_NT_BIAS, shaders::MATMUL_NT_BIAS_VEC4],
-        [shaders::MATMUL_NT_GRAD, shaders::MATMUL_NT_GRAD_VEC4],
+        [shaders::MATMUL_NT, shaders::MATMUL_NT_VEC4, shaders::MATMUL_NT_TALL, shaders::MATMUL_NT_LARGE],
+        [shaders::MATMUL_NT_BIAS, shaders::MATMUL_NT_BIAS_VEC4, shaders::MATMUL_NT_BIAS_TALL, shaders::MATMUL_NT_BIAS_LARGE],
+        [shaders::MATMUL_NT_GRAD, shaders::MATMUL_NT_GRAD_VEC4, shaders::MATMUL_NT_GRAD_TALL, shaders::MATMUL_NT_GRAD_LARGE],
     ],
     [
-        [shaders::MATMUL_TN, shaders::MATMUL_TN_VEC4],
-        [shaders::MATMUL_TN_BIAS, shaders::MATMUL_TN_BIAS_VEC4],
-        [shaders::MATMUL_TN_GRAD, shaders::MATMUL_TN_GRAD_VEC4],
+        [shaders::MATMUL_TN, shaders::MATMUL_TN_VEC4, shaders::MATMUL_TN_TALL, shaders::MATMUL_TN_LARGE],
+        [shaders::MATMUL_TN_BIAS, shaders::MATMUL_TN_BIAS_VEC4, shaders::MATMUL_TN_BIAS_TALL, shaders::MATMUL_TN_BIAS_LARGE],
+        [shaders::MATMUL_TN_GRAD, shaders::MATMUL_TN_GRAD_VEC4, shaders::MATMUL_TN_GRAD_TALL, shaders::MATMUL_TN_GRAD_LARGE],
     ],
     [
-        [shaders::MATMUL_TT, shaders::MATMUL_TT_VEC4],
-        [shaders::MATMUL_TT_BIAS, shaders::MATMUL_TT_BIAS_VEC4],
-        [shaders::MATMUL_TT_GRAD, shaders::MATMUL_TT_GRAD_VEC4],
+        [shaders::MATMUL_TT, shaders::MATMUL_TT_VEC4, shaders::MATMUL_TT_TALL, shaders::MATMUL_TT_LARGE],
+        [shaders::MATMUL_TT_BIAS, shaders::MATMUL_TT_BIAS_VEC4, shaders::MATMUL_TT_BIAS_TALL, shaders::MATMUL_TT_BIAS_LARGE],
+        [shaders::MATMUL_TT_GRAD, shaders::MATMUL_TT_GRAD_VEC4, shaders::MATMUL_TT_GRAD_TALL, shaders::MATMUL_TT_GRAD_LARGE],
     ],
 ];
 
-/// The dispatches of a product [m, k] x [k, n] with an epilogue: dot products where n is small, otherwise tiles of
-/// 64 x 64, and a second pass over partial sums where k is long and the tiles are few.
+/// The dispatches of a product [m, k] x [k, n] with an epilogue: dot products where n is small, otherwise tiles, and a
+/// second pass over partial sums where k is long and the results are few.
 pub(super) fn launch_matmul(
     op: &MatMul,
     epilogue: Option<Epilogue>,
@@ -107,11 +108,11 @@ pub(super) fn launch_matmul(
         let grid = shaders::grid_folded(m * n, 1);
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
-    let tiles = launch::tiles(m, n);
-    let (splits, part) = launch::split_k(tiles, k);
+    let (splits, part) = launch::split_k(m, n, k);
+    let tiling = Tiling::new(m, n, splits);
     let inner = if splits > 1 { launch::Finish::NONE } else { finish };
     let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
-    let kernel = TILED[transposes][inner.variant][usize::from(n.is_multiple_of(4))];
+    let kernel = TILED[transposes][inner.variant][tiling.variant];
     let params = shaders::MatmulParams {
         m: size(m),
         n: size(n),
@@ -120,7 +121,7 @@ pub(super) fn launch_matmul(
         activation: inner.activation,
         slope: inner.slope,
     };
-    let grid = shaders::grid_folded(tiles, splits);
+    let grid = shaders::grid_folded(tiling.count, splits);
     if splits == 1 {
         return Some(Dispatch::new(kernel, &params, grid, &inner.arguments()).into());
     }
