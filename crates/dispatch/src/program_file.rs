@@ -75,7 +75,7 @@ struct Written {
 
 impl ProgramFile {
     /// A file of `programs`, by name, with the values of their variables, of which those after the last that a
-    /// program binds are left out.
+    /// program binds are left out, and the zeros at their end.
     ///
     /// # Errors
     /// When a variable has no values, or more than it has room for.
@@ -93,6 +93,7 @@ impl ProgramFile {
         let bound = file.bound();
         for (name, values) in &mut file.variables {
             values.truncate(bound.get(name).map_or(0, |bytes| bytes / 4));
+            values.truncate(values.iter().rposition(|value| value.to_bits() != 0).map_or(0, |last| last + 1));
         }
         file.check().map_err(Error::new)?;
         Ok(file)
@@ -123,7 +124,8 @@ impl ProgramFile {
         Ok(())
     }
 
-    /// The bytes of the file: the same programs and values always give the same bytes.
+    /// The bytes of the file: the same programs and values always give the same bytes. Variables of the same values share
+    /// theirs.
     ///
     /// # Errors
     /// When the header cannot be written as JSON.
@@ -148,8 +150,12 @@ impl ProgramFile {
             (name.clone(), program)
         });
         let programs = programs.collect();
-        let variables = self.variables.iter().map(|(name, values)| (name.clone(), data.numbers(values)));
-        let variables = variables.collect();
+        let mut variables: BTreeMap<String, Span> = BTreeMap::new();
+        for (name, values) in &self.variables {
+            let same = self.variables.range(..name.clone()).find(|(_, other)| same_bits(other, values));
+            let span = same.and_then(|(name, _)| variables.get(name).copied());
+            variables.insert(name.clone(), span.unwrap_or_else(|| data.numbers(values)));
+        }
         let header = Header { programs, shaders: self.shaders.clone(), variables };
         let mut header = serde_json::to_vec(&header).map_err(|e| Error::new(e.to_string()))?;
         header.resize(header.len().next_multiple_of(8), b' ');
@@ -232,6 +238,11 @@ fn parse(bytes: &[u8]) -> Result<ProgramFile, String> {
     let file = ProgramFile { programs, shaders: header.shaders, variables };
     file.check().map_err(|e| format!("the file is damaged: {e}"))?;
     Ok(file)
+}
+
+/// Whether these are the same numbers, zeros of either sign told apart.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
 /// The data of a file as it grows.

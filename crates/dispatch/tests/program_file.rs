@@ -166,6 +166,27 @@ fn what_no_program_reads_of_a_variable_is_left_out() {
 }
 
 #[test]
+fn zeros_at_the_end_are_left_out_and_what_is_the_same_is_there_once() {
+    let graph = Graph::new();
+    let (a, b) = (graph.variable("a", [1024]), graph.variable("b", [2048]));
+    let plan = graph.plan().output("y", a.sum_all() + b.sum_all());
+    let plan = plan.build().and_then(|plan| plan.lowered(supports)).expect("a plan");
+    let program = Dispatches::new(&plan, &Layout::new(&plan), Limits::default()).expect("shaders for all");
+    let bytes = |last: f32| {
+        let a: Vec<f32> = (0..1024).map(|i| i as f32).collect();
+        let b = [&a[..], &[0.0; 1023], &[last]].concat();
+        let variables = BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        let programs = BTreeMap::from([("run".to_owned(), program.clone())]);
+        let file = ProgramFile::new(programs, variables).expect("sound");
+        assert_eq!(ProgramFile::parse(&file.to_bytes().expect("written")).expect("sound"), file);
+        (file.variables["b"].len(), file.to_bytes().expect("written").len())
+    };
+    let ((short, once), (long, twice)) = (bytes(0.0), bytes(-0.0));
+    assert_eq!((short, long), (1024, 2048));
+    assert!(once + 8000 < twice, "{once} {twice}");
+}
+
+#[test]
 fn a_program_is_a_function_of_the_plan_and_the_limits() {
     let plan = plan();
     let layout = Layout::new(&plan);
