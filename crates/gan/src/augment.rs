@@ -4,6 +4,7 @@ use gannet_tensor::{Element, Program, Shape, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::names;
 use crate::random::Stream;
 
 /// DiffAugment (Zhao et al. 2020): real and generated images alike are shifted, partly blanked, and changed in brightness,
@@ -116,22 +117,31 @@ impl Augment {
         let [h, w, c] = size(Shape::new(&shape.dims()[1..])?)?;
         let mut y = x;
         if self.brightness > 0.0 {
-            y = y + graph.input(&input(pass, "brightness"), [n, 1, 1, 1]);
+            y = y + graph.input(&names::augment(pass, names::BRIGHTNESS), [n, 1, 1, 1]);
         }
         // A fourth channel is transparency, which has no colour.
         if self.saturation > 0.0 && c >= COLOURS {
             let colours = y.slice(3, 0, COLOURS);
-            let strayed =
-                away_from(colours.mean(&[3]), colours, graph.input(&input(pass, "saturation"), [n, 1, 1, 1]));
+            let strayed = away_from(
+                colours.mean(&[3]),
+                colours,
+                graph.input(&names::augment(pass, names::SATURATION), [n, 1, 1, 1]),
+            );
             y = if c == COLOURS { strayed } else { Var::concat(&[strayed, y.slice(3, COLOURS, c)], 3) };
         }
         if self.contrast > 0.0 {
-            y = away_from(y.mean(&[1, 2, 3]), y, graph.input(&input(pass, "contrast"), [n, 1, 1, 1]));
+            y = away_from(
+                y.mean(&[1, 2, 3]),
+                y,
+                graph.input(&names::augment(pass, names::CONTRAST), [n, 1, 1, 1]),
+            );
         }
         if self.moves() {
             // A gather of pixels: its adjoint is the scatter that the gradient needs.
             let table = Var::concat(&[y.reshape([n * h * w, c]), graph.fill([1, c], 0.0)], 0);
-            y = table.embedding(graph.input(&input(pass, "sources"), [n * h * w])).reshape(shape);
+            y = table
+                .embedding(graph.input(&names::augment(pass, names::SOURCES), [n * h * w]))
+                .reshape(shape);
         }
         Ok(y)
     }
@@ -212,12 +222,12 @@ impl Draws {
         pass: &str,
     ) -> Result<()> {
         for (name, values) in [
-            ("brightness", &self.brightness),
-            ("saturation", &self.saturation),
-            ("contrast", &self.contrast),
-            ("sources", &self.sources),
+            (names::BRIGHTNESS, &self.brightness),
+            (names::SATURATION, &self.saturation),
+            (names::CONTRAST, &self.contrast),
+            (names::SOURCES, &self.sources),
         ] {
-            let name = input(pass, name);
+            let name = names::augment(pass, name);
             if program.has_input(&name) {
                 let values: Vec<B::Element> = values.iter().map(|x| B::Element::of(*x)).collect();
                 program.write(&name, &values)?;
@@ -230,10 +240,6 @@ impl Draws {
 /// `mean` plus `factor` times the distance of `x` from it.
 fn away_from<'g>(mean: Var<'g>, x: Var<'g>, factor: Var<'g>) -> Var<'g> {
     mean + (x - mean) * factor
-}
-
-fn input(pass: &str, name: &str) -> String {
-    format!("augment/{pass}/{name}")
 }
 
 fn size(image: Shape) -> Result<[usize; 3]> {

@@ -47,13 +47,11 @@ impl<E: Element> Chance<E> {
             let augment = config.augment?;
             Some((of, augment.draw(image, of.images(config), &mut stream(of.name()))))
         };
-        let (mut latents, mut mix) = (stream("latents"), stream(names::MIX));
+        let (mut latents, mut mix) = (stream(names::LATENTS), stream(names::MIX));
         Chance {
-            // A whole number that f32 holds exactly.
-            counter: (number % (1 << 24)) as f64,
+            counter: (number % names::COUNTERS) as f64,
             latents: (0..batch * z).map(|_| E::of(latents.normal())).collect(),
-            // The stream's name is that of the first runs.
-            clusters: stream("parts"),
+            clusters: stream(names::CLUSTER_STREAM),
             mix: (0..batch).map(|_| mix.uniform(0.0, 1.0)).collect(),
             augmentations: augmentations.iter().copied().filter_map(draw).collect(),
         }

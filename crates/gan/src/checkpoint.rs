@@ -18,13 +18,21 @@ const VERSION: u32 = 1;
 /// What a file says about itself: enough to build the GAN again.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
+pub(crate) struct Description {
     version: u32,
     step: u64,
     /// The loss of the generator's last update, which is not in every step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     generator_loss: Option<f64>,
     model: Form,
+}
+
+impl Description {
+    /// That of a GAN of this configuration. Errors when the configuration could not be read again.
+    pub(crate) fn new(config: &GanConfig, step: u64, generator_loss: Option<f64>) -> Result<Description> {
+        config.check_described()?;
+        Ok(Description { version: VERSION, step, generator_loss, model: Form::from(config) })
+    }
 }
 
 /// What a file of a state alone says about itself.
@@ -84,11 +92,8 @@ impl<B: Backend> Gan<B> {
     /// What [`save`](Gan::save) writes. Errors as it does, or when a tensor holds a number that is not finite, which
     /// could not be loaded again.
     pub fn to_file(&mut self) -> Result<TensorFile> {
-        self.config().check_described()?;
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
-        let description =
-            Description { version: VERSION, step, generator_loss, model: Form::from(self.config()) };
-        self.with_tensors(&description)
+        self.with_tensors(&Description::new(self.config(), step, generator_loss)?)
     }
 
     /// Everything of [`to_file`](Gan::to_file) but the configuration: what [`restore`](Gan::restore) takes. For models

@@ -48,6 +48,7 @@ mod compiled;
 mod compiled_file;
 mod compiled_fit;
 mod config;
+mod description;
 mod eigen;
 mod ema;
 mod error;

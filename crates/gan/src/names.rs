@@ -7,12 +7,26 @@ pub(crate) const LABELS: &str = "labels";
 pub(crate) const OTHER_LABELS: &str = "other_labels";
 pub(crate) const SHARE: &str = "share";
 pub(crate) const COUNTER: &str = "counter";
+/// The counter of a step is its number modulo this: whole numbers that f32 holds exactly.
+pub(crate) const COUNTERS: u64 = 1 << 24;
+/// The stream of the numbers that name clusters: the name is that of the first runs.
+pub(crate) const CLUSTER_STREAM: &str = "parts";
+/// The inputs of an augmentation.
+pub(crate) const BRIGHTNESS: &str = "brightness";
+pub(crate) const SATURATION: &str = "saturation";
+pub(crate) const CONTRAST: &str = "contrast";
+pub(crate) const SOURCES: &str = "sources";
 /// How far between a generated image (0) and a real one (1) the gradient penalty looks.
 pub(crate) const MIX: &str = "mix";
 pub(crate) const EMA_RATE: &str = "ema_rate";
 pub(crate) const LOSSES: &str = "losses";
 pub(crate) const SCORES: &str = "scores";
 pub(crate) const IMAGES: &str = "images";
+
+/// An input of an augmentation in a pass.
+pub(crate) fn augment(pass: &str, what: &str) -> String {
+    format!("augment/{pass}/{what}")
+}
 
 /// The numbers of an optimiser's update.
 pub(crate) fn scalars(model: &str) -> String {

@@ -1,5 +1,5 @@
-//! Trained models for other programs: PyTorch ([`torch`]), ONNX ([`onnx`]), NumPy ([`npz`]); and [`Sampler`], what draws
-//! images as a plan.
+//! Trained models for other programs: PyTorch ([`torch`]), ONNX ([`onnx`]), NumPy ([`npz`]); [`Sampler`], what draws
+//! images as a plan; and [`Trainer`], what a training step runs as plans.
 //!
 //! Gannet's images lie as [H, W, C], those of PyTorch and ONNX as [C, H, W]. The exported models take and give images
 //! as [N, C, H, W], and their weights are turned accordingly, each by itself. Where Gannet flattens an image, or makes
@@ -26,12 +26,16 @@ mod sampler;
 mod signature;
 mod test_vectors;
 pub mod torch;
+mod trainer;
 mod weights;
 
 pub use sampler::Sampler;
 pub use signature::Signature;
 pub use test_vectors::test_vectors;
+pub use trainer::{Augmented, Input, Steps, TensorPlace, Trainer};
 pub(crate) use weights::Weights;
+
+pub use crate::description::Piece;
 
 use gannet_tensor::{Backend, Shape};
 
