@@ -10,14 +10,17 @@ use gannet::{Backend, Cpu, Gan};
 use gannet_data::files::PendingFile;
 
 use super::generate::class_names;
-use crate::arguments::whole_number;
+use crate::arguments::{DataArgs, whole_number};
 use crate::error::{Error, Result};
 use crate::run::MODEL;
 use crate::terminal::say;
-use crate::web;
+use crate::web::{self, TrainingSet};
 
 /// Inputs among the test vectors.
 const TEST_VECTORS: u64 = 16;
+
+/// Training pictures in a page.
+const PICTURES: u64 = 2000;
 
 /// The flags of `export`.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +42,13 @@ pub struct ExportArgs {
     /// How many inputs --test-vectors holds, one batch
     #[arg(long, value_name = "N", default_value_t = TEST_VECTORS, value_parser = whole_number(1, 4096), allow_negative_numbers = true, requires = "test_vectors")]
     pub count: u64,
+    /// How many training pictures travel in the web page, of those that the run was trained on or that --data names; 0 for
+    /// none [default: 2000]
+    #[arg(long, value_name = "N", value_parser = whole_number(0, 1_000_000), allow_negative_numbers = true)]
+    pub pictures: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// What can be written.
@@ -50,7 +60,7 @@ pub enum Format {
     Onnx,
     /// NumPy arrays with Gannet's names and layouts
     Npz,
-    /// A web page, one file, in which the generator draws on WebGPU: seeds, classes, directions, ways between pictures
+    /// A web page, one file, in which the generator draws and is trained on, on WebGPU
     Web,
 }
 
@@ -79,6 +89,12 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     if args.format == Format::Web && part != Part::Generator {
         return Err(Error::usage("--format web is the generator's page: leave out --part discriminator"));
     }
+    if args.format != Format::Web && (args.pictures.is_some() || args.data.chooses()) {
+        return Err(Error::usage(
+            "training pictures travel in web pages alone: leave out --pictures and the flags that choose images, or take --format \
+             web",
+        ));
+    }
     // Everything that is to be written is opened before any work.
     let class = match args.format {
         Format::SafetensorsTorch => Some(class_file(&args.out)?),
@@ -92,6 +108,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         Some(_) => Some(test_vectors(&gan, part, args.count as usize)?),
         None => None,
     };
+    let mut lines = Vec::new();
     let (bytes, text) = match args.format {
         Format::SafetensorsTorch => {
             let name = args.out.file_name().unwrap_or_default().to_string_lossy();
@@ -102,7 +119,15 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         Format::Npz => (npz::export(&gan, part)?, None),
         Format::Web => {
             let names = class_names(&gan, &args.model)?;
-            (web::page(&mut gan, &names)?.into_bytes(), None)
+            let count = args.pictures.unwrap_or(PICTURES) as usize;
+            let set = TrainingSet::open(&args.data, &args.model, &gan, count)?;
+            let page = web::page(&mut gan, &names, set.as_ref())?;
+            lines.push(match (page.untrained, set) {
+                (Some(reason), _) => reason,
+                (None, Some(set)) => format!("it trains on {}", set.text()),
+                (None, None) => "it trains on pictures that are dropped on it".into(),
+            });
+            (page.html.into_bytes(), None)
         }
     };
     out.finish_with(&bytes)?;
@@ -117,8 +142,9 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     }
     say(&format!("{part} of {} after {} steps in {}", gan.config().name, gan.step(), files.join(", ")));
     if !matches!(args.format, Format::Npz | Format::Web) {
-        say(&export::Signature::of(&gan, part).to_string());
+        lines.push(export::Signature::of(&gan, part).to_string());
     }
+    lines.iter().for_each(|line| say(line));
     Ok(())
 }
 

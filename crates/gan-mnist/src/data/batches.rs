@@ -11,10 +11,16 @@ use crate::error::{Error, Result};
 pub fn batches_of<B: Backend>(gan: &Gan<B>, data: &DataSet, position: u64) -> Result<Batches> {
     let config = gan.config();
     let batches = Batches::new(data, config.batch_size, config.seed, position);
-    if config.clusters > 1 {
-        return Ok(batches.with_labels(cluster_labels(data, gan.classes(), config.clusters)?));
-    }
-    Ok(batches)
+    Ok(match labels_of(gan, data)? {
+        Some(labels) => batches.with_labels(labels),
+        None => batches,
+    })
+}
+
+/// The labels of all images `[N]` that `gan` is told in the place of their classes, where it tells clusters of the data.
+pub(crate) fn labels_of<B: Backend>(gan: &Gan<B>, data: &DataSet) -> Result<Option<Vec<u32>>> {
+    let clusters = gan.config().clusters;
+    (clusters > 1).then(|| cluster_labels(data, gan.classes(), clusters)).transpose()
 }
 
 /// The label of each image `[N]` for a model that tells `clusters` clusters of each of its classes.

@@ -7,6 +7,7 @@ mod made_up;
 mod open;
 
 pub use batches::batches_of;
+pub(crate) use batches::labels_of;
 pub use feed::{Feed, Same, StepError};
 pub(crate) use fit::{check_fit, check_fit_images, fit_classes, images_of, name_classes};
 pub use made_up::made_up;

@@ -1,7 +1,7 @@
 // The explorer: what a generator has learnt, to look at. It draws what `gan-mnist generate` draws from the same seed.
 "use strict";
 
-(() => {
+const explorer = (() => {
   const model = JSON.parse(document.getElementById("model").textContent);
   const find = (id) => document.getElementById(id);
   const [height, width, channels] = model.shape;
@@ -235,12 +235,9 @@
     state("absent");
   }
 
-  // The bytes of gzip in base64.
-  async function unpacked(text) {
-    const packed = new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]);
-    const stream = packed.stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  }
+  // Resolves with the programs of the page once they can be run.
+  let begin;
+  const begun = new Promise((resolve) => { begin = resolve; });
 
   async function start() {
     if (!navigator.gpu) return explainAbsence("This browser has no WebGPU");
@@ -251,13 +248,16 @@
       const device = await adapter.requestDevice();
       device.lost.then((info) => fail(new Error(info.message || "the device was lost")));
       device.addEventListener("uncapturederror", (event) => { event.preventDefault(); fail(event.error); });
-      const file = parseProgramFile(await unpacked(find("program").textContent));
-      program = await Program.make(device, file, "generate", (done, all) => say(`Compiling shaders: ${done} of ${all}`));
+      const runtime = await Runtime.make(device, parseProgramFile(await unpacked("program")));
+      program = await runtime.program("generate", (done, all) => say(`Compiling shaders: ${done} of ${all}`));
       changed();
+      begin(runtime);
     } catch (error) {
       fail(error);
     }
   }
 
   start();
+
+  return { model, begun, run, draw, paint, canvas, labelOf, cluster, latentAt, className, fail };
 })();

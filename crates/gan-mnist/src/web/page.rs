@@ -1,18 +1,21 @@
 //! The page: what is in it, and what people read.
 
-use std::io::Write;
+use std::collections::BTreeMap;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use gannet::{Backend, Gan};
 use gannet_data::ImageShape;
+use gannet_dispatch::ProgramFile;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
+use super::packed::{packed, planes};
 use super::sampler::BrowserSampler;
+use super::training::BrowserTrainer;
+use super::training_page::{scripts, section};
+use super::training_set::TrainingSet;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
-use crate::report::html::{PictureKind, base64, picture_address, printable, script_json};
+use crate::report::html::{PictureKind, picture_address, printable, script_json};
 use crate::terminal::counted;
 use crate::training::{classes_in_turn, columns, image_shape};
 
@@ -21,6 +24,9 @@ const SEED: u64 = 42;
 
 /// Tiles in a row of the grid, on a wide page and on a narrow one, for pictures up to so many pixels wide.
 const TILES: [(usize, [usize; 2]); 3] = [(64, [10, 6]), (160, [6, 3]), (usize::MAX, [3, 2])];
+
+/// Pictures of a batch side by side, real ones and generated ones each.
+const BESIDE: usize = 4;
 
 const HINT: &str = "Choose two pictures to see the way between them.";
 
@@ -46,9 +52,23 @@ struct Model<'a> {
     hint: &'a str,
 }
 
-/// The page of a model. `class_names` may be empty.
-pub(crate) fn page<B: Backend<Element = f32>>(gan: &mut Gan<B>, class_names: &[String]) -> Result<String> {
-    let BrowserSampler { file, sampler, count } = BrowserSampler::of(gan)?;
+/// A page, and why it does not train where it does not.
+pub(crate) struct Page {
+    pub(crate) html: String,
+    pub(crate) untrained: Option<String>,
+}
+
+/// The page of a model. `class_names` may be empty; `set` are the pictures that it is trained on there, at first.
+pub(crate) fn page<B: Backend<Element = f32>>(
+    gan: &mut Gan<B>,
+    class_names: &[String],
+    set: Option<&TrainingSet>,
+) -> Result<Page> {
+    let BrowserSampler { program, sampler, count } = BrowserSampler::of(gan)?;
+    let (trainer, untrained) = match BrowserTrainer::of(gan)? {
+        Ok(trainer) => (Some(trainer), None),
+        Err(reason) => (None, Some(reason)),
+    };
     let (shape, classes) = (image_shape(gan)?, sampler.signature.labels);
     let absent = absent(gan, count, shape)?;
     let model = Model {
@@ -64,7 +84,25 @@ pub(crate) fn page<B: Backend<Element = f32>>(gan: &mut Gan<B>, class_names: &[S
         hint: HINT,
     };
     let data = serde_json::to_string(&model).map_err(Error::failure)?;
-    let program = base64(&compressed(&file.to_bytes().map_err(Error::failure)?)?);
+    let mut programs = BTreeMap::from([("generate".to_owned(), program)]);
+    let mut variables = sampler.variables.clone();
+    let mut steps = None;
+    if let Some(trainer) = trainer {
+        programs.extend(trainer.programs);
+        variables.extend(trainer.variables);
+        steps = Some(trainer.steps);
+    }
+    let file = ProgramFile::new(programs, variables).map_err(Error::failure)?;
+    let (bytes, first) = file.to_bytes().map(with_data_start).map_err(Error::failure)?;
+    let program = packed(&planes(bytes, first))?;
+    let names: Vec<String> =
+        (0..gan.classes().unwrap_or(0)).map(|number| class_name(class_names, number)).collect();
+    let training = match (&steps, &untrained) {
+        (Some(steps), _) => section(steps, &names, BESIDE),
+        (None, Some(reason)) => html! { p.note { (reason) } },
+        (None, None) => html! {},
+    };
+    let training_scripts = steps.as_ref().map(|steps| scripts(steps, set)).transpose()?;
     let about = format!(
         "After {}. {} of {} x {} pixels{}, drawn from {} numbers each.",
         counted(gan.step(), "training step"),
@@ -95,6 +133,7 @@ pub(crate) fn page<B: Backend<Element = f32>>(gan: &mut Gan<B>, class_names: &[S
                 style {
                     (PreEscaped(include_str!("../report/page.css")))
                     (PreEscaped(include_str!("explorer.css")))
+                    (PreEscaped(include_str!("training.css")))
                 }
             }
             body {
@@ -111,28 +150,37 @@ pub(crate) fn page<B: Backend<Element = f32>>(gan: &mut Gan<B>, class_names: &[S
                             div #way .see-through[shape.channels == 4] hidden {}
                         }
                     }
+                    (training)
                     (absent)
                     noscript { p { "This page computes its pictures, and needs JavaScript for it." } }
                     footer {
                         "Made by gan-mnist " (env!("CARGO_PKG_VERSION"))
-                        ". The generator is in this file and runs in your browser; no network is used."
+                        ". The model is in this file and runs in your browser; no network is used."
                     }
                 }
                 script type="application/json" id="model" { (PreEscaped(script_json(&data))) }
-                script type="application/gzip" id="program" { (PreEscaped(program)) }
+                script type="text/plain" id="program" { (PreEscaped(program)) }
+                script { (PreEscaped(include_str!("packed.js"))) }
                 script { (PreEscaped(include_str!("random.js"))) }
                 script { (PreEscaped(include_str!("program.js"))) }
                 script { (PreEscaped(include_str!("explorer.js"))) }
+                (training_scripts.unwrap_or_default())
             }
         }
     };
-    Ok(printable(&page.into_string()))
+    Ok(Page { html: printable(&page.into_string()), untrained })
 }
 
-/// The bytes as gzip, which browsers unpack.
-fn compressed(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).map_err(Error::failure)
+/// A file of programs, and where its data begins: the header's length is the number before it.
+fn with_data_start(bytes: Vec<u8>) -> (Vec<u8>, usize) {
+    let length = bytes.get(16..24).and_then(|length| length.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let first = 24 + length as usize;
+    (bytes, first)
+}
+
+/// The name of a class: its number, where it has no other.
+fn class_name(names: &[String], number: usize) -> String {
+    names.get(number).cloned().unwrap_or(number.to_string())
 }
 
 fn controls(model: &Model<'_>) -> Markup {
@@ -150,8 +198,7 @@ fn controls(model: &Model<'_>) -> Markup {
                 div.classes {
                     (class("all", "all in turn", true))
                     @for number in 0..classes {
-                        @let name = model.class_names.get(number).cloned().unwrap_or(number.to_string());
-                        (class(&number.to_string(), &name, false))
+                        (class(&number.to_string(), &class_name(model.class_names, number), false))
                     }
                 }
             }

@@ -17,3 +17,4 @@ mod report;
 mod resume;
 mod train;
 mod web;
+mod web_training;
