@@ -148,14 +148,13 @@ fn products_of_many_results() -> Vec<Case> {
             }
         }
     }
-    // Image, kernel and stride of a convolution; of the transposed one, whose four phases count together.
-    let sizes: [[([usize; 4], [usize; 4], usize); 2]; 2] = [
-        [([2, 91, 90, 3], [2, 1, 3, 60], 1), ([1, 47, 30, 5], [1, 2, 5, 1484], 1)],
-        [([2, 91, 90, 60], [3, 2, 60, 3], 2), ([1, 54, 58, 740], [2, 2, 740, 3], 2)],
-    ];
-    for (transposed, sizes) in [false, true].into_iter().zip(sizes) {
-        for (x, w, stride) in sizes {
-            let geometry = Conv2dGeometry::forward(x.into(), w.into(), [stride, stride], Padding::Same);
+    // Images, kernels and stride of a convolution; and of the transposed one, whose four phases count together.
+    let forward = [([2, 91, 90, 3], [2, 1, 3, 60]), ([1, 47, 30, 5], [1, 2, 5, 1484])];
+    let backward = [([2, 91, 90, 60], [3, 2, 60, 3]), ([1, 54, 58, 740], [2, 2, 740, 3])];
+    for (transposed, stride, sizes) in [(false, 1, forward), (true, 2, backward)] {
+        for (x, w) in sizes {
+            let (x, w) = (Shape::from(x), Shape::from(w));
+            let geometry = Conv2dGeometry::forward(x, w, [stride, stride], Padding::Same);
             let geometry = geometry.expect("it fits");
             let (image, features) = (geometry.image(), geometry.features());
             let (from, to) = if transposed { (features, image) } else { (image, features) };
