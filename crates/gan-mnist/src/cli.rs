@@ -5,10 +5,12 @@ use clap::{Parser, Subcommand};
 use crate::commands::bench::BenchArgs;
 use crate::commands::data::DataCommandArgs;
 use crate::commands::evaluate::EvaluateArgs;
+use crate::commands::explore::ExploreArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::import::ImportArgs;
 use crate::commands::interpolate::InterpolateArgs;
+use crate::commands::live::LiveCommandArgs;
 use crate::commands::neighbours::NeighboursArgs;
 use crate::commands::presets::PresetsArgs;
 use crate::commands::project::ProjectArgs;
@@ -41,8 +43,12 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Say what a folder, an archive or a set of images holds, and what training makes of it
     Data(DataCommandArgs),
+    /// Show a run in the browser while it goes on, by its files
+    Live(LiveCommandArgs),
     /// Draw images from a trained model
     Generate(GenerateArgs),
+    /// Look in the browser at what a model has learnt
+    Explore(ExploreArgs),
     /// Draw the images between two latents
     Interpolate(InterpolateArgs),
     /// Find the latents that draw pictures as nearly as the model can

@@ -14,12 +14,14 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluation;
+mod live;
 pub mod memory;
 pub mod parse;
 pub mod picture;
 pub mod recipe;
 pub mod report;
 pub mod run;
+mod server;
 pub mod terminal;
 pub mod training;
 mod web;
@@ -49,7 +51,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Train(args)) => commands::train::run(&args),
         Some(Command::Resume(args)) => commands::resume::run(&args),
         Some(Command::Data(args)) => commands::data::run(&args),
+        Some(Command::Live(args)) => commands::live::run(&args),
         Some(Command::Generate(args)) => commands::generate::run(&args),
+        Some(Command::Explore(args)) => commands::explore::run(&args),
         Some(Command::Interpolate(args)) => commands::interpolate::run(&args),
         Some(Command::Project(args)) => commands::project::run(&args),
         Some(Command::Neighbours(args)) => commands::neighbours::run(&args),

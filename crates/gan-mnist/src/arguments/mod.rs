@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod ending;
 mod every;
+mod live;
 mod numbers;
 mod preset;
 
@@ -14,6 +15,7 @@ pub(crate) use data::resize;
 pub use device::{DeviceArgs, DeviceChoice};
 pub(crate) use ending::check_ending;
 pub use every::Every;
+pub use live::LiveArgs;
 pub use numbers::Seeds;
-pub(crate) use numbers::{learning_rate, minutes, seeds, truncation, whole_number};
+pub(crate) use numbers::{learning_rate, minutes, port, seeds, truncation, whole_number};
 pub use preset::{DEFAULT_PRESET, preset};

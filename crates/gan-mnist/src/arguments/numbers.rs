@@ -25,6 +25,11 @@ pub(crate) fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Parses a port, 0 for any that is free.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "expected a port from 1 to 65535, or 0 for any that is free".into())
+}
+
 /// Parses a truncation: above 0, at most 1.
 pub(crate) fn truncation(text: &str) -> Result<f32, String> {
     match text.parse() {

@@ -6,12 +6,14 @@ use clap::Args;
 use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, Reopened};
 
-use super::train::{describe, report};
-use crate::arguments::{DeviceArgs, DeviceChoice, Every, learning_rate, whole_number};
+use super::train::{describe, listen, report};
+use crate::arguments::{DeviceArgs, DeviceChoice, Every, LiveArgs, learning_rate, whole_number};
 use crate::data::batches_of;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::live::Live;
 use crate::run::{Change, Checkpoint, Checkpoints, Config, Os, RunDirectory};
+use crate::server::Listener;
 use crate::terminal::{Listening, note, resume_command, say};
 use crate::training::{Interrupt, Session, Setup, observers};
 
@@ -59,6 +61,9 @@ pub struct ResumeArgs {
     /// How many checkpoints to keep, the newest [default: the run's]
     #[arg(long, value_name = "N", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
     pub keep_checkpoints: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub live: LiveArgs,
     /// Print the run directory and nothing else
     #[arg(long)]
     pub quiet: bool,
@@ -66,6 +71,7 @@ pub struct ResumeArgs {
 
 /// Goes on with a run, as if it had never been interrupted.
 pub fn run(args: &ResumeArgs) -> Result<()> {
+    let live = listen(&args.live)?;
     let run = RunDirectory::open(&args.run)?;
     let checkpoint = Checkpoints::new(run.checkpoints(), usize::MAX).newest()?;
     let mut settings: Config = toml::from_str(&checkpoint.state.settings).map_err(|e| {
@@ -116,9 +122,11 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     settings.data = DataRecord { path, images, sha256, ..settings.data };
     let device = Device::open(&device_args(&mut settings, args)?)?;
     match &device {
-        Device::Cpu(cpu) => go_on(args, &run, settings, &device, cpu, &checkpoint, &data),
-        Device::Gpu(gpu) => go_on(args, &run, settings, &device, gpu, &checkpoint, &data),
-        Device::Reference(reference) => go_on(args, &run, settings, &device, reference, &checkpoint, &data),
+        Device::Cpu(cpu) => go_on(args, &run, settings, (&device, cpu), &checkpoint, &data, live),
+        Device::Gpu(gpu) => go_on(args, &run, settings, (&device, gpu), &checkpoint, &data, live),
+        Device::Reference(reference) => {
+            go_on(args, &run, settings, (&device, reference), &checkpoint, &data, live)
+        }
     }
 }
 
@@ -189,10 +197,10 @@ fn go_on<B: Backend<Element = f32>>(
     args: &ResumeArgs,
     run: &RunDirectory,
     mut settings: Config,
-    device: &Device,
-    backend: &B,
+    (device, backend): (&Device, &B),
     checkpoint: &Checkpoint,
     data: &DataSet,
+    live: Option<Listener>,
 ) -> Result<()> {
     let was = std::mem::replace(&mut settings.device_description, device.describe());
     settings.device = device.name().into();
@@ -226,8 +234,12 @@ fn go_on<B: Backend<Element = f32>>(
         }
     }
     let batches = batches_of(&gan, data, 0)?;
-    let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     let interrupt = Interrupt::listen(args.quiet)?;
+    let mut watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
+    if let Some(listener) = live {
+        // Last: it shows what the others have written.
+        watching.push(Box::new(Live::start(listener, run, &settings, &interrupt, args.quiet)?));
+    }
     let parts = Setup {
         run,
         disk: &Os,

@@ -11,14 +11,17 @@ use gannet::{Backend, Cpu, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, NamedSet};
 
 use crate::arguments::{
-    DEFAULT_PRESET, DataArgs, DeviceArgs, Every, capacity, learning_rate, minutes, preset, whole_number,
+    DEFAULT_PRESET, DataArgs, DeviceArgs, Every, LiveArgs, capacity, learning_rate, minutes, preset,
+    whole_number,
 };
 use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile, Compared};
+use crate::live::Live;
 use crate::recipe::{self, Following, Recipe};
 use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
+use crate::server::Listener;
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
     self, End, Interrupt, Outcome, Pace, Session, Setup, image_shape, observers, real_grid, steps_in,
@@ -90,6 +93,9 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub metrics: MetricsArgs,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub live: LiveArgs,
     /// Print the run directory and nothing else
     #[arg(long)]
     pub quiet: bool,
@@ -179,8 +185,10 @@ const RUNS: &str = "runs";
 
 /// Trains what the flags ask for and writes a run directory.
 pub fn run(args: &TrainArgs) -> Result<()> {
+    // First of all, so that a port in use is known before any work.
+    let live = listen(&args.live)?;
     if args.follows_pictures() {
-        return run_for_pictures(args, None, None);
+        return run_for_pictures(args, None, (None, live));
     }
     let from = args.from.as_deref().map(learnt).transpose()?;
     let mut config = match &from {
@@ -189,7 +197,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             .steps(None),
         _ => match recipe::read(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())? {
             Recipe::Plain(config) => *config,
-            Recipe::Following(following) => return run_for_pictures(args, Some(&following), from),
+            Recipe::Following(following) => return run_for_pictures(args, Some(&following), (from, live)),
         },
     };
     if args.capacity.is_some() {
@@ -210,14 +218,22 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let device = Device::open(&args.device)?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     match &device {
-        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data, from),
-        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data, from),
-        Device::Reference(reference) => train_recipe(args, &device, reference, config, data, from),
+        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data, (from, live)),
+        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data, (from, live)),
+        Device::Reference(reference) => train_recipe(args, &device, reference, config, data, (from, live)),
     }
+}
+
+/// Listens where the page of a run is to be, if there is to be one.
+pub(super) fn listen(args: &LiveArgs) -> Result<Option<Listener>> {
+    args.live.map(|port| Listener::bind("--live", port)).transpose()
 }
 
 /// A model and where it was read.
 type Learnt = (PathBuf, TensorFile);
+
+/// What a run begins from, and where its page is served.
+type Beside = (Option<Learnt>, Option<Listener>);
 
 /// The model of a run directory or of a file.
 fn learnt(path: &Path) -> Result<Learnt> {
@@ -241,21 +257,23 @@ fn train_recipe<B: Backend<Element = f32>>(
     backend: &B,
     config: GanConfig,
     data: DataSet,
-    from: Option<Learnt>,
+    with: Beside,
 ) -> Result<()> {
     let config = configure(args, &Pace::new(backend), config, &data)?;
-    train(args, device, backend, config, data, from)
+    train(args, device, backend, config, data, with)
 }
 
 /// Trains networks that are made for the pictures, as `asked` says if there is such a thing, from what others have learnt.
-fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, from: Option<Learnt>) -> Result<()> {
+fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, beside: Beside) -> Result<()> {
     let device = Device::open(&args.device)?;
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
     let data = training::open(args.data.request(seed), training::longest_side(&device))?.with_flip(args.flip);
     match &device {
-        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data, asked, from),
-        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data, asked, from),
-        Device::Reference(reference) => train_for_pictures(args, &device, reference, seed, data, asked, from),
+        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data, asked, beside),
+        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data, asked, beside),
+        Device::Reference(reference) => {
+            train_for_pictures(args, &device, reference, seed, data, asked, beside)
+        }
     }
 }
 
@@ -266,7 +284,7 @@ fn train_for_pictures<B: Backend<Element = f32>>(
     seed: u64,
     data: DataSet,
     asked: Option<&Following>,
-    from: Option<Learnt>,
+    beside: Beside,
 ) -> Result<()> {
     let pace = Pace::new(backend);
     let config = training::choose(&pace, &data, asked, args.capacity, args.minutes)?.seed(seed);
@@ -279,7 +297,7 @@ fn train_for_pictures<B: Backend<Element = f32>>(
         let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
         say(&format!("{name}: {why}; {} in {took}", counted(images, "image")));
     }
-    train(args, device, backend, config, data, from)
+    train(args, device, backend, config, data, beside)
 }
 
 /// The recipe for these images with the flags in it; its `steps` are set.
@@ -317,7 +335,7 @@ fn train<B: Backend<Element = f32>>(
     backend: &B,
     config: GanConfig,
     data: DataSet,
-    from: Option<Learnt>,
+    (from, live): Beside,
 ) -> Result<()> {
     let mut gan = Gan::new(backend, config)?;
     check_fit(&gan, &data).map_err(|error| match (&args.preset, &args.data.data) {
@@ -335,12 +353,22 @@ fn train<B: Backend<Element = f32>>(
         Some(path) => RunDirectory::create(path)?,
         None => RunDirectory::create_next(Path::new(RUNS), &gan.config().name)?,
     };
-    let result = train_in(&run, args, device, gan, &data, fresh.as_deref(), &evaluations);
+    let beginning = Beginning { fresh, evaluations, live };
+    let result = train_in(&run, args, device, gan, &data, beginning);
     if result.is_err() {
         // A run that has not begun is not in the way of the next try.
         run.remove_if_unbegun();
     }
     result
+}
+
+/// What a run begins with beside its model and its data.
+struct Beginning {
+    /// What is said of the weights of another model.
+    fresh: Option<String>,
+    evaluations: Evaluations,
+    /// Where its page is to be, if there is to be one.
+    live: Option<Listener>,
 }
 
 /// Trains in this directory, which holds nothing yet.
@@ -350,8 +378,7 @@ fn train_in<B: Backend<Element = f32>>(
     device: &Device,
     gan: Gan<B>,
     data: &DataSet,
-    fresh: Option<&str>,
-    evaluations: &Evaluations,
+    Beginning { fresh, evaluations, live }: Beginning,
 ) -> Result<()> {
     let steps = gan.config().steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
@@ -375,7 +402,7 @@ fn train_in<B: Backend<Element = f32>>(
         threads: device.threads(),
         command: command(),
         changes: Vec::new(),
-        metrics: args.metrics.settings(steps, evaluations),
+        metrics: args.metrics.settings(steps, &evaluations),
         data: data.record().clone(),
         model: gan.config().to_toml()?.parse().map_err(Error::failure)?,
     };
@@ -391,7 +418,7 @@ fn train_in<B: Backend<Element = f32>>(
             images.push_str(&format!(" in {accumulate} micro-batches"));
         }
         say(&format!("{preset}: {length} of {images} on {device}, into {run}"));
-        if let Some(fresh) = fresh {
+        if let Some(fresh) = &fresh {
             say(fresh);
         }
         describe(data);
@@ -406,7 +433,12 @@ fn train_in<B: Backend<Element = f32>>(
         note(&format!("{path} has {classes}; {preset} is told none, so they are not used"));
     }
     let batches = batches_of(&gan, data, 0)?;
-    let watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
+    let interrupt = Interrupt::listen(args.quiet)?;
+    let mut watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
+    if let Some(listener) = live {
+        // Last: it shows what the others have written.
+        watching.push(Box::new(Live::start(listener, run, &settings, &interrupt, args.quiet)?));
+    }
     let session = Session::begin(Setup {
         run,
         disk: &Os,
@@ -414,7 +446,7 @@ fn train_in<B: Backend<Element = f32>>(
         gan,
         batches,
         observers: watching,
-        interrupt: Interrupt::listen(args.quiet)?,
+        interrupt,
         quiet: args.quiet,
     })?;
     report(run, data.record(), &session.run()?, args.quiet)

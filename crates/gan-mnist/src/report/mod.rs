@@ -5,9 +5,12 @@
 mod chart;
 mod charts;
 pub(crate) mod html;
+mod moving;
 mod page;
 mod pictures;
 mod run;
 
+pub(crate) use moving::{MovingReport, still_parts};
+pub(crate) use page::{CHARTS, STYLE};
 pub use page::{REPORT, page, write};
 pub use run::Run;

@@ -21,6 +21,12 @@ use crate::terminal::duration;
 /// The name of a run's report in its directory.
 pub const REPORT: &str = "report.html";
 
+/// The style of pages.
+pub(crate) const STYLE: &str = include_str!("page.css");
+
+/// The script that shows the values of charts.
+pub(crate) const CHARTS: &str = include_str!("charts.js");
+
 /// Writes report.html into a run directory.
 pub fn write(run: &Path) -> Result<()> {
     let page = page(&[Run::read(run)?])?;
@@ -53,7 +59,7 @@ pub fn page(runs: &[Run]) -> Result<String> {
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 link rel="icon" href="data:,";
-                style { (PreEscaped(include_str!("page.css"))) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
@@ -70,6 +76,7 @@ pub fn page(runs: &[Run]) -> Result<String> {
                     footer { "Made by gan-mnist " (env!("CARGO_PKG_VERSION")) ". This file needs no network." }
                 }
                 script type="application/json" id="data" { (PreEscaped(script_json(&data))) }
+                script { (PreEscaped(CHARTS)) }
                 script { (PreEscaped(include_str!("page.js"))) }
             }
         }
@@ -82,17 +89,20 @@ fn mark(colour: usize, named: bool) -> Markup {
     html! { @if named { i class={ "s" (colour) } {} } }
 }
 
+/// What is trained, on what, and where.
+pub(super) fn about(run: &Run) -> String {
+    let preset = run.setting("preset").unwrap_or("a model");
+    let dataset = ["data.dataset", "data.path"].iter().find_map(|key| run.setting(key)).unwrap_or("images");
+    let device = run.setting("device_description").or(run.setting("device")).unwrap_or("an unknown device");
+    format!("{preset} on {dataset}, {device}")
+}
+
 /// Name, and the figures that one asks for first.
 fn header(runs: &[Run], title: &str) -> Markup {
     let named = runs.len() > 1;
     let line = |run: &Run| {
-        let preset = run.setting("preset").unwrap_or("a model");
-        let dataset =
-            ["data.dataset", "data.path"].iter().find_map(|key| run.setting(key)).unwrap_or("images");
-        let device =
-            run.setting("device_description").or(run.setting("device")).unwrap_or("an unknown device");
         let name = if named { format!("{}: ", run.name) } else { String::new() };
-        format!("{name}{preset} on {dataset}, {device}")
+        name + &about(run)
     };
     html! {
         header {
@@ -108,9 +118,9 @@ fn header(runs: &[Run], title: &str) -> Markup {
 }
 
 /// The figures of a run that one asks for first.
-fn figures(run: &Run) -> Vec<(&'static str, String)> {
+pub(super) fn figures(run: &Run) -> Vec<(&'static str, String)> {
     let mut figures = Vec::new();
-    let (last, steps) = (run.last_step(), run.setting("steps").and_then(|steps| steps.parse::<u64>().ok()));
+    let (last, steps) = (run.last_step(), run.steps());
     figures.push(match steps {
         Some(steps) if last < steps => ("steps", format!("{last} of {steps}")),
         _ => ("steps", last.to_string()),
@@ -134,8 +144,8 @@ fn figures(run: &Run) -> Vec<(&'static str, String)> {
     figures
 }
 
-/// What happened in the runs.
-fn events(runs: &[Run]) -> Markup {
+/// What happened in the runs, a line each.
+pub(super) fn event_lines(runs: &[Run]) -> Vec<String> {
     let lines = runs.iter().flat_map(|run| {
         let place = if runs.len() > 1 { format!("{}, ", run.name) } else { String::new() };
         run.points.iter().filter_map(move |point| {
@@ -144,7 +154,12 @@ fn events(runs: &[Run]) -> Markup {
             Some(format!("{place}step {}, {kind}: {}", point.step, event.message))
         })
     });
-    let lines: Vec<String> = lines.collect();
+    lines.collect()
+}
+
+/// What happened in the runs.
+fn events(runs: &[Run]) -> Markup {
+    let lines = event_lines(runs);
     html! {
         @if !lines.is_empty() {
             section.events {
@@ -156,9 +171,9 @@ fn events(runs: &[Run]) -> Markup {
 }
 
 /// What the columns of a run's grids show, where its classes have names.
-fn columns(runs: &[Run], grid: &Grids) -> Option<String> {
+pub(super) fn columns(run: &Run) -> Option<String> {
     const SHOWN: usize = 30;
-    let names = &runs.iter().find(|run| run.name == grid.name)?.class_names;
+    let names = &run.class_names;
     let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if names.len() > SHOWN { ", ..." } else { "" };
     (!names.is_empty()).then(|| shown + more)
@@ -179,7 +194,7 @@ fn slider(grids: &[Grids], real: &[(usize, String)], runs: &[Run]) -> Markup {
                                 (mark(grid.colour, named))
                                 @if named { (grid.name) ", " }
                                 span data-step=(k) { "step " (step) }
-                                @if let Some(columns) = columns(runs, grid) { "; columns in turn: " (columns) }
+                                @if let Some(columns) = runs.iter().find(|run| run.name == grid.name).and_then(columns) { "; columns in turn: " (columns) }
                             }
                         }
                     }
@@ -203,7 +218,7 @@ fn slider(grids: &[Grids], real: &[(usize, String)], runs: &[Run]) -> Markup {
 }
 
 /// The scores of the runs, beside their floors.
-fn evaluations(runs: &[Run]) -> Markup {
+pub(super) fn evaluations(runs: &[Run]) -> Markup {
     let scored: Vec<(&Run, Option<u64>, &Evaluation)> = runs
         .iter()
         .filter_map(|run| run.evaluation.as_ref().map(|(step, evaluation)| (run, *step, evaluation)))
@@ -273,7 +288,7 @@ fn evaluations(runs: &[Run]) -> Markup {
 }
 
 /// The settings: those that differ between runs first.
-fn settings(runs: &[Run]) -> Markup {
+pub(super) fn settings(runs: &[Run]) -> Markup {
     let mut keys: Vec<&String> = runs.iter().flat_map(|run| run.settings.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -308,7 +323,7 @@ fn settings(runs: &[Run]) -> Markup {
 }
 
 /// How to do it again.
-fn commands(runs: &[Run]) -> Markup {
+pub(super) fn commands(runs: &[Run]) -> Markup {
     let commands: Vec<&str> = runs.iter().filter_map(|run| run.setting("command")).collect();
     html! {
         @if !commands.is_empty() {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::run::metrics_file::{self, METRICS, Point};
-use crate::run::{CONFIG, EVALUATION, Evaluation, LOSSES, REAL, read_evaluation, read_losses, sample_grids};
+use crate::run::{
+    CONFIG, EVALUATION, Evaluation, LOSSES, REAL, SAMPLES, read_evaluation, read_losses, sample_grid_name,
+    sample_grids,
+};
 
 /// What a run directory says of its run.
 #[derive(Debug, Clone)]
@@ -37,8 +40,14 @@ impl Run {
             let path = path.display();
             Error::failure(format!("{path} is no run directory: its config.toml cannot be read: {e}"))
         })?;
+        Run::read_with(path, &text)
+    }
+
+    /// [`read`](Run::read), with another text in the place of config.toml: that of a run whose settings are about to change.
+    pub(crate) fn read_with(path: &Path, text: &str) -> Result<Self> {
+        let config = path.join(CONFIG);
         let mut table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| Error::in_toml(&config, &text, &e))?;
+            text.parse().map_err(|e: toml::de::Error| Error::in_toml(&config, text, &e))?;
         let model = table.remove("model");
         let names = model.as_ref().and_then(|model| model.get("class_names")?.as_array());
         let class_names =
@@ -76,12 +85,62 @@ impl Run {
         Ok(runs)
     }
 
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Training images in one picture, a PNG.
+    pub(crate) fn real(&self) -> Option<&[u8]> {
+        self.real.as_deref()
+    }
+
+    /// The sample grids by their steps, in order.
+    pub(crate) fn grids(&self) -> &[(u64, PathBuf)] {
+        &self.grids
+    }
+
+    /// A step was done: step, d_real, d_fake, g.
+    pub(crate) fn add_losses(&mut self, row: [f64; 4]) {
+        self.losses.push(row);
+    }
+
+    /// Something was measured.
+    pub(crate) fn add_point(&mut self, point: Point) {
+        if let Some(evaluation) = &point.evaluation {
+            self.evaluation = Some((Some(point.step), evaluation.clone()));
+        }
+        self.points.push(point);
+    }
+
+    /// Where the sample grid of a step lies, if there is one.
+    pub(crate) fn grid_path(&self, step: u64) -> PathBuf {
+        self.path.join(SAMPLES).join(sample_grid_name(step))
+    }
+
+    /// The sample grid of a step was drawn.
+    pub(crate) fn add_grid(&mut self, step: u64) {
+        self.grids.push((step, self.grid_path(step)));
+    }
+
+    /// The run went back to where it was after `step`.
+    pub(crate) fn go_back(&mut self, step: u64) {
+        self.losses.retain(|row| row[0] <= step as f64);
+        self.points.retain(|point| point.step <= step);
+        self.grids.retain(|(of, _)| *of <= step);
+    }
+
+    /// The steps that the run is to take, if that is known.
+    pub(crate) fn steps(&self) -> Option<u64> {
+        self.setting("steps").and_then(|steps| steps.parse().ok())
+    }
+
     pub(super) fn setting(&self, key: &str) -> Option<&str> {
         self.settings.get(key).map(String::as_str)
     }
 
     /// The last step that anything is known of.
-    pub(super) fn last_step(&self) -> u64 {
+    pub(crate) fn last_step(&self) -> u64 {
         let losses = self.losses.last().map_or(0, |row| row[0] as u64);
         let points = self.points.last().map_or(0, |point| point.step);
         losses.max(points).max(self.grids.last().map_or(0, |(step, _)| *step))

@@ -27,6 +27,7 @@ use super::config::{CONFIG, Config};
 use super::disk;
 use super::losses_file::LOSSES;
 use super::metrics_file::METRICS;
+use super::sample_grids::SAMPLES;
 use crate::error::{Error, Result};
 
 /// The run directory that a model belongs to, which is named by its directory or by a file in it.
@@ -87,7 +88,7 @@ impl RunDirectory {
                 path.display()
             )));
         }
-        let samples = path.join("samples");
+        let samples = path.join(SAMPLES);
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&samples).and_then(|()| fs::create_dir_all(&checkpoints)).map_err(|e| {
             Error::failure(format!("cannot create the run directory {}: {e}", path.display()))
@@ -216,13 +217,13 @@ impl RunDirectory {
 
     /// The folder of the sample grids.
     pub fn samples(&self) -> PathBuf {
-        self.path.join("samples")
+        self.path.join(SAMPLES)
     }
 }
 
 /// What stands in the directory of a run before its first checkpoint.
 const AT_FIRST: [&str; 10] =
-    [CONFIG, MANIFEST, LEFT_OUT, REAL, LOSSES, METRICS, CLASSIFIER, EVENTS, "samples", CHECKPOINTS];
+    [CONFIG, MANIFEST, LEFT_OUT, REAL, LOSSES, METRICS, CLASSIFIER, EVENTS, SAMPLES, CHECKPOINTS];
 
 /// Whether this is the directory of a run without a checkpoint, and with nothing else in it that was worth keeping.
 fn is_unbegun(path: &Path) -> bool {
@@ -235,7 +236,7 @@ fn is_unbegun(path: &Path) -> bool {
     let at_first = |name: &String| AT_FIRST.contains(&name.as_str()) || half(name);
     all.iter().all(at_first)
         && checkpoints.iter().all(|name| name == "lock" || half(name))
-        && names(&path.join("samples")).is_none_or(|samples| samples.iter().all(half))
+        && names(&path.join(SAMPLES)).is_none_or(|samples| samples.iter().all(half))
 }
 
 /// Removes such a directory.

@@ -20,7 +20,7 @@ pub use disk::{Disk, Os, write_durably};
 pub use log::Log;
 pub use losses_file::{LOSSES, read_losses};
 pub use metrics_settings::{MetricsSettings, OnCollapse};
-pub use sample_grids::sample_grids;
+pub use sample_grids::{SAMPLES, sample_grid_name, sample_grids};
 pub use scores::{
     EVALUATION, Evaluation, FeaturesUsed, MemorisationScores, ScaleScore, Scores, TrainedOn, percent,
     read_evaluation,

@@ -6,9 +6,17 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// The name of the folder of sample grids in a run directory.
+pub const SAMPLES: &str = "samples";
+
+/// The name of the grid of a step in that folder.
+pub fn sample_grid_name(step: u64) -> String {
+    format!("step-{step:06}.png")
+}
+
 /// The sample grids of a run directory, by their steps: samples/step-NNNNNN.png, in order.
 pub fn sample_grids(run: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let folder = run.join("samples");
+    let folder = run.join(SAMPLES);
     let mut grids = BTreeMap::new();
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,

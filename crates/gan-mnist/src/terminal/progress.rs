@@ -116,6 +116,19 @@ impl Progress {
         self.left.worked(Every::Steps(period), 2 + at, took);
     }
 
+    /// How fast it is, in words; `None` before the first step.
+    pub fn speed(&self) -> Option<String> {
+        self.left.steps_per_second().map(|rate| match rate < 1.0 {
+            true => format!("{:.1} s/step", 1.0 / rate),
+            false => format!("{rate:.1} steps/s"),
+        })
+    }
+
+    /// How long the run will still take; `None` before the first step and after the last.
+    pub fn time_left(&self) -> Option<Duration> {
+        if self.step < self.total { self.left.estimate(self.step, self.total) } else { None }
+    }
+
     /// Leaves the bar where it stands; what is printed next goes below it.
     pub fn finish(&mut self) {
         if let Out::Bar(_) = std::mem::replace(&mut self.out, Out::Silence) {
@@ -124,18 +137,12 @@ impl Progress {
     }
 
     fn text(&self, losses: Option<Losses>) -> String {
-        let speed = match self.left.steps_per_second() {
-            Some(rate) if rate < 1.0 => format!("{:.1} s/step", 1.0 / rate),
-            rate => format!("{:.1} steps/s", rate.unwrap_or_default()),
-        };
-        let mut text = speed;
+        let mut text = self.speed().unwrap_or_else(|| "0.0 steps/s".into());
         if let Some(Losses { d_real, d_fake, g }) = losses {
             let [d_real, d_fake, g] = [d_real, d_fake, g].map(loss);
             text.push_str(&format!("  d_real {d_real}  d_fake {d_fake}  g {g}"));
         }
-        if self.step < self.total
-            && let Some(left) = self.left.estimate(self.step, self.total)
-        {
+        if let Some(left) = self.time_left() {
             text.push_str(&format!("  {} left", duration(left)));
         }
         text

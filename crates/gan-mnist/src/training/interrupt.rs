@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP.
+//! Ctrl-C, SIGTERM and SIGHUP, and what a page asks for.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -7,9 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, INTERRUPTED, Result};
 use crate::terminal::{has_bar, note};
 
-/// Whether someone asked the run to end. Clones are the same.
+/// Whether someone asked the run to end, or for a checkpoint. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    end: AtomicBool,
+    checkpoint: AtomicBool,
+}
 
 impl Interrupt {
     /// Listens from now on, which a process does once. The second signal ends the process at once.
@@ -17,7 +23,7 @@ impl Interrupt {
         let interrupt = Interrupt::default();
         let asked = interrupt.clone();
         let handler = move || {
-            if asked.0.swap(true, Ordering::SeqCst) {
+            if asked.0.end.swap(true, Ordering::SeqCst) {
                 if std::io::stderr().is_terminal() {
                     // What comes next begins a line of its own. The bar is left as it is: this must not wait for anything.
                     let _ = writeln!(std::io::stderr());
@@ -36,11 +42,21 @@ impl Interrupt {
 
     /// Asks for the end, as Ctrl-C does.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.end.store(true, Ordering::SeqCst);
     }
 
     /// Whether someone asked.
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.end.load(Ordering::SeqCst)
+    }
+
+    /// Asks for a checkpoint after this step.
+    pub fn request_checkpoint(&self) {
+        self.0.checkpoint.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether someone asked for a checkpoint since the last call.
+    pub(super) fn takes_checkpoint_request(&self) -> bool {
+        self.0.checkpoint.swap(false, Ordering::SeqCst)
     }
 }

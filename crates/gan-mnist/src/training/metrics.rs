@@ -252,6 +252,7 @@ impl Observer for Metrics {
             let Event { kind, message } = event;
             let line = self.line(step, kind, message.clone());
             self.write(&line)?;
+            points.push(line.clone());
             // Others are only signs: many runs get over them.
             if matches!(kind, EventKind::Collapse | EventKind::Losses) && step < self.steps {
                 next = self.answer(line, &message);
@@ -291,8 +292,11 @@ impl Observer for Metrics {
         Ok(())
     }
 
-    fn logs_cut(&mut self) -> Result<()> {
-        std::mem::take(&mut self.pending).iter().try_for_each(|point| self.write(point))
+    fn logs_cut(&mut self, points: &mut Vec<Point>) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().try_for_each(|point| self.write(point))?;
+        points.extend(pending);
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::picture::Picture;
 use crate::run::Log;
 use crate::run::metrics_file::Point;
+use crate::terminal::Progress;
 
 /// Something that a [`Session`](super::Session) tells what happens. Every method but the name has a default that does
 /// nothing.
@@ -84,9 +85,20 @@ pub trait Observer {
     }
 
     /// After [`restored`](Observer::restored), its logs have been cut to what they were then: what is to stand in them all
-    /// the same, for instance why the run went back, is added now.
-    fn logs_cut(&mut self) -> Result<()> {
+    /// the same, for instance why the run went back, is added now, and to `points`, from which all observers get it.
+    fn logs_cut(&mut self, points: &mut Vec<Point>) -> Result<()> {
+        let _ = points;
         Ok(())
+    }
+
+    /// A step is done: how fast the run is, and how long it will take. That is worked out when it is asked for.
+    fn progressed(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+
+    /// A checkpoint of this step was written.
+    fn saved(&mut self, step: u64) {
+        let _ = step;
     }
 
     /// The run ends, however it does; whatever can be saved has been.

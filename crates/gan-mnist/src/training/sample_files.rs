@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::observer::{Next, Observer, Samples};
 use crate::error::{Error, Result};
-use crate::run::RunDirectory;
+use crate::run::{RunDirectory, sample_grid_name};
 
 /// Writes the sample grids of a run.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Observer for SampleFiles {
     }
 
     fn sampled(&mut self, samples: &Samples<'_>) -> Result<Next> {
-        samples.grid.save_png(&self.folder.join(format!("step-{:06}.png", samples.step)))?;
+        samples.grid.save_png(&self.folder.join(sample_grid_name(samples.step)))?;
         if samples.last {
             samples.grid.save_png(&self.last)?;
         }

@@ -12,6 +12,7 @@ use super::sampler::Sampler;
 use crate::arguments::Every;
 use crate::data::{Feed, StepError};
 use crate::error::{Error, Result};
+use crate::run::metrics_file::Point;
 use crate::run::{Checkpoint, Checkpoints, Config, Disk, RunDirectory, State, write_durably};
 use crate::terminal::{Progress, note, resume_command};
 
@@ -231,10 +232,12 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let sampled = last || step.is_multiple_of(settings.sample_every);
         let examined =
             self.setup.observers.iter().any(|observer| due(observer.as_ref(), step, last).is_some());
-        self.checkpoint_due = self.every.is_due(step, self.saved.0, self.saved.1.elapsed());
+        let asked = self.setup.interrupt.takes_checkpoint_request();
+        self.checkpoint_due = asked || self.every.is_due(step, self.saved.0, self.saved.1.elapsed());
         // What looks at the model of this step, or keeps it, knows all losses up to it.
         let mut next = self.tell(sampled || examined || self.checkpoint_due)?;
         self.progress.stepped(began.elapsed(), self.losses);
+        self.setup.observers.iter_mut().for_each(|observer| observer.progressed(&self.progress));
         if sampled {
             let began = Instant::now();
             next = earliest(next, self.sample(last)?);
@@ -313,10 +316,15 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
                 self.progress.examined(period, began.elapsed());
             }
         }
-        for point in &points {
+        self.tell_measured(&points)?;
+        Ok(next)
+    }
+
+    fn tell_measured(&mut self, points: &[Point]) -> Result<()> {
+        for point in points {
             self.setup.observers.iter_mut().try_for_each(|observer| observer.measured(point))?;
         }
-        Ok(next)
+        Ok(())
     }
 
     /// Writes model.safetensors.
@@ -339,11 +347,16 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
             for log in observer.logs() {
                 state.logs.insert(log.file_name(), log.sync(self.setup.disk)?);
             }
-            state.observers.insert(observer.name().into(), observer.state());
+            // Who has nothing to know again leaves no trace.
+            let known = observer.state();
+            if !known.is_null() {
+                state.observers.insert(observer.name().into(), known);
+            }
         }
         self.checkpoints.save(self.setup.disk, &state, model)?;
         self.saved = (step, Instant::now());
         self.progress.saved(began.elapsed());
+        self.setup.observers.iter_mut().for_each(|observer| observer.saved(step));
         Ok(())
     }
 
@@ -373,14 +386,15 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// Takes everything but the GAN back to a checkpoint.
     fn restore(&mut self, state: &State) -> Result<()> {
-        let null = serde_json::Value::Null;
+        let (null, mut points) = (serde_json::Value::Null, Vec::new());
         for observer in &mut self.setup.observers {
             observer.restored(state.step, state.observers.get(observer.name()).unwrap_or(&null))?;
             for log in observer.logs() {
                 log.resume(state.logs.get(&log.file_name()).copied().unwrap_or_default())?;
             }
-            observer.logs_cut()?;
+            observer.logs_cut(&mut points)?;
         }
+        self.tell_measured(&points)?;
         self.setup.batches.seek(self.setup.settings.images_seen(state.step));
         self.progress.seek(state.step);
         Ok(())

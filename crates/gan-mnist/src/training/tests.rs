@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::run::faulty::{Fault, Faulty};
 use crate::run::metrics_file::{self, EventKind, Point};
 use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory};
+use crate::terminal::Progress;
 
 /// Batch statistics, dropout, moments, an average, a lazy penalty, a generator that waits, a falling rate.
 const TINY: &str = r#"
@@ -697,9 +698,62 @@ fn why_a_run_went_back_stands_in_the_log_once() {
     metrics.restored(3, &Value::Null).unwrap();
     assert_eq!((metrics.logs().len(), metrics.logs().len()), (1, 1));
     log(&mut metrics, &|log| log.resume(0).unwrap());
-    metrics.logs_cut().unwrap();
+    let mut told = Vec::new();
+    metrics.logs_cut(&mut told).unwrap();
     log(&mut metrics, &|log| log.flush(&Os).unwrap());
     let points = metrics_file::read(&run.path.join(metrics_file::METRICS)).unwrap();
-    let kinds: Vec<EventKind> = points.into_iter().filter_map(|point| Some(point.event?.kind)).collect();
-    assert_eq!(kinds, [EventKind::Divergence, EventKind::Rollback]);
+    // And others are told.
+    for points in [points, told] {
+        let kinds: Vec<EventKind> = points.into_iter().filter_map(|point| Some(point.event?.kind)).collect();
+        assert_eq!(kinds, [EventKind::Divergence, EventKind::Rollback]);
+    }
+}
+
+/// What an observer hears of checkpoints, and how often of the pace.
+#[derive(Default)]
+struct Hears(Arc<Mutex<(Vec<u64>, usize)>>);
+
+impl Observer for Hears {
+    fn name(&self) -> &'static str {
+        "hears"
+    }
+
+    fn progressed(&mut self, progress: &Progress) {
+        assert!(progress.speed().is_some());
+        self.0.lock().unwrap().1 += 1;
+    }
+
+    fn saved(&mut self, step: u64) {
+        self.0.lock().unwrap().0.push(step);
+    }
+}
+
+/// A checkpoint that is asked for comes after the step, once, and is told; who has no state is not in it, and what is trained is
+/// the same.
+#[test]
+fn a_checkpoint_that_is_asked_for_comes_after_the_step() {
+    let run = Run::new();
+    let directory = RunDirectory::create(&run.path).unwrap();
+    let config = config(22);
+    let settings = settings(&config, "100");
+    directory.write_config(&settings).unwrap();
+    let gan = Gan::new(&*CPU, config).unwrap();
+    let interrupt = run.interrupt.clone();
+    let script: Script = Box::new(move |at| {
+        if at.number == 7 {
+            interrupt.request_checkpoint();
+        }
+        Ok(Next::GoOn)
+    });
+    let mut setup = run.setup(&directory, &Os, (settings, gan), script);
+    let hears = Hears::default();
+    let heard = hears.0.clone();
+    setup.observers.push(Box::new(hears));
+    Session::begin(setup).unwrap().run().unwrap();
+    let (saved, progressed) = heard.lock().unwrap().clone();
+    // The losses of the seventh step are told when it is known already what comes after it.
+    assert_eq!((&saved[..], progressed), (&[0, 8, 22][..], 22));
+    let state = Checkpoints::new(directory.checkpoints(), 2).newest().unwrap().state;
+    assert!(state.observers.contains_key("sum") && !state.observers.contains_key("hears"), "{state:?}");
+    assert_same(&run.results(), &undisturbed(22));
 }

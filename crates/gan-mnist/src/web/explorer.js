@@ -140,7 +140,8 @@ const explorer = (() => {
 
   function fail(error) {
     program = null;
-    say(`The GPU reports an error: ${error.message}. Reload the page to try again.`);
+    const who = find("program") === null ? "The program that draws" : "The GPU";
+    say(`${who} reports an error: ${error.message}. Reload the page to try again.`);
     state("failed");
   }
 
@@ -240,6 +241,12 @@ const explorer = (() => {
   const begun = new Promise((resolve) => { begin = resolve; });
 
   async function start() {
+    if (find("program") === null) {
+      // The process that serves the page draws.
+      connect();
+      program = new ServedProgram(model.inputs);
+      return changed();
+    }
     if (!navigator.gpu) return explainAbsence("This browser has no WebGPU");
     const adapter = await navigator.gpu.requestAdapter();
     if (adapter === null) return explainAbsence("This browser has WebGPU, but finds no graphics adapter for it");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gannet::export::Sampler;
 use gannet::{Backend, Gan};
 use gannet_data::ImageShape;
 use gannet_dispatch::ProgramFile;
@@ -15,6 +16,7 @@ use super::training_page::{scripts, section};
 use super::training_set::TrainingSet;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
+use crate::report::STYLE;
 use crate::report::html::{PictureKind, picture_address, printable, script_json};
 use crate::terminal::counted;
 use crate::training::{classes_in_turn, columns, image_shape};
@@ -30,13 +32,18 @@ const BESIDE: usize = 4;
 
 const HINT: &str = "Choose two pictures to see the way between them.";
 
+/// The style of the page, beside that of a report, and its scripts, wherever its pictures come from.
+pub(super) const EXPLORER_STYLE: &str = include_str!("explorer.css");
+pub(super) const RANDOM: &str = include_str!("random.js");
+pub(super) const EXPLORER: &str = include_str!("explorer.js");
+
 /// What the page may do: run what is in it, and nothing that comes from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; \
                       base-uri 'none'; form-action 'none'";
 
 /// What the script has to know of a model.
 #[derive(Serialize)]
-struct Model<'a> {
+pub(super) struct Model<'a> {
     name: &'a str,
     /// Height, width, channels.
     shape: [usize; 3],
@@ -50,6 +57,41 @@ struct Model<'a> {
     bounds: &'a [f32],
     directions: &'a [Vec<f32>],
     hint: &'a str,
+    /// What a process that draws for the page is told, in this order, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs: Option<Vec<&'a str>>,
+}
+
+impl<'a> Model<'a> {
+    /// That of a generator which draws `count` images at once, by the page itself or by a process that `serves` it.
+    pub(super) fn of<B: Backend<Element = f32>>(
+        gan: &'a Gan<B>,
+        sampler: &'a Sampler,
+        count: usize,
+        class_names: &'a [String],
+        serves: bool,
+    ) -> Result<Model<'a>> {
+        let shape = image_shape(gan)?;
+        Ok(Model {
+            name: &gan.config().name,
+            shape: [shape.height, shape.width, shape.channels],
+            z: gan.generator().input().len(),
+            count,
+            classes: sampler.signature.labels,
+            class_names,
+            clusters: sampler.signature.clusters,
+            bounds: &sampler.bounds,
+            directions: &sampler.directions,
+            hint: HINT,
+            inputs: serves.then(|| sampler.plan.inputs().map(|(name, _)| name).collect()),
+        })
+    }
+
+    /// As it stands in a page.
+    pub(super) fn json(&self) -> Result<PreEscaped<String>> {
+        let json = serde_json::to_string(self).map_err(Error::failure)?;
+        Ok(PreEscaped(script_json(&json)))
+    }
 }
 
 /// A page, and why it does not train where it does not.
@@ -69,21 +111,8 @@ pub(crate) fn page<B: Backend<Element = f32>>(
         Ok(trainer) => (Some(trainer), None),
         Err(reason) => (None, Some(reason)),
     };
-    let (shape, classes) = (image_shape(gan)?, sampler.signature.labels);
-    let absent = absent(gan, count, shape)?;
-    let model = Model {
-        name: &gan.config().name,
-        shape: [shape.height, shape.width, shape.channels],
-        z: gan.generator().input().len(),
-        count,
-        classes,
-        class_names,
-        clusters: sampler.signature.clusters,
-        bounds: &sampler.bounds,
-        directions: &sampler.directions,
-        hint: HINT,
-    };
-    let data = serde_json::to_string(&model).map_err(Error::failure)?;
+    let absent = absent(gan, count, image_shape(gan)?)?;
+    let model = Model::of(gan, &sampler, count, class_names, false)?;
     let mut programs = BTreeMap::from([("generate".to_owned(), program)]);
     let mut variables = sampler.variables.clone();
     let mut steps = None;
@@ -103,23 +132,6 @@ pub(crate) fn page<B: Backend<Element = f32>>(
         (None, None) => html! {},
     };
     let training_scripts = steps.as_ref().map(|steps| scripts(steps, set)).transpose()?;
-    let about = format!(
-        "After {}. {} of {} x {} pixels{}, drawn from {} numbers each.",
-        counted(gan.step(), "training step"),
-        match shape.channels {
-            1 => "Grey pictures",
-            3 => "Colour pictures",
-            _ => "Colour pictures with transparency",
-        },
-        shape.width,
-        shape.height,
-        classes.map_or(String::new(), |classes| format!(" in {}", counted(classes as u64, "class"))),
-        model.z
-    );
-    let columns =
-        TILES.iter().find(|(width, _)| shape.width <= *width).map_or([1, 1], |(_, columns)| *columns);
-    let [wide, narrow] = columns.map(|columns| columns.min(count));
-    let title = format!("{}: an explorer", model.name);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -128,28 +140,13 @@ pub(crate) fn page<B: Backend<Element = f32>>(
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
+                title { (title(&model)) }
                 link rel="icon" href="data:,";
-                style {
-                    (PreEscaped(include_str!("../report/page.css")))
-                    (PreEscaped(include_str!("explorer.css")))
-                    (PreEscaped(include_str!("training.css")))
-                }
+                style { (PreEscaped(STYLE)) (PreEscaped(EXPLORER_STYLE)) (PreEscaped(include_str!("training.css"))) }
             }
             body {
                 main {
-                    h1 { (model.name) }
-                    p.lead { (about) }
-                    p #status role="status" { "Starting." }
-                    div #explorer .explorer {
-                        div.controls { (controls(&model)) }
-                        div.pictures {
-                            div #samples .see-through[shape.channels == 4] style={ "--wide: " (wide) "; --narrow: " (narrow) } {}
-                            h2 { "From one to another" }
-                            p #way-hint .note { (HINT) }
-                            div #way .see-through[shape.channels == 4] hidden {}
-                        }
-                    }
+                    (explorer(&model, gan.step()))
                     (training)
                     (absent)
                     noscript { p { "This page computes its pictures, and needs JavaScript for it." } }
@@ -158,17 +155,54 @@ pub(crate) fn page<B: Backend<Element = f32>>(
                         ". The model is in this file and runs in your browser; no network is used."
                     }
                 }
-                script type="application/json" id="model" { (PreEscaped(script_json(&data))) }
+                script type="application/json" id="model" { (model.json()?) }
                 script type="text/plain" id="program" { (PreEscaped(program)) }
                 script { (PreEscaped(include_str!("packed.js"))) }
-                script { (PreEscaped(include_str!("random.js"))) }
+                script { (PreEscaped(RANDOM)) }
                 script { (PreEscaped(include_str!("program.js"))) }
-                script { (PreEscaped(include_str!("explorer.js"))) }
+                script { (PreEscaped(EXPLORER)) }
                 (training_scripts.unwrap_or_default())
             }
         }
     };
     Ok(Page { html: printable(&page.into_string()), untrained })
+}
+
+/// The title of the page of a model.
+pub(super) fn title(model: &Model<'_>) -> String {
+    format!("{}: an explorer", model.name)
+}
+
+/// What the page of a model after so many training steps shows and asks, wherever its pictures come from.
+pub(super) fn explorer(model: &Model<'_>, step: u64) -> Markup {
+    let [height, width, channels] = model.shape;
+    let about = format!(
+        "After {}. {} of {width} x {height} pixels{}, drawn from {} numbers each.",
+        counted(step, "training step"),
+        match channels {
+            1 => "Grey pictures",
+            3 => "Colour pictures",
+            _ => "Colour pictures with transparency",
+        },
+        model.classes.map_or(String::new(), |classes| format!(" in {}", counted(classes as u64, "class"))),
+        model.z
+    );
+    let columns = TILES.iter().find(|(widest, _)| width <= *widest).map_or([1, 1], |(_, columns)| *columns);
+    let [wide, narrow] = columns.map(|columns| columns.min(model.count));
+    html! {
+        h1 { (model.name) }
+        p.lead { (about) }
+        p #status role="status" { "Starting." }
+        div #explorer .explorer {
+            div.controls { (controls(model)) }
+            div.pictures {
+                div #samples .see-through[channels == 4] style={ "--wide: " (wide) "; --narrow: " (narrow) } {}
+                h2 { "From one to another" }
+                p #way-hint .note { (HINT) }
+                div #way .see-through[channels == 4] hidden {}
+            }
+        }
+    }
 }
 
 /// A file of programs, and where its data begins: the header's length is the number before it.

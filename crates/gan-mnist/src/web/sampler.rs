@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const COUNTS: [usize; 6] = [30, 16, 8, 4, 2, 1];
 
 /// Sliders.
-const DIRECTIONS: usize = 6;
+pub(super) const DIRECTIONS: usize = 6;
 
 /// A generator's program, and what has to be known to feed it.
 pub(super) struct BrowserSampler {

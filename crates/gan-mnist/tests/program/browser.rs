@@ -115,8 +115,12 @@ impl Browser {
 
     /// Opens a file.
     pub(crate) fn show(&mut self, page: &Path) {
-        let url = format!("file://{}", page.display());
-        self.call("Page.navigate", json!({ "url": url }));
+        self.visit(&format!("file://{}", page.display()));
+    }
+
+    /// Opens an address.
+    pub(crate) fn visit(&mut self, address: &str) {
+        self.call("Page.navigate", json!({ "url": address }));
     }
 
     /// The value of an expression in the page, which must be JSON; promises are waited for.

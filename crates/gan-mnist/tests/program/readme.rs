@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::program::{folder, run};
+use crate::serving::Serving;
 
 /// Every `gan-mnist` command line of the README, in order, without the part that starts the program.
 fn commands() -> Vec<String> {
@@ -28,6 +29,13 @@ fn every_command_of_the_readme_works() {
     let commands = commands();
     assert!(commands.len() > 3 && commands[0].is_empty(), "{commands:?}");
     for command in commands {
+        // What serves a page does so until someone ends it.
+        if let Some(name @ ("explore" | "live")) = command.split_whitespace().next() {
+            let said = if name == "live" { "live" } else { "explorer" };
+            let serving = Serving::start(folder.path(), &command, said);
+            assert_eq!(serving.ask("GET", "", b"").0, 200, "{command}");
+            continue;
+        }
         // The same commands in the same order, with less to train.
         let less = match command.split_whitespace().next() {
             None => "--steps 2 --batch-size 4",

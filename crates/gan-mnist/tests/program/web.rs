@@ -14,7 +14,7 @@ use crate::export::random;
 use crate::program::{folder, names, run, trained};
 
 /// Images of a page's grid.
-const COUNT: usize = 30;
+pub(crate) const COUNT: usize = 30;
 
 /// A small model of colour pictures without classes, whose layers are others than those of `cdcgan`.
 const COLOUR: &str = r#"
@@ -88,7 +88,7 @@ pub(crate) fn assert_same(found: &[Vec<u8>], expected: &[Vec<u8>], what: &str) {
 }
 
 /// Changes the value of a control as a user does, and waits for what is drawn then.
-fn set(browser: &mut Browser, id: &str, value: &str) {
+pub(crate) fn set(browser: &mut Browser, id: &str, value: &str) {
     let script = format!(
         "(() => {{ const control = document.getElementById('{id}'); control.value = '{value}';
            control.dispatchEvent(new Event('input')); return true; }})()"
