@@ -327,12 +327,12 @@ mod tests {
             }
             assert!(y.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{y:?} {expected:?}");
             for i in 0..len {
-                let step = |by: f64, run: &mut dyn FnMut(&[f64]) -> (Vec<f64>, Vec<f64>)| {
+                let mut loss = |by: f64| {
                     let mut values = values.clone();
                     values[i] += by;
                     run(&values).0.iter().map(|y| y.powi(3)).sum::<f64>()
                 };
-                let difference = (step(1e-5, &mut run) - step(-1e-5, &mut run)) / 2e-5;
+                let difference = (loss(1e-5) - loss(-1e-5)) / 2e-5;
                 assert!((difference - dx[i]).abs() < 1e-6, "{channels} channels: {difference} {}", dx[i]);
             }
             assert!(draws.contrast.iter().all(|x| (0.5..1.5).contains(x)));
