@@ -82,7 +82,6 @@ mod tests {
             ("--minutes 0", &["--minutes", "number of minutes above 0"]),
             ("--minutes 5 --steps 3", &["--minutes", "--steps"]),
             ("--capacity huge", &["--capacity", "small, medium, large"]),
-            ("--capacity small --preset dcgan", &["--capacity", "--preset"]),
             ("--steps 0", &["--steps", "whole number from 1 to"]),
             ("--steps -3", &["--steps", "whole number from 1 to"]),
             ("--batch-size 1e9", &["--batch-size", "from 1 to 4096"]),
