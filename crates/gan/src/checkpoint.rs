@@ -33,6 +33,11 @@ impl Description {
         config.check_described()?;
         Ok(Description { version: VERSION, step, generator_loss, model: Form::from(config) })
     }
+
+    /// As it stands in a file.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(e.to_string()))
+    }
 }
 
 /// What a file of a state alone says about itself.
@@ -43,6 +48,13 @@ struct StateDescription {
     step: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     generator_loss: Option<f64>,
+}
+
+impl StateDescription {
+    /// As it stands in a file.
+    fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(e.to_string()))
+    }
 }
 
 /// The kind of a file with a state alone.
@@ -93,7 +105,7 @@ impl<B: Backend> Gan<B> {
     /// could not be loaded again.
     pub fn to_file(&mut self) -> Result<TensorFile> {
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
-        self.with_tensors(&Description::new(self.config(), step, generator_loss)?)
+        self.with_tensors(Description::new(self.config(), step, generator_loss)?.to_toml()?)
     }
 
     /// Everything of [`to_file`](Gan::to_file) but the configuration: what [`restore`](Gan::restore) takes. For models
@@ -115,12 +127,11 @@ impl<B: Backend> Gan<B> {
     /// ```
     pub fn state(&mut self) -> Result<TensorFile> {
         let (step, generator_loss) = (self.step(), self.generator_loss()?);
-        self.with_tensors(&StateDescription { kind: STATE, version: VERSION, step, generator_loss })
+        self.with_tensors(StateDescription { kind: STATE, version: VERSION, step, generator_loss }.to_toml()?)
     }
 
     /// A file of all tensors, that says this of itself.
-    fn with_tensors(&self, description: &impl Serialize) -> Result<TensorFile> {
-        let description = toml::to_string(description).map_err(|e| Error::Config(e.to_string()))?;
+    fn with_tensors(&self, description: String) -> Result<TensorFile> {
         let mut variables: BTreeMap<&str, Vec<B::Element>> = BTreeMap::new();
         let mut tensors = Vec::new();
         for slot in self.slots() {

@@ -44,6 +44,13 @@ struct Description {
     layers: Vec<Entry>,
 }
 
+impl Description {
+    /// As it stands in a file.
+    fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(e.to_string()))
+    }
+}
+
 impl<B: Backend> Compiled<B> {
     /// Writes everything to a safetensors file: weights, running statistics, the optimiser's moments, the number of
     /// updates, and the model itself. Training that goes on from it gives the same bits as one that was never
@@ -72,7 +79,7 @@ impl<B: Backend> Compiled<B> {
             frozen: self.sequential.frozen.clone(),
             layers: self.sequential.layers.iter().cloned().map(Entry).collect(),
         };
-        let description = toml::to_string(&description).map_err(|e| Error::Config(e.to_string()))?;
+        let description = description.to_toml()?;
         let mut variables: BTreeMap<&str, Vec<B::Element>> = BTreeMap::new();
         let mut tensors = Vec::new();
         for slot in &self.slots {

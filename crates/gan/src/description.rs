@@ -27,7 +27,7 @@ pub enum Piece {
 pub(crate) fn description_pieces(config: &GanConfig) -> Result<Vec<Piece>> {
     let wrong = |e: &dyn std::fmt::Display| Error::Config(e.to_string());
     let description = Description::new(config, 0, Some(0.0))?;
-    let mut table = toml::Table::try_from(description).map_err(|e| wrong(&e))?;
+    let mut table: toml::Table = description.to_toml()?.parse().map_err(|e: toml::de::Error| wrong(&e))?;
     // Each of these numbers becomes a text that stands nowhere else, where the whole is cut.
     let mut marks: Vec<(String, Piece)> = Vec::new();
     let mut mark = |value: Option<&mut toml::Value>, piece: Piece| {

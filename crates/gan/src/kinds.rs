@@ -7,9 +7,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde::de::value::{MapDeserializer, UnitDeserializer};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserializer, Serialize, Serializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -75,9 +78,19 @@ pub(crate) trait ReadOptions<E> {
     fn read<T: DeserializeOwned>(self) -> Result<T, E>;
 }
 
-impl<E: serde::de::Error> ReadOptions<E> for &Options {
+/// The options of a kind that stands by its name alone.
+struct NameAlone;
+
+impl<E: serde::de::Error> ReadOptions<E> for NameAlone {
     fn read<T: DeserializeOwned>(self) -> Result<T, E> {
-        self.to().map_err(E::custom)
+        if const { size_of::<T>() == 0 } {
+            // A unit struct, or one without fields.
+            let unit = T::deserialize(UnitDeserializer::<E>::new());
+            return unit.or_else(|_| T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, ())>())));
+        }
+        // By the deserializer that options in a file are read by: another would be compiled for each kind.
+        let none = Spanned::new(0..0, DeValue::Table(DeTable::new()));
+        T::deserialize(ValueDeserializer::from(none)).map_err(|e| E::custom(e.message()))
     }
 }
 
@@ -86,10 +99,13 @@ struct NextValue<'a, A>(&'a mut A);
 
 impl<'de, A: MapAccess<'de>> ReadOptions<A::Error> for NextValue<'_, A> {
     fn read<T: DeserializeOwned>(self) -> Result<T, A::Error> {
-        if size_of::<T>() > 0 {
+        if const { size_of::<T>() > 0 } {
             return self.0.next_value();
         }
-        self.0.next_value::<Options>()?.to().map_err(A::Error::custom)
+        match self.0.next_value::<Options>()?.first_name() {
+            Some(name) => Err(A::Error::custom(format!("unknown option `{name}`, expected none"))),
+            None => NameAlone.read(),
+        }
     }
 }
 
@@ -165,14 +181,22 @@ pub(crate) fn type_of<K: Kinds>(name: &str) -> Option<KindType> {
     K::built_in(name).or_else(registered)
 }
 
+/// How the options of the registered kind of that name are read.
+fn registered<K: Kinds>(name: &str) -> Option<Read<K::Object>> {
+    K::registry().with(|kinds| kinds.iter().find(|kind| kind.name == name).map(|kind| kind.read.clone()))
+}
+
+/// The kind of that name with these options, if it is a registered one.
+pub(crate) fn read_registered<K: Kinds>(name: &str, options: &Options) -> Option<Result<Arc<K::Object>>> {
+    registered::<K>(name).map(|read| read(options))
+}
+
 /// The kind of that name.
 pub(crate) fn read<K: Kinds, E: serde::de::Error>(
     name: &str,
     options: impl ReadOptions<E>,
 ) -> Result<Arc<K::Object>, E> {
-    let registered =
-        K::registry().with(|kinds| kinds.iter().find(|kind| kind.name == name).map(|kind| kind.read.clone()));
-    if let Some(read) = registered {
+    if let Some(read) = registered::<K>(name) {
         return read(&options.read()?).map_err(E::custom);
     }
     K::read(name, options).unwrap_or_else(|| {
@@ -196,7 +220,7 @@ pub(crate) fn deserialize<'de, K: Kinds, D: Deserializer<'de>>(
         }
 
         fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-            read::<K, E>(name, &Options::default())
+            read::<K, E>(name, NameAlone)
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -38,7 +38,7 @@ impl Options {
     /// The struct with these options. Errors when a field is missing, unknown or of another type.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
         if size_of::<T>() == 0 {
-            if let Some(name) = self.0.keys().next() {
+            if let Some(name) = self.first_name() {
                 return Err(Error::invalid(format!("unknown option `{name}`, expected none")));
             }
             if let Ok(unit) = T::deserialize(UnitDeserializer::<toml::de::Error>::new()) {
@@ -46,6 +46,11 @@ impl Options {
             }
         }
         self.0.clone().try_into().map_err(|e: toml::de::Error| Error::invalid(e.message()))
+    }
+
+    /// The name of the first, if there is one.
+    pub(crate) fn first_name(&self) -> Option<&str> {
+        self.0.keys().next().map(String::as_str)
     }
 
     /// Whether there are none.

@@ -1,8 +1,8 @@
 //! A model as other frameworks can be told it: known layers with their shapes, and weights in their layouts.
 
+use std::any::Any;
+
 use gannet_tensor::{Backend, Conv2dGeometry, Padding, Pool2dGeometry, Shape};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::{Part, Signature, Weights};
 use crate::clusters::Bounds;
@@ -143,20 +143,6 @@ struct Lowering<'a> {
     weights: Vec<Weight>,
 }
 
-/// The options of [`layers::SpectralNorm`].
-#[derive(Deserialize)]
-struct Normalised {
-    layer: Entry,
-}
-
-/// The options of [`layers::Residual`].
-#[derive(Deserialize)]
-struct Branches {
-    layers: Vec<Entry>,
-    #[serde(default)]
-    shortcut: Vec<Entry>,
-}
-
 impl Lowering<'_> {
     /// A layer, `number` of its branch, and its weights.
     fn step(&mut self, layer: &dyn Layer, number: &str, input: Shape, place: &Place) -> Result<Step> {
@@ -173,7 +159,7 @@ impl Lowering<'_> {
                     "one spectral normalisation within another cannot be written down for other frameworks",
                 ));
             }
-            let inner: Normalised = options(layer)?;
+            let inner: layers::SpectralNorm = known(layer)?;
             return self.step(
                 inner.layer.0.as_ref(),
                 number,
@@ -183,31 +169,31 @@ impl Lowering<'_> {
         }
         let name = format!("{}{}_{number}", place.prefix, layer.kind());
         let layer = match layer.kind() {
-            "avg_pool2d" => Known::AvgPool2d(options(layer)?),
-            "batch_norm" => Known::BatchNorm(options(layer)?),
-            "conditional_batch_norm" => Known::ConditionalBatchNorm(options(layer)?),
-            "conv2d" => Known::Conv2d(options(layer)?),
-            "conv_transpose2d" => Known::ConvTranspose2d(options(layer)?),
-            "dense" => Known::Dense(options(layer)?),
-            "dropout" => Known::Dropout(options(layer)?),
-            "elu" => Known::Elu(options(layer)?),
-            "embedding" => Known::Embedding(options(layer)?),
+            "avg_pool2d" => Known::AvgPool2d(known(layer)?),
+            "batch_norm" => Known::BatchNorm(known(layer)?),
+            "conditional_batch_norm" => Known::ConditionalBatchNorm(known(layer)?),
+            "conv2d" => Known::Conv2d(known(layer)?),
+            "conv_transpose2d" => Known::ConvTranspose2d(known(layer)?),
+            "dense" => Known::Dense(known(layer)?),
+            "dropout" => Known::Dropout(known(layer)?),
+            "elu" => Known::Elu(known(layer)?),
+            "embedding" => Known::Embedding(known(layer)?),
             "flatten" => Known::Flatten,
             "gelu" => Known::Gelu,
             "global_avg_pool2d" => Known::GlobalAvgPool2d,
-            "group_norm" => Known::GroupNorm(options(layer)?),
-            "instance_norm" => Known::InstanceNorm(options(layer)?),
-            "label" => Known::Label(options(layer)?),
-            "layer_norm" => Known::LayerNorm(options(layer)?),
-            "leaky_relu" => Known::LeakyRelu(options(layer)?),
-            "max_pool2d" => Known::MaxPool2d(options(layer)?),
+            "group_norm" => Known::GroupNorm(known(layer)?),
+            "instance_norm" => Known::InstanceNorm(known(layer)?),
+            "label" => Known::Label(known(layer)?),
+            "layer_norm" => Known::LayerNorm(known(layer)?),
+            "leaky_relu" => Known::LeakyRelu(known(layer)?),
+            "max_pool2d" => Known::MaxPool2d(known(layer)?),
             "minibatch_std" => Known::MinibatchStd,
             "pixel_norm" => Known::PixelNorm,
-            "projection" => Known::Projection(options(layer)?),
+            "projection" => Known::Projection(known(layer)?),
             "relu" => Known::Relu,
             "reshape" => Known::Reshape,
             "residual" => {
-                let branches: Branches = options(layer)?;
+                let branches: layers::Residual = known(layer)?;
                 Known::Residual(
                     self.branch(&branches.layers, "", &name, input, place)?,
                     self.branch(&branches.shortcut, "shortcut", &name, input, place)?,
@@ -217,7 +203,7 @@ impl Lowering<'_> {
             "silu" => Known::Silu,
             "softplus" => Known::Softplus,
             "tanh" => Known::Tanh,
-            "upsample_nearest" => Known::UpsampleNearest(options(layer)?),
+            "upsample_nearest" => Known::UpsampleNearest(known(layer)?),
             kind => {
                 return Err(Error::invalid(format!(
                     "the layer '{kind}' cannot be written down for other frameworks"
@@ -285,9 +271,11 @@ impl Lowering<'_> {
     }
 }
 
-/// The options of a layer of this crate.
-fn options<T: DeserializeOwned>(layer: &dyn Layer) -> Result<T> {
-    layer.options()?.to().map_err(|e| e.context("the options of this layer cannot be read"))
+/// A layer of this crate as what its kind says.
+fn known<T: Layer + Clone>(layer: &dyn Layer) -> Result<T> {
+    (layer as &dyn Any).downcast_ref::<T>().cloned().ok_or_else(|| {
+        Error::invalid(format!("the layer '{}' is of another type than that kind", layer.kind()))
+    })
 }
 
 /// What follows the step's name in PyTorch, the name here, and the shape here of each tensor of a layer.

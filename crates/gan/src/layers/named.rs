@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use serde::de::{DeserializeOwned, value};
+use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -84,7 +84,8 @@ pub(crate) fn described(layer: &dyn Layer) -> Result<Options> {
     if known.id != (layer as &dyn Any).type_id() {
         return Err(refused(&format!("its kind is that of {}, so give it another", known.name)));
     }
-    let again = kinds::read::<LayerKinds, value::Error>(kind, &options);
+    // A layer of this crate reads what it writes.
+    let Some(again) = kinds::read_registered::<LayerKinds>(kind, &options) else { return Ok(options) };
     match again.map_err(|e| refused(&e.to_string()))?.options() {
         Ok(others) if others == options => Ok(options),
         _ => Err(refused("it would have other options afterwards")),

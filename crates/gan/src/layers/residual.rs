@@ -10,9 +10,9 @@ use crate::layers::prelude::*;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Residual {
-    layers: Vec<Entry>,
+    pub(crate) layers: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    shortcut: Vec<Entry>,
+    pub(crate) shortcut: Vec<Entry>,
 }
 
 impl Residual {

@@ -17,7 +17,7 @@ const EPS: f64 = 1e-12;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SpectralNorm {
-    layer: Entry,
+    pub(crate) layer: Entry,
 }
 
 impl SpectralNorm {

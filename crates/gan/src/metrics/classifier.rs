@@ -64,6 +64,18 @@ struct Description {
     record: Option<ClassifierRecord>,
 }
 
+impl Description {
+    /// As it stands in a file.
+    fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(e.to_string()))
+    }
+
+    /// What stands in a file, or what is wrong with it.
+    fn parse(text: &str) -> std::result::Result<Description, String> {
+        toml::from_str(text).map_err(|e: toml::de::Error| e.message().into())
+    }
+}
+
 const KIND: &str = "classifier";
 
 /// How a classifier is trained: Adam with a cosine schedule on shifted images.
@@ -285,7 +297,7 @@ impl<B: Backend> Classifier<B> {
             classes: self.classes(),
             record: self.record.clone(),
         };
-        let description = toml::to_string(&description).map_err(|e| Error::Config(e.to_string()))?;
+        let description = description.to_toml()?;
         let mut tensors = Vec::new();
         for model in &self.models {
             let state = self.variables.read(&self.backend, model.name())?;
@@ -305,7 +317,7 @@ impl<B: Backend> Classifier<B> {
         let is_none = |why: String| Error::invalid(format!("this file holds no classifier of gannet: {why}"));
         let text =
             file.description.as_ref().ok_or_else(|| is_none("its metadata has no entry 'gannet'".into()))?;
-        let description: Description = toml::from_str(text).map_err(|e| is_none(e.message().into()))?;
+        let description = Description::parse(text).map_err(is_none)?;
         if description.kind != KIND || description.version != VERSION {
             return Err(is_none(format!(
                 "it is a {} of version {}, expected a {KIND} of version {VERSION}",
