@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gannet::recipe::{Capacity, MODEL_FILE, Pictures, recipe};
-use gannet::{GanConfig, presets};
+use gannet::{GanConfig, Shape, presets};
 
 use crate::error::{Error, Result};
 
@@ -103,6 +103,17 @@ pub fn load(preset: &str, model: Option<&Path>) -> Result<GanConfig> {
     }
 }
 
+/// Errors for a model whose layers take more than latents, images and classes.
+pub fn check_inputs(inputs: &[(String, Shape)]) -> Result<(), String> {
+    match inputs.first() {
+        Some((name, _)) => Err(format!(
+            "a layer takes the input '{name}', but pictures come with classes alone; a program of your own can train and draw with \
+             such a model (gannet::Samples::with)"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// What is wrong with a model file.
 fn wrong(path: &Path, message: &str) -> Error {
     Error::failure(format!("{}: {message}", path.display()))
@@ -121,6 +132,8 @@ fn checked(config: GanConfig, path: &Path) -> Result<GanConfig> {
             ),
         ));
     }
+    let inputs = config.inputs().map_err(|e| wrong(path, &e.to_string()))?;
+    check_inputs(&inputs).map_err(|message| wrong(path, &message))?;
     Ok(config)
 }
 

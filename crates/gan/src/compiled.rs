@@ -8,12 +8,12 @@ use gannet_tensor::{Backend, Element, Graph, Plan, Program, Shape, Var, Variable
 use crate::error::{Error, Result};
 use crate::feeding::write_if_read;
 use crate::gan::insert_model;
-use crate::layer::{Inputs, Pass};
+use crate::layer::Pass;
 use crate::model::{LayerAt, Model};
 use crate::names;
 use crate::objective::Objective;
 use crate::optimisers::Optimiser;
-use crate::samples::{Checked, Samples, samples};
+use crate::samples::{Checked, Samples, inputs, samples};
 use crate::schedule::Schedule;
 use crate::seed::seed;
 use crate::sequential::Sequential;
@@ -339,14 +339,9 @@ pub(crate) fn check(model: &Model, objective: Objective, optimiser: &Optimiser) 
     Ok(())
 }
 
-/// The name of a further input in a program.
-fn further(name: &str) -> String {
-    format!("input/{name}")
-}
-
 /// Hands a batch to a program, which may not read all of it.
 fn write<B: Backend>(program: &mut Program<B>, model: &Model, x: &Checked<'_, B::Element>) -> Result<()> {
-    let names = model.inputs().iter().map(|(name, _)| further(name));
+    let names = model.inputs().iter().map(|(name, _)| names::further(name));
     for (name, (_, values)) in std::iter::once(X.to_owned()).chain(names).zip(&x.inputs) {
         write_if_read(program, &name, values)?;
     }
@@ -362,10 +357,7 @@ fn trace<'g>(
     pass: Pass<'g>,
 ) -> Result<Vec<Var<'g>>> {
     let x = graph.input(X, samples(n, model.input())?);
-    let mut inputs = Inputs::new();
-    for (name, shape) in model.inputs() {
-        inputs.insert(name.clone(), graph.input(&further(name), samples(n, *shape)?));
-    }
+    let inputs = inputs(graph, model.inputs(), n)?;
     model.trace_layers(x, &inputs, &traced.parameters, &mut traced.states, pass)
 }
 

@@ -9,25 +9,45 @@ use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::loss_queue::StepLosses;
 use crate::micro_batches::{BatchRef, MicroBatches};
+use crate::samples::Samples;
 
 /// A batch of real images.
+///
+/// ```
+/// use gannet::Batch;
+///
+/// let images = vec![0.5_f32; 2 * 4];
+/// let batch = Batch::from(images).with("angle", vec![0.1, 0.2]);
+/// assert_eq!(batch.inputs.len(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<E> {
     /// The images [batch_size, H, W, C] in [-1, 1], row-major.
     pub real: Vec<E>,
     /// The class of each `[batch_size]`, for a conditional model.
     pub labels: Option<Vec<u32>>,
+    /// What layers take beside the images [batch_size, shape], by name.
+    pub inputs: Vec<(String, Vec<E>)>,
+}
+
+impl<E> Batch<E> {
+    /// Adds the numbers [batch_size, shape] of the further input `name`.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, values: Vec<E>) -> Batch<E> {
+        self.inputs.push((name.into(), values));
+        self
+    }
 }
 
 impl<E> From<Vec<E>> for Batch<E> {
     fn from(real: Vec<E>) -> Batch<E> {
-        Batch { real, labels: None }
+        Batch { real, labels: None, inputs: Vec::new() }
     }
 }
 
 impl<E> From<(Vec<E>, Vec<u32>)> for Batch<E> {
     fn from((real, labels): (Vec<E>, Vec<u32>)) -> Batch<E> {
-        Batch { real, labels: Some(labels) }
+        Batch { real, labels: Some(labels), inputs: Vec::new() }
     }
 }
 
@@ -56,8 +76,10 @@ impl<E, S: Batches<E>> MicroBatches<E> for Asked<E, S> {
     type Error = Error;
 
     fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>> {
-        let Batch { real, labels } = self.last.insert(self.batches.batch(number)?);
-        Ok((real, labels.as_deref()))
+        let Batch { real, labels, inputs } = self.last.insert(self.batches.batch(number)?);
+        let images =
+            inputs.iter().fold(Samples::new(real), |images, (name, values)| images.with(name, values));
+        Ok((images, labels.as_deref()))
     }
 }
 

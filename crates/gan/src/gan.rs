@@ -9,15 +9,17 @@ use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::feeding::{CHUNK, images_of, write_if_read};
 use crate::loss_queue::{Expected, LATE_LOSSES, LossQueue, Losses, StepLosses};
-use crate::micro_batches::{MicroBatches, Slices, part};
-use crate::model::Model;
+use crate::micro_batches::{MicroBatches, Slices};
+use crate::model::{Model, inputs_of};
 use crate::names;
 use crate::optimisers::Optimiser;
 use crate::passes::{Augmentation, Origin, Phase, StepKind};
 use crate::programs::{Part, Programs};
 use crate::random::Stream;
+use crate::samples::{Samples, part};
 use crate::slots::{self, Slot};
 use crate::step::{self, LOSS_STRIDE, losses_len, second_moments};
+use crate::told::Told;
 
 /// A generator and a discriminator on a device.
 ///
@@ -36,6 +38,8 @@ pub struct Gan<B: Backend> {
     config: GanConfig,
     generator: Model,
     discriminator: Model,
+    /// What layers of either take beside latents and images.
+    inputs: Vec<(String, Shape)>,
     variables: Variables<B>,
     slots: Vec<Slot>,
     step: u64,
@@ -79,6 +83,7 @@ impl<B: Backend> Gan<B> {
             bounds: Bounds::new(config.clusters),
             backend: backend.clone(),
             config,
+            inputs: inputs_of(&generator, &discriminator),
             generator,
             discriminator,
             variables,
@@ -127,6 +132,12 @@ impl<B: Backend> Gan<B> {
     /// that is told nothing.
     pub fn training_labels(&self) -> Option<usize> {
         self.config.conditional(&self.generator, &self.discriminator)
+    }
+
+    /// What layers of either model take beside latents and images, by name, with the shape of a sample: what training is given
+    /// by [`Samples::with`], for real and generated images alike.
+    pub fn inputs(&self) -> &[(String, Shape)] {
+        &self.inputs
     }
 
     /// The training steps done.
@@ -186,19 +197,47 @@ impl<B: Backend> Gan<B> {
     /// number of the step. Where a step is made of [micro-batches](crate::GanConfig::accumulate), these are one after another
     /// in `real` [accumulate * batch_size, H, W, C] and `labels`.
     ///
+    /// What layers take beside images and latents ([`inputs`](Gan::inputs)) comes with the real images, and is what the
+    /// generated ones are asked for, too:
+    ///
+    /// ```
+    /// use gannet::layers::{ConcatInput, Dense};
+    /// use gannet::{Cpu, Gan, GanConfig, Samples, Sequential};
+    ///
+    /// let angle = ConcatInput::new("angle", [1]);
+    /// let generator = Sequential::new("generator", [2]).add(angle.clone()).add(Dense::new(2));
+    /// let discriminator = Sequential::new("discriminator", [2]).add(angle).add(Dense::new(1));
+    /// let mut gan = Gan::new(&Cpu::new()?, GanConfig::new(generator, discriminator).batch_size(3))?;
+    /// let (points, angles) = ([0.5, 0.5, 0.0, 1.0, -1.0, 0.0], [0.8, 1.6, 3.1]);
+    /// gan.train_on_batch(Samples::new(&points).with("angle", &angles), None)?;
+    /// let point = gan.generate(Samples::new(&[0.1, -0.3]).with("angle", &[0.8]), None)?;
+    /// assert_eq!(point.len(), 2);
+    /// # Ok::<(), gannet::Error>(())
+    /// ```
+    ///
     /// Errors when the batch does not fit, or when a loss is no longer a finite number.
-    pub fn train_on_batch(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<Losses> {
+    pub fn train_on_batch<'a>(
+        &mut self,
+        real: impl Into<Samples<'a, B::Element>>,
+        labels: Option<&'a [u32]>,
+    ) -> Result<Losses>
+    where
+        B::Element: 'a,
+    {
         self.train_step(real, labels)?;
         self.losses()
     }
 
     /// [`train_on_batch`](Gan::train_on_batch) with latents [batch_size, z] of the caller's, or as many for each micro-batch.
-    pub fn train_on_batch_with(
+    pub fn train_on_batch_with<'a>(
         &mut self,
-        real: &[B::Element],
+        real: impl Into<Samples<'a, B::Element>>,
         latents: &[B::Element],
-        labels: Option<&[u32]>,
-    ) -> Result<Losses> {
+        labels: Option<&'a [u32]>,
+    ) -> Result<Losses>
+    where
+        B::Element: 'a,
+    {
         self.train_step_with(real, latents, labels)?;
         self.losses()
     }
@@ -224,20 +263,30 @@ impl<B: Backend> Gan<B> {
     /// ```
     ///
     /// Losses that are never taken make room for later ones.
-    pub fn train_step(&mut self, real: &[B::Element], labels: Option<&[u32]>) -> Result<()> {
-        let mut slices = self.slices(real, labels)?;
+    pub fn train_step<'a>(
+        &mut self,
+        real: impl Into<Samples<'a, B::Element>>,
+        labels: Option<&'a [u32]>,
+    ) -> Result<()>
+    where
+        B::Element: 'a,
+    {
+        let mut slices = self.slices(real.into(), labels)?;
         self.train(&mut slices, None)
     }
 
     /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's, or as many for each micro-batch. Of a model
     /// with clusters, the last number of each is drawn anew: it says which cluster an image is of.
-    pub fn train_step_with(
+    pub fn train_step_with<'a>(
         &mut self,
-        real: &[B::Element],
+        real: impl Into<Samples<'a, B::Element>>,
         latents: &[B::Element],
-        labels: Option<&[u32]>,
-    ) -> Result<()> {
-        let mut slices = self.slices(real, labels)?;
+        labels: Option<&'a [u32]>,
+    ) -> Result<()>
+    where
+        B::Element: 'a,
+    {
+        let mut slices = self.slices(real.into(), labels)?;
         let (count, z) = (slices.count, self.generator.input().len());
         if count > 1 && latents.len() != count * self.config.batch_size * z {
             return Err(Error::invalid(format!(
@@ -260,32 +309,36 @@ impl<B: Backend> Gan<B> {
     /// For tests of micro-batches: one step on a single batch, with the random numbers that `count` micro-batches of it would
     /// have.
     #[doc(hidden)]
-    pub fn train_step_as_one(
+    pub fn train_step_as_one<'a>(
         &mut self,
         count: usize,
-        real: &[B::Element],
+        real: impl Into<Samples<'a, B::Element>>,
         labels: Option<&[u32]>,
-    ) -> Result<()> {
+    ) -> Result<()>
+    where
+        B::Element: 'a,
+    {
         let kind = StepKind::of(&self.config, self.step);
-        let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
+        let real = real.into();
+        let told = self.told(&real, labels)?;
         let mut config = self.config.clone();
         config.batch_size /= count;
         let augmentations: Vec<Augmentation> = Augmentation::of(&kind).collect();
         let first = self.step * count as u64;
         let parts = (0..count).map(|at| {
             let mut chance = self.chance(&config, &augmentations, first + at as u64);
-            self.choose_clusters(&mut chance, part(&labels, at, count));
+            self.choose_clusters(&mut chance, part(&told.labels, at, count));
             chance
         });
         let Some(chance) = Chance::joined(parts.collect()) else { return Ok(()) };
-        let position = self.run_whole(&kind, real, &labels, &chance)?;
+        let position = self.run_whole(&kind, real.x(), &told, &chance)?;
         self.stepped(&kind, position)
     }
 
     /// The batch of a step, or its micro-batches, in memory. Errors when these are not as many as a step takes.
     fn slices<'a>(
         &self,
-        real: &'a [B::Element],
+        real: Samples<'a, B::Element>,
         labels: Option<&'a [u32]>,
     ) -> Result<Slices<'a, B::Element>> {
         let (accumulate, batch) = (self.config.accumulate, self.config.batch_size);
@@ -293,14 +346,15 @@ impl<B: Backend> Gan<B> {
         // A single batch is checked where it is written.
         if count > 1 {
             let images = count * batch;
-            if real.len() != images * image.len() {
+            if real.x().len() != images * image.len() {
                 return Err(Error::invalid(format!(
                     "a step of {count} micro-batches of {batch} images of shape {image} takes {} numbers, got {}",
                     images * image.len(),
-                    real.len()
+                    real.x().len()
                 )));
             }
             self.label_values(labels, self.training_labels(), images)?;
+            real.further(&self.config.name, &self.inputs, images)?;
         }
         Ok(Slices { real, labels, count, first: self.step * accumulate })
     }
@@ -315,14 +369,14 @@ impl<B: Backend> Gan<B> {
         let position = match self.config.accumulate {
             1 => {
                 let (real, labels) = batches.micro_batch(self.step)?;
-                let labels = self.label_values(labels, self.training_labels(), self.config.batch_size)?;
+                let told = self.told(&real, labels)?;
                 let augmentations: Vec<Augmentation> = Augmentation::of(&kind).collect();
                 let mut chance = self.chance(&self.config, &augmentations, self.step);
                 if let Some(latents) = latents {
                     chance.latents = latents.to_vec();
                 }
-                self.choose_clusters(&mut chance, &labels);
-                self.run_whole(&kind, real, &labels, &chance)?
+                self.choose_clusters(&mut chance, &told.labels);
+                self.run_whole(&kind, real.x(), &told, &chance)?
             }
             _ => self.run_phases(&kind, batches, latents)?,
         };
@@ -341,7 +395,7 @@ impl<B: Backend> Gan<B> {
         &mut self,
         kind: &StepKind,
         real: &[B::Element],
-        labels: &[B::Element],
+        told: &Told<B::Element>,
         chance: &Chance<B::Element>,
     ) -> Result<usize> {
         let rates = self.rates();
@@ -349,7 +403,7 @@ impl<B: Backend> Gan<B> {
         let program = self.training.at(position);
         program.write(names::REAL, real)?;
         program.write(names::LATENTS, &chance.latents)?;
-        write_if_read(program, names::LABELS, labels)?;
+        told.write(program)?;
         chance.write(program)?;
         write_rates(program, &rates)?;
         program.request(names::LOSSES)?;
@@ -369,7 +423,7 @@ impl<B: Backend> Gan<B> {
         let rates = self.rates();
         let count = self.config.accumulate as usize;
         let first = self.step * self.config.accumulate;
-        let mut labels: Vec<Vec<B::Element>> = Vec::with_capacity(count);
+        let mut told: Vec<Told<B::Element>> = Vec::with_capacity(count);
         let mut last = 0;
         for (i, &(phase, [clearing, gradients, update])) in phases.iter().enumerate() {
             self.training.at(clearing).run().map_err(Error::from)?;
@@ -379,11 +433,7 @@ impl<B: Backend> Gan<B> {
                 if i == 0 || phase.reads_real(&self.config) {
                     let (images, classes) = batches.micro_batch(number)?;
                     if i == 0 {
-                        labels.push(self.label_values(
-                            classes,
-                            self.training_labels(),
-                            self.config.batch_size,
-                        )?);
+                        told.push(self.told(&images, classes)?);
                     }
                     real = Some(images);
                 }
@@ -391,13 +441,13 @@ impl<B: Backend> Gan<B> {
                 if let Some(latents) = latents {
                     chance.latents = part(latents, at, count).to_vec();
                 }
-                self.choose_clusters(&mut chance, &labels[at]);
+                self.choose_clusters(&mut chance, &told[at].labels);
                 let program = self.training.at(gradients);
                 if let Some(real) = real {
-                    write_if_read(program, names::REAL, real)?;
+                    write_if_read(program, names::REAL, real.x())?;
                 }
                 write_if_read(program, names::LATENTS, &chance.latents)?;
-                write_if_read(program, names::LABELS, &labels[at])?;
+                told[at].write(program)?;
                 chance.write(program)?;
                 program.run().map_err(Error::from)?;
             }
@@ -431,6 +481,13 @@ impl<B: Backend> Gan<B> {
     fn chance(&self, config: &GanConfig, augmentations: &[Augmentation], number: u64) -> Chance<B::Element> {
         let (image, z) = (self.image_shape(), self.generator.input().len());
         Chance::draw(Wanted { config, image, z, augmentations }, number)
+    }
+
+    /// What networks are told of a batch of these images, checked.
+    fn told(&self, images: &Samples<'_, B::Element>, labels: Option<&[u32]>) -> Result<Told<B::Element>> {
+        let n = self.config.batch_size;
+        let labels = self.label_values(labels, self.training_labels(), n)?;
+        Told::new(labels, images, &self.config.name, &self.inputs, n)
     }
 
     /// Lets latents name the clusters of these labels.
@@ -510,9 +567,19 @@ impl<B: Backend> Gan<B> {
     }
 
     /// Images [n, H, W, C] in the generator's range, from latents [n, z] and, for a conditional generator, the class
-    /// of each. Of a model with clusters, the last number of a latent decides the cluster. Running statistics take the place of the batch's; weights and statistics are those of the average
-    /// where there is one.
-    pub fn generate(&mut self, latents: &[B::Element], labels: Option<&[u32]>) -> Result<Vec<B::Element>> {
+    /// of each. Of a model with clusters, the last number of a latent decides the cluster. What layers of the generator take
+    /// beside latents comes with them ([`Samples::with`]). Running statistics take the place of the batch's; weights and
+    /// statistics are those of the average where there is one.
+    pub fn generate<'a>(
+        &mut self,
+        latents: impl Into<Samples<'a, B::Element>>,
+        labels: Option<&[u32]>,
+    ) -> Result<Vec<B::Element>>
+    where
+        B::Element: 'a,
+    {
+        let samples = latents.into();
+        let latents = samples.x();
         let (z, pixels) = (self.generator.input().len(), self.generator.output().len());
         if !latents.len().is_multiple_of(z) {
             return Err(Error::invalid(format!(
@@ -522,6 +589,9 @@ impl<B: Backend> Gan<B> {
         }
         let n = latents.len() / z;
         let labels = self.labels_of(latents, labels)?;
+        let further = samples.further(self.generator.name(), self.generator.inputs(), n)?;
+        let further_names: Vec<String> =
+            self.generator.inputs().iter().map(|(name, _)| names::further(name)).collect();
         if self.sampling.is_none() {
             let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
             self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
@@ -531,7 +601,19 @@ impl<B: Backend> Gan<B> {
         if !labels.is_empty() {
             inputs.push((names::LABELS, &labels));
         }
+        inputs.extend(further_names.iter().map(String::as_str).zip(further));
         images_of(program, n, &inputs, pixels)
+    }
+
+    /// Errors for a generator whose layers take more than latents and labels.
+    pub(crate) fn draws_from_latents_alone(&self) -> Result<()> {
+        match self.generator.inputs().first() {
+            Some((name, _)) => Err(Error::invalid(format!(
+                "{}: a layer takes the input '{name}', which is given to Gan::generate alone",
+                self.generator.name()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The labels `[n]` that the generator is told with latents [n, z] and the classes asked for; empty where it is told none.

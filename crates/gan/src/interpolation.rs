@@ -16,7 +16,8 @@ impl<B: Backend> Gan<B> {
     /// latents go along great circles ([`slerp`]). `labels` are the classes `[n]` at the beginnings and at the ends.
     ///
     /// A generator that is told classes or clusters is told a blend of those of both ends, so that nothing jumps on the
-    /// way. Errors when the latents or the labels do not fit, and for fewer than two steps.
+    /// way. Errors when the latents or the labels do not fit, for fewer than two steps, and for a generator whose layers take
+    /// further inputs.
     pub fn interpolate(
         &mut self,
         [from, to]: [&[B::Element]; 2],
@@ -31,6 +32,7 @@ impl<B: Backend> Gan<B> {
                 to.len()
             )));
         }
+        self.draws_from_latents_alone()?;
         if steps < 2 {
             return Err(Error::invalid(format!("a way has two ends, so 2 steps or more, got {steps}")));
         }

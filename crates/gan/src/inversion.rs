@@ -4,7 +4,7 @@ use gannet_tensor::{Backend, Element, Graph, Plan, Program, Shape, Var, Variable
 
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::layer::Pass;
+use crate::layer::{Inputs, Pass};
 use crate::optimisers::Optimiser;
 use crate::samples::samples;
 use crate::schedule::Schedule;
@@ -68,7 +68,8 @@ impl<B: Backend> Gan<B> {
     /// the classes that they are to be drawn in; without them every class is tried. `progress` is told the steps that are done,
     /// and how many there are.
     ///
-    /// Errors when an image is not whole or not finite, when labels do not fit, or when an option is 0.
+    /// Errors when an image is not whole or not finite, when labels do not fit, when an option is 0, or for a generator whose
+    /// layers take further inputs.
     pub fn invert(
         &mut self,
         targets: &[B::Element],
@@ -87,6 +88,7 @@ impl<B: Backend> Gan<B> {
         if let Some(x) = targets.iter().find(|x| !x.to_f64().is_finite()) {
             return Err(Error::invalid(format!("an image to look for holds {x}, not a finite number")));
         }
+        self.draws_from_latents_alone()?;
         let Inversion { candidates, starts, steps, .. } = options;
         if candidates == 0 || starts == 0 || steps == 0 {
             return Err(Error::invalid(format!(
@@ -199,7 +201,13 @@ impl<B: Backend> Gan<B> {
         let state = graph.variable(LATENTS, [3, starts * z]);
         let latents = state.slice(0, 0, 1).reshape(samples(starts, generator.input())?);
         let labels = generator.classes().map(|_| graph.input(names::LABELS, [starts]));
-        let images = step::drawn(self.config(), generator, latents, Pass { labels, ..Pass::inference() })?;
+        let images = step::drawn(
+            self.config(),
+            generator,
+            latents,
+            &Inputs::new(),
+            Pass { labels, ..Pass::inference() },
+        )?;
         let targets = graph.input(TARGETS, samples(starts, self.image_shape())?);
         let loss = scales.loss(images.reshape(targets.shape()) - targets);
         let gradient = grad(loss, &[latents])?[0].reshape([starts * z]);

@@ -4,7 +4,7 @@ use gannet_tensor::{Shape, Var};
 
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
-use crate::layer::{Mode, Pass};
+use crate::layer::{Inputs, Mode, Pass};
 use crate::losses::{Loss, Terms};
 use crate::model::Model;
 use crate::names;
@@ -18,6 +18,8 @@ pub(crate) struct Judge<'a, 'g> {
     pub(crate) model: &'a Model,
     pub(crate) traced: Traced<'g>,
     pub(crate) labels: Option<Var<'g>>,
+    /// What layers of either model take beside images and latents.
+    pub(crate) inputs: Inputs<'g>,
     pub(crate) counter: Option<Var<'g>>,
 }
 
@@ -35,10 +37,14 @@ impl<'g> Judge<'_, 'g> {
     /// What the discriminator says of `images`, `groups` batches in one: scores [n, 1] and, with an auxiliary
     /// classifier, logits [n, classes].
     fn judge(&mut self, images: Var<'g>, groups: usize, pass: StepPass) -> Result<Verdict<'g>> {
-        let labels = self.labels.map(|labels| match groups {
-            1 => labels,
-            _ => Var::concat(&vec![labels; groups], 0),
-        });
+        // Real and generated images are told the same.
+        let of_all = |told: Var<'g>| match groups {
+            1 => told,
+            _ => Var::concat(&vec![told; groups], 0),
+        };
+        let labels = self.labels.map(of_all);
+        let inputs: Inputs<'g> =
+            self.inputs.iter().map(|(name, input)| (name.clone(), of_all(*input))).collect();
         let pass = Pass {
             mode: Mode::Training { groups },
             labels,
@@ -46,7 +52,8 @@ impl<'g> Judge<'_, 'g> {
             counter: self.counter,
             index: pass.noise(),
         };
-        let y = self.model.trace(images, &self.traced.parameters, &mut self.traced.states, pass)?;
+        let Traced { parameters, states, .. } = &mut self.traced;
+        let y = self.model.trace_with(images, &inputs, parameters, states, pass)?;
         let outputs = y.shape().dims()[1];
         let (loss, y) = self.config.loss.on(y);
         if self.config.auxiliary == 0.0 {

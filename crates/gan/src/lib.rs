@@ -90,6 +90,7 @@ mod slots;
 mod stacked;
 mod step;
 pub mod tensor_file;
+mod told;
 mod transfer;
 mod update;
 

@@ -1,10 +1,11 @@
 //! Where the micro-batches of a step come from.
 
 use crate::error::{Error, Result};
+use crate::samples::{Samples, part};
 
-/// A batch of real images [batch_size, H, W, C] in [-1, 1] (row-major) and, for a conditional model, the class of each
-/// `[batch_size]`.
-pub type BatchRef<'a, E> = (&'a [E], Option<&'a [u32]>);
+/// A batch of real images [batch_size, H, W, C] in [-1, 1] (row-major), with what layers take beside them, and, for a
+/// conditional model, the class of each `[batch_size]`.
+pub type BatchRef<'a, E> = (Samples<'a, E>, Option<&'a [u32]>);
 
 /// Where the micro-batches of training come from, one at a time: what [`Gan::train_step_by`](crate::Gan::train_step_by) asks.
 pub trait MicroBatches<E> {
@@ -20,7 +21,7 @@ pub trait MicroBatches<E> {
 
 /// The micro-batches of one step, one after the other in memory.
 pub(crate) struct Slices<'a, E> {
-    pub(crate) real: &'a [E],
+    pub(crate) real: Samples<'a, E>,
     pub(crate) labels: Option<&'a [u32]>,
     /// How many there are, and the number of the first.
     pub(crate) count: usize,
@@ -32,12 +33,6 @@ impl<E> MicroBatches<E> for Slices<'_, E> {
 
     fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>> {
         let at = (number - self.first) as usize;
-        Ok((part(self.real, at, self.count), self.labels.map(|labels| part(labels, at, self.count))))
+        Ok((self.real.part(at, self.count), self.labels.map(|labels| part(labels, at, self.count))))
     }
-}
-
-/// Part `at` of `count` equal ones.
-pub(crate) fn part<T>(whole: &[T], at: usize, count: usize) -> &[T] {
-    let len = whole.len() / count;
-    &whole[at * len..(at + 1) * len]
 }

@@ -399,7 +399,8 @@ impl Model {
     }
 
     /// The output for a batch `x` [N, input], with the given parameters. `states` are read, and hold the next
-    /// values afterwards. Errors when the batch does not fit, or when a layer takes a further input.
+    /// values afterwards. Errors when the batch does not fit, or when a layer takes a further input
+    /// ([`trace_with`](Model::trace_with) gives it).
     pub fn trace<'g>(
         &self,
         x: Var<'g>,
@@ -407,12 +408,24 @@ impl Model {
         states: &mut States<'g>,
         pass: Pass<'g>,
     ) -> Result<Var<'g>> {
-        let outputs = self.trace_layers(x, &Inputs::new(), parameters, states, pass)?;
+        self.trace_with(x, &Inputs::new(), parameters, states, pass)
+    }
+
+    /// [`trace`](Model::trace) with the further inputs [N, shape] that layers take, by name; others are left aside. Errors as
+    /// that does, and when an input is missing or does not fit.
+    pub fn trace_with<'g>(
+        &self,
+        x: Var<'g>,
+        inputs: &Inputs<'g>,
+        parameters: &Parameters<'g>,
+        states: &mut States<'g>,
+        pass: Pass<'g>,
+    ) -> Result<Var<'g>> {
+        let outputs = self.trace_layers(x, inputs, parameters, states, pass)?;
         outputs.last().copied().ok_or_else(|| Error::invalid("a model needs at least one layer"))
     }
 
-    /// [`trace`](Model::trace) with the further inputs [N, shape] that layers take, by name; the output of every layer,
-    /// in order. Only what a plan asks for is computed.
+    /// [`trace_with`](Model::trace_with), but gives the output of every layer, in order. Only what a plan asks for is computed.
     pub fn trace_layers<'g>(
         &self,
         x: Var<'g>,
@@ -495,6 +508,17 @@ impl Model {
         );
         text
     }
+}
+
+/// What layers of either model take beside latents and images, by name, with the shape of a sample.
+pub(crate) fn inputs_of(generator: &Model, discriminator: &Model) -> Vec<(String, Shape)> {
+    let mut inputs: Vec<(String, Shape)> = Vec::new();
+    for (name, shape) in generator.inputs().iter().chain(discriminator.inputs()) {
+        if inputs.iter().all(|(known, _)| known != name) {
+            inputs.push((name.clone(), *shape));
+        }
+    }
+    inputs
 }
 
 fn check_size(shape: Shape) -> Result<Shape> {

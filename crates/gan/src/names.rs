@@ -23,6 +23,11 @@ pub(crate) const LOSSES: &str = "losses";
 pub(crate) const SCORES: &str = "scores";
 pub(crate) const IMAGES: &str = "images";
 
+/// What layers take beside samples, by the name that they give it.
+pub(crate) fn further(input: &str) -> String {
+    format!("input/{input}")
+}
+
 /// An input of an augmentation in a pass.
 pub(crate) fn augment(pass: &str, what: &str) -> String {
     format!("augment/{pass}/{what}")

@@ -1,12 +1,15 @@
-//! Batches for a single model.
+//! Samples with what layers take beside them.
 
-use gannet_tensor::{Element, Shape};
+use gannet_tensor::{Element, Graph, Shape};
 
 use crate::error::{Error, Result};
+use crate::layer::Inputs;
 use crate::model::Model;
+use crate::names;
 
-/// A batch for a [`Compiled`](crate::Compiled) model: samples [n, input], row-major, and what layers take beside them.
-/// A slice is a batch for a model with one input.
+/// Samples [n, shape], row-major, and what layers take beside them: a batch for a [`Compiled`](crate::Compiled) model, the
+/// real images of a step of a [`Gan`](crate::Gan), or the latents that it draws from. A slice is enough where no layer takes
+/// more.
 ///
 /// ```
 /// use gannet::layers::{ConcatInput, Dense};
@@ -39,6 +42,25 @@ impl<'a, E> Samples<'a, E> {
     }
 }
 
+impl<'a, E> Samples<'a, E> {
+    /// The samples, without what layers take beside them.
+    pub(crate) fn x(&self) -> &'a [E] {
+        self.x
+    }
+
+    /// Part `at` of `count` equal ones.
+    pub(crate) fn part(&self, at: usize, count: usize) -> Samples<'a, E> {
+        let further = self.further.iter().map(|(name, values)| (*name, part(values, at, count))).collect();
+        Samples { x: part(self.x, at, count), further }
+    }
+}
+
+/// Part `at` of `count` equal ones.
+pub(crate) fn part<T>(whole: &[T], at: usize, count: usize) -> &[T] {
+    let len = whole.len() / count;
+    &whole[at * len..(at + 1) * len]
+}
+
 impl<'a, E> From<&'a [E]> for Samples<'a, E> {
     fn from(x: &'a [E]) -> Samples<'a, E> {
         Samples::new(x)
@@ -68,31 +90,36 @@ impl<'a, E: Element> Samples<'a, E> {
     /// The inputs that `model` takes. Errors when one is missing, is not the model's, or has not as many samples.
     pub(crate) fn check(&self, model: &Model) -> Result<Checked<'a, E>> {
         let n = batch(model, self.x.len())?;
-        let mut inputs = vec![(model.input().len(), self.x)];
-        for (name, shape) in model.inputs() {
+        let further = self.further(model.name(), model.inputs(), n)?;
+        let lengths = model.inputs().iter().map(|(_, shape)| shape.len());
+        let inputs = std::iter::once((model.input().len(), self.x)).chain(lengths.zip(further)).collect();
+        Ok(Checked { n, inputs })
+    }
+
+    /// The numbers of the further `inputs`, in their order, for `n` samples. Errors, in the name of `model`, when one is
+    /// missing, is none of them, or has not as many samples.
+    pub(crate) fn further(&self, model: &str, inputs: &[(String, Shape)], n: usize) -> Result<Vec<&'a [E]>> {
+        let mut further = Vec::with_capacity(inputs.len());
+        for (name, shape) in inputs {
             let found = self.further.iter().find(|(given, _)| given == name);
             let Some((_, values)) = found else {
                 return Err(Error::invalid(format!(
-                    "{}: a layer takes the input '{name}' of shape {shape}, which was not given (Samples::with)",
-                    model.name()
+                    "{model}: a layer takes the input '{name}' of shape {shape}, which was not given (Samples::with)"
                 )));
             };
             if values.len() != n * shape.len() {
                 return Err(Error::invalid(format!(
-                    "{}: {n} samples take {} numbers for the input '{name}' of shape {shape}, got {}",
-                    model.name(),
+                    "{model}: {n} samples take {} numbers for the input '{name}' of shape {shape}, got {}",
                     n * shape.len(),
                     values.len()
                 )));
             }
-            inputs.push((shape.len(), *values));
+            further.push(*values);
         }
-        if let Some((name, _)) =
-            self.further.iter().find(|(name, _)| model.inputs().iter().all(|(n, _)| n != name))
-        {
-            return Err(Error::invalid(format!("{}: no layer takes an input '{name}'", model.name())));
+        if let Some((name, _)) = self.further.iter().find(|(name, _)| inputs.iter().all(|(n, _)| n != name)) {
+            return Err(Error::invalid(format!("{model}: no layer takes an input '{name}'")));
         }
-        Ok(Checked { n, inputs })
+        Ok(further)
     }
 }
 
@@ -107,6 +134,14 @@ pub(crate) fn batch(model: &Model, len: usize) -> Result<usize> {
         )));
     }
     Ok(len / sample)
+}
+
+/// The inputs of a graph for what layers take beside `n` samples.
+pub(crate) fn inputs<'g>(graph: &'g Graph, further: &[(String, Shape)], n: usize) -> Result<Inputs<'g>> {
+    let input = |(name, shape): &(String, Shape)| {
+        Ok((name.clone(), graph.input(&names::further(name), samples(n, *shape)?)))
+    };
+    further.iter().map(input).collect()
 }
 
 /// The shape of `n` samples.

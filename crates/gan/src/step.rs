@@ -5,12 +5,12 @@ use gannet_tensor::{Graph, Plan, PlanBuilder, Var};
 use crate::config::GanConfig;
 use crate::error::Result;
 use crate::judge::{Judge, Judged};
-use crate::layer::{Blend, Pass, States};
-use crate::model::{ALIGNMENT, Model};
+use crate::layer::{Blend, Inputs, Pass, States};
+use crate::model::{ALIGNMENT, Model, inputs_of};
 use crate::names;
 use crate::optimisers::{Optimiser, SecondMoment};
 use crate::passes::{Origin, StepKind, StepPass};
-use crate::samples::samples;
+use crate::samples::{inputs, samples};
 use crate::update::{Traced, first_row};
 
 /// One training step: the discriminator on real and generated images in one batch, its update, the generator
@@ -106,10 +106,11 @@ impl<'a, 'g> Players<'a, 'g> {
         let real = graph.input(names::REAL, samples(n, discriminator.input())?);
         let latents = graph.input(names::LATENTS, samples(n, generator.input())?);
         let labels = config.conditional(generator, discriminator).map(|_| graph.input(names::LABELS, [n]));
+        let inputs = inputs(graph, &inputs_of(generator, discriminator), n)?;
         let counter = Some(graph.input(names::COUNTER, [1]));
         let g = Traced::new(graph, generator, &config.generator_optimiser);
         let traced = Traced::new(graph, discriminator, &config.discriminator_optimiser);
-        let d = Judge { config, model: discriminator, traced, labels, counter };
+        let d = Judge { config, model: discriminator, traced, labels, inputs, counter };
         Ok(Players { real, latents, g, d })
     }
 }
@@ -123,7 +124,7 @@ pub(crate) fn generated<'g>(
 ) -> Result<Var<'g>> {
     let (labels, counter, index) = (d.labels, d.counter, StepPass::Generator.noise());
     let pass = Pass { labels, counter, index, ..Pass::training() };
-    generator.trace(latents, &g.parameters, &mut g.states, pass)
+    generator.trace_with(latents, &d.inputs, &g.parameters, &mut g.states, pass)
 }
 
 /// Moves the average of the generator, where there is one, towards what it is after its update.
@@ -168,7 +169,8 @@ pub(crate) fn sampling(config: &GanConfig, generator: &Model, chunk: usize) -> R
     let graph = &Graph::new();
     let latents = graph.input(names::LATENTS, samples(chunk, generator.input())?);
     let labels = generator.classes().map(|_| graph.input(names::LABELS, [chunk]));
-    let images = drawn(config, generator, latents, Pass { labels, ..Pass::inference() })?;
+    let inputs = inputs(graph, generator.inputs(), chunk)?;
+    let images = drawn(config, generator, latents, &inputs, Pass { labels, ..Pass::inference() })?;
     Ok(graph.plan().output(names::IMAGES, images).build()?)
 }
 
@@ -180,7 +182,7 @@ pub(crate) fn between(config: &GanConfig, generator: &Model, chunk: usize) -> Re
         [names::LABELS, names::OTHER_LABELS, names::SHARE].map(|name| graph.input(name, [chunk]));
     let blend = Some(Blend { labels: others, share });
     let pass = Pass { labels: Some(labels), blend, ..Pass::inference() };
-    let images = drawn(config, generator, latents, pass)?;
+    let images = drawn(config, generator, latents, &Inputs::new(), pass)?;
     Ok(graph.plan().output(names::IMAGES, images).build()?)
 }
 
@@ -189,6 +191,7 @@ pub(crate) fn drawn<'g>(
     config: &GanConfig,
     generator: &Model,
     latents: Var<'g>,
+    inputs: &Inputs<'g>,
     pass: Pass<'g>,
 ) -> Result<Var<'g>> {
     let graph = latents.graph();
@@ -209,7 +212,7 @@ pub(crate) fn drawn<'g>(
             (slot.name.clone(), graph.variable(&name, slot.shape()))
         })
         .collect();
-    generator.trace(latents, &generator.views(vector), &mut states, pass)
+    generator.trace_with(latents, inputs, &generator.views(vector), &mut states, pass)
 }
 
 /// The sum of each model's second moments, in the order of `models`; none where the optimiser keeps none.

@@ -62,7 +62,7 @@ impl MicroBatches<f32> for Feed<'_> {
     fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, f32>, StepError> {
         self.batches.seek(self.before + (number - self.first) * self.size);
         let (images, labels) = self.batches.next_batch().map_err(StepError::Data)?;
-        Ok((images, self.conditional.then_some(labels)))
+        Ok((images.into(), self.conditional.then_some(labels)))
     }
 }
 
@@ -79,6 +79,6 @@ impl MicroBatches<f32> for Same<'_> {
     type Error = gannet::Error;
 
     fn micro_batch(&mut self, _: u64) -> gannet::Result<BatchRef<'_, f32>> {
-        Ok((self.images, self.labels))
+        Ok((self.images.into(), self.labels))
     }
 }

@@ -5,7 +5,7 @@ use gannet_tensor::Shape;
 use super::gan_config::GanConfig;
 use crate::clusters::MAX_CLUSTERS;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, inputs_of};
 
 /// The most numbers that a batch of images may have.
 const MAX_BATCH: usize = 1 << 30;
@@ -29,15 +29,21 @@ fn wrong<T>(keys: &'static [&'static str], message: impl Into<String>) -> Result
     Err(at(keys)(Error::invalid(message)))
 }
 
-/// A fault of a model whose layers take inputs of their own.
-fn no_inputs(keys: &'static [&'static str], model: &Model) -> Result<(), Fault> {
-    match model.inputs().first() {
-        Some((input, _)) => wrong(
-            keys,
-            format!("a layer of the {} takes the input '{input}', which a Gan has not", model.name()),
-        ),
-        None => Ok(()),
+/// What layers of both models take by one name is one input.
+fn check_inputs(generator: &Model, discriminator: &Model) -> Result<(), Fault> {
+    for (name, taken) in discriminator.inputs() {
+        if let Some((_, other)) =
+            generator.inputs().iter().find(|(other, shape)| other == name && shape != taken)
+        {
+            return wrong(
+                &["discriminator", "layers"],
+                format!(
+                    "a layer takes the input '{name}' in the shape {taken}, but one of the generator takes it as {other}"
+                ),
+            );
+        }
     }
+    Ok(())
 }
 
 impl GanConfig {
@@ -53,9 +59,8 @@ impl GanConfig {
         self.check_length()?;
         let generator = self.generator.build().map_err(at(&["generator", "layers"]))?;
         let discriminator = self.discriminator.build().map_err(at(&["discriminator", "layers"]))?;
-        no_inputs(&["generator", "layers"], &generator)?;
-        no_inputs(&["discriminator", "layers"], &discriminator)?;
         self.check_shapes(&generator, &discriminator)?;
+        check_inputs(&generator, &discriminator)?;
         self.check_classes(&generator, &discriminator)?;
         self.check_batch(&generator, &discriminator)?;
         Ok((generator, discriminator))
@@ -210,7 +215,8 @@ impl GanConfig {
         if self.batch_size == 0 {
             return wrong(&["batch_size"], "batch_size must be at least 1, got 0");
         }
-        let sample = generator.output().len().max(generator.input().len());
+        let further = inputs_of(generator, discriminator).into_iter().map(|(_, shape)| shape.len());
+        let sample = further.fold(generator.output().len().max(generator.input().len()), usize::max);
         if self.batch_size.saturating_mul(sample) > MAX_BATCH {
             return wrong(
                 &["batch_size"],

@@ -1,9 +1,12 @@
 //! What a GAN is made of.
 
+use gannet_tensor::Shape;
+
 use crate::augment::Augment;
 use crate::ema::Ema;
+use crate::error::Result;
 use crate::losses::Loss;
-use crate::model::Model;
+use crate::model::{Model, inputs_of};
 use crate::optimisers::Optimiser;
 use crate::penalties::Penalty;
 use crate::schedule::Schedule;
@@ -298,6 +301,12 @@ impl GanConfig {
     pub fn class_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> GanConfig {
         self.class_names = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// What layers of either model take beside latents and images, by name, with the shape of a sample. Errors when
+    /// a model cannot be built.
+    pub fn inputs(&self) -> Result<Vec<(String, Shape)>> {
+        Ok(inputs_of(&self.generator.build()?, &self.discriminator.build()?))
     }
 
     /// Images in a step: those of all its micro-batches.

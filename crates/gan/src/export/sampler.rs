@@ -33,8 +33,10 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// That of a generator for `n` images at once, with at most so many directions. Errors when the device fails.
+    /// That of a generator for `n` images at once, with at most so many directions. Errors when the device fails, or for
+    /// a generator whose layers take further inputs.
     pub fn of<B: Backend>(gan: &Gan<B>, n: usize, most_directions: usize) -> Result<Sampler> {
+        gan.draws_from_latents_alone()?;
         let plan = match gan.generator().classes() {
             Some(_) => step::between(gan.config(), gan.generator(), n)?,
             None => step::sampling(gan.config(), gan.generator(), n)?,

@@ -17,9 +17,15 @@ use crate::update::Traced;
 
 /// `n` inputs of a part and its outputs for them, in the layouts of the exported models: `latents` [n, z] and `images`
 /// [n, C, H, W], or `images` and `scores` [n, 1]; `labels` `[n]` where the model takes them, all in turn. Latents are standard
-/// normal; a discriminator's images are noise in -1 to 1. Errors when the device fails.
+/// normal; a discriminator's images are noise in -1 to 1. Errors when the device fails, or for a model whose layers take further
+/// inputs.
 pub fn test_vectors<B: Backend>(gan: &Gan<B>, part: Part, n: usize, seed: u64) -> Result<Vec<FileTensor>> {
     let model = part.model(gan);
+    if let Some((name, _)) = model.inputs().first() {
+        return Err(Error::invalid(format!(
+            "a layer of the {part} takes the input '{name}', of which there are no test vectors"
+        )));
+    }
     let (input, output) = (model.input(), model.output());
     let mut stream = Stream::new(seed, "test vectors", 0);
     let x: Vec<B::Element> = match part {

@@ -167,6 +167,9 @@ impl Trainer {
                 config.accumulate
             )));
         }
+        if let Some((name, _)) = gan.inputs().first() {
+            return Err(Error::invalid(format!("its layers take the input '{name}' beside images")));
+        }
         let mut plans = BTreeMap::new();
         for (name, kind) in kinds(config)? {
             plans.insert(name, step::training(config, gan.generator(), gan.discriminator(), &kind)?);

@@ -299,7 +299,7 @@ impl MicroBatches<f64> for Asked {
             return Err(Error::Invalid("no more images".into()));
         }
         self.images = noise(6, "asked", number);
-        Ok((&self.images, None))
+        Ok(((&self.images).into(), None))
     }
 }
 

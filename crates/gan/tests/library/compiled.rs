@@ -296,13 +296,4 @@ fn a_model_takes_several_inputs() {
         message.contains("layer 1 (concat_input): the input 'other' has the shape [2], but a layer before"),
         "{message}"
     );
-    // A GAN has no such input to give.
-    let generator = Sequential::new("generator", [2]).add(ConcatInput::new("other", [1])).add(Dense::new(2));
-    let discriminator = Sequential::new("discriminator", [2]).add(Dense::new(1));
-    let message =
-        Gan::new(&backend, gannet::GanConfig::new(generator, discriminator)).unwrap_err().to_string();
-    assert!(
-        message.contains("a layer of the generator takes the input 'other', which a Gan has not"),
-        "{message}"
-    );
 }

@@ -7,6 +7,7 @@ mod accumulation;
 mod export;
 mod files;
 mod following;
+mod further_inputs;
 mod keras;
 mod layers;
 mod optimisers;

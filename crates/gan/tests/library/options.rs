@@ -10,11 +10,13 @@
 use std::collections::BTreeSet;
 
 use gannet::layers::{
-    BatchNorm, Dense, Dropout, Flatten, Label, LeakyRelu, MinibatchStd, Reshape, Sigmoid, SpectralNorm,
+    BatchNorm, ConcatInput, Dense, Dropout, Flatten, Label, LeakyRelu, MinibatchStd, Reshape, Sigmoid,
+    SpectralNorm,
 };
 use gannet::{
     Activation, Adam, AdamW, Augment, Backend, Cpu, Element, Ema, EpsForm, Gan, GanConfig, Initialiser, Loss,
-    Optimiser, Penalty, Reference, RmsProp, Schedule, Sequential, Sgd, Stream, losses, optimisers,
+    Optimiser, Penalty, Reference, RmsProp, Samples, Schedule, Sequential, Sgd, Shape, Stream, losses,
+    optimisers,
 };
 
 const SIDE: usize = 4;
@@ -34,6 +36,7 @@ struct Tiny {
     dropout: bool,
     frozen: bool,
     conditional_discriminator: bool,
+    further_inputs: bool,
 }
 
 impl Tiny {
@@ -51,6 +54,7 @@ impl Tiny {
             dropout: false,
             frozen: false,
             conditional_discriminator: false,
+            further_inputs: false,
         }
     }
 
@@ -60,6 +64,9 @@ impl Tiny {
         let mut g = Sequential::new("generator", [self.latents]).initialiser(self.generator_initialiser);
         if told > 0 {
             g = g.add(Label::new(told));
+        }
+        if self.further_inputs {
+            g = g.add(ConcatInput::new("further", [2]));
         }
         if self.frozen {
             g = freeze_next(g);
@@ -79,6 +86,9 @@ impl Tiny {
             d = d.add(MinibatchStd::new());
         }
         d = d.add(Flatten::new());
+        if self.further_inputs {
+            d = d.add(ConcatInput::new("further", [2]));
+        }
         if self.conditional_discriminator {
             d = d.add(Label::new(told));
         }
@@ -187,6 +197,7 @@ fn choices() -> Vec<Choice> {
     add("layers", "minibatch_std", Box::new(|t| t.minibatch_std = true));
     add("layers", "dropout", Box::new(|t| t.dropout = true));
     add("layers", "frozen", Box::new(|t| t.frozen = true));
+    add("layers", "further inputs", Box::new(|t| t.further_inputs = true));
     add(
         "initialiser",
         "he",
@@ -200,6 +211,25 @@ fn choices() -> Vec<Choice> {
     add("seed", "4", Box::new(|t| t.config.seed = 4));
     add("input", "5 latents", Box::new(|t| t.latents = 5));
     list
+}
+
+/// Images or latents with what layers of the model take beside each of the `n`: numbers from a stream.
+struct Beside<E> {
+    x: Vec<E>,
+    further: Vec<(String, Vec<E>)>,
+}
+
+impl<E: Element> Beside<E> {
+    fn new(x: Vec<E>, inputs: &[(String, Shape)], n: usize, stream: &mut Stream) -> Beside<E> {
+        let mut numbers =
+            |len: usize| (0..len).map(|_| E::of(f64::from(stream.uniform(-1.0, 1.0) as f32))).collect();
+        let further = inputs.iter().map(|(name, shape)| (name.clone(), numbers(n * shape.len()))).collect();
+        Beside { x, further }
+    }
+
+    fn samples(&self) -> Samples<'_, E> {
+        self.further.iter().fold(Samples::new(&self.x), |samples, (name, values)| samples.with(name, values))
+    }
 }
 
 /// What a pair is refused for, if it has to be: words of the error.
@@ -225,7 +255,8 @@ fn run<B: Backend>(backend: &B, config: GanConfig) -> Result<(Vec<[f64; 3]>, Vec
             .map(|_| B::Element::of(f64::from(stream.uniform(-1.0, 1.0) as f32)))
             .collect();
         let labels = labels(gan.training_labels());
-        gan.train_on_batch(&real, labels.as_deref()).map(|l| [l.d_real, l.d_fake, l.g])
+        let real = Beside::new(real, gan.inputs(), n, &mut stream);
+        gan.train_on_batch(real.samples(), labels.as_deref()).map(|l| [l.d_real, l.d_fake, l.g])
     };
     let mut losses = Vec::new();
     for step in 0..STEPS {
@@ -236,7 +267,8 @@ fn run<B: Backend>(backend: &B, config: GanConfig) -> Result<(Vec<[f64; 3]>, Vec
     }
     gan.gauges()?;
     let labels = labels(gan.classes());
-    let images = gan.generate(&gan.latents(n, 1), labels.as_deref())?;
+    let latents = Beside::new(gan.latents(n, 1), gan.inputs(), n, &mut Stream::new(9, "latents", 0));
+    let images = gan.generate(latents.samples(), labels.as_deref())?;
     Ok((losses, images.into_iter().map(Element::to_f64).collect()))
 }
 
@@ -303,8 +335,9 @@ fn check_micro_batches(set: &[&Choice]) -> Result<(), String> {
         let real: Vec<f64> = (0..count * SIDE * SIDE).map(|_| stream.uniform(-1.0, 1.0)).collect();
         let labels: Option<Vec<u32>> =
             whole.training_labels().map(|classes| (0..count).map(|_| stream.below(classes as u32)).collect());
-        whole.train_step_as_one(MICRO_BATCHES, &real, labels.as_deref()).unwrap();
-        micro.train_step(&real, labels.as_deref()).unwrap();
+        let real = Beside::new(real, whole.inputs(), count, &mut stream);
+        whole.train_step_as_one(MICRO_BATCHES, real.samples(), labels.as_deref()).unwrap();
+        micro.train_step(real.samples(), labels.as_deref()).unwrap();
         let losses = |gan: &mut Gan<_>| gan.losses().map(|l| [l.d_real, l.d_fake, l.g]).unwrap();
         near("losses", step, &losses(&mut whole), &losses(&mut micro))?;
         let scores = |gan: &mut Gan<_>| {
