@@ -17,6 +17,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::arguments::DataArgs;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{ClassifierFile, ImageSet};
 use crate::picture::Picture;
@@ -26,7 +27,7 @@ use crate::run::metrics_file::{self, Event, EventKind, Point};
 use crate::run::{Checkpoints, MODEL, Os, RunDirectory, State, data_of_run, read_evaluation, read_losses};
 use crate::training::tests::{config, settings};
 
-static CPU: LazyLock<Cpu> = LazyLock::new(|| Cpu::with_threads(1).unwrap());
+static CPU: LazyLock<Device> = LazyLock::new(|| Device::Cpu(Cpu::with_threads(1).unwrap()));
 
 /// A kind of file.
 struct Kind {
@@ -126,7 +127,7 @@ fn kinds() -> Vec<Kind> {
             |path| ImageSet::read(path, ImageShape { height: 3, width: 3, channels: 1 }).map(|_| ()),
         ),
         kind(MODEL, model.to_bytes().unwrap(), true, |path| {
-            Gan::load(&*CPU, path).map(|_: Gan<Cpu>| ()).map_err(Error::failure)
+            Gan::load(&*CPU, path).map(|_: Gan<Device>| ()).map_err(Error::failure)
         }),
         kind("step-000003.safetensors", fs::read(checkpoint).unwrap(), true, |path| {
             let read = Checkpoints::new(folder_of(path).into(), 1).newest();
@@ -134,7 +135,7 @@ fn kinds() -> Vec<Kind> {
             let _ = fs::remove_file(path.with_file_name("step-000003.safetensors.damaged"));
             let checkpoint = read?;
             Gan::from_file(&*CPU, &checkpoint.model)
-                .map(|_: Gan<Cpu>| ())
+                .map(|_: Gan<Device>| ())
                 .map_err(|e| Error::failure(format!("{}: {e}", path.display())))
         }),
         kind("classifier.safetensors", classifier.to_bytes().unwrap(), true, |path| {

@@ -1,9 +1,11 @@
 //! Where the numbers are computed.
+//!
+//! All devices are one backend, so that what trains and draws is compiled once for them, and not once for each.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gannet::{Backend, Reference};
+use gannet::tensor::{self, Backend, Operation, Plan, Reference, Shape};
 use gannet_cpu::Cpu;
 use gannet_gpu::{Options, Wgpu};
 
@@ -50,21 +52,17 @@ impl Device {
         }
     }
 
+    /// This machine's CPU with as many threads as it has cores: for what runs there whatever trains.
+    pub fn cpu() -> Result<Self> {
+        Ok(Device::Cpu(Cpu::new().map_err(Error::failure)?))
+    }
+
     /// What `--device` calls it.
     pub fn name(&self) -> &'static str {
         match self {
             Device::Cpu(_) => "cpu",
             Device::Gpu(_) => "gpu",
             Device::Reference(_) => "reference",
-        }
-    }
-
-    /// The device in words.
-    pub fn describe(&self) -> String {
-        match self {
-            Device::Cpu(cpu) => cpu.describe(),
-            Device::Gpu(gpu) => gpu.describe(),
-            Device::Reference(reference) => reference.describe(),
         }
     }
 
@@ -98,4 +96,128 @@ fn cache_folder() -> Option<PathBuf> {
     let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
     let folder = folder.or_else(|| variable("HOME").map(|home| home.join(".cache")));
     folder.map(|folder| folder.join("gannet"))
+}
+
+/// What belongs to one of the devices.
+#[derive(Clone)]
+pub enum Own<C, G, R> {
+    /// The CPU's.
+    Cpu(C),
+    /// A GPU's.
+    Gpu(G),
+    /// That of the plain loops.
+    Reference(R),
+}
+
+type StorageOf<B> = <B as Backend>::Storage;
+type ExecutableOf<B> = <B as Backend>::Executable;
+
+/// The expression on whichever device it is.
+macro_rules! on_any {
+    ($device:expr, $backend:ident => $result:expr) => {
+        match $device {
+            Device::Cpu($backend) => $result,
+            Device::Gpu($backend) => $result,
+            Device::Reference($backend) => $result,
+        }
+    };
+}
+
+/// The expression on whichever device it is, with what belongs to it. An error when it belongs to another.
+macro_rules! on_own {
+    ($device:expr, $of:expr, ($backend:ident, $own:ident) => $result:expr) => {
+        match ($device, $of) {
+            (Device::Cpu($backend), Own::Cpu($own)) => $result,
+            (Device::Gpu($backend), Own::Gpu($own)) => $result,
+            (Device::Reference($backend), Own::Reference($own)) => $result,
+            _ => Err(foreign()),
+        }
+    };
+}
+
+/// Memory or a program of another device.
+fn foreign() -> tensor::Error {
+    tensor::Error::new("what belongs to one device was given to another")
+}
+
+impl Backend for Device {
+    type Element = f32;
+    type Storage = Own<StorageOf<Cpu>, StorageOf<Wgpu>, StorageOf<Reference<f32>>>;
+    type Executable = Own<ExecutableOf<Cpu>, Box<ExecutableOf<Wgpu>>, ExecutableOf<Reference<f32>>>;
+
+    fn describe(&self) -> String {
+        on_any!(self, device => device.describe())
+    }
+
+    fn supports(&self, op: &dyn Operation, inputs: &[Shape], output: Shape) -> bool {
+        on_any!(self, device => device.supports(op, inputs, output))
+    }
+
+    fn allocate(&self, label: &str, elements: usize) -> tensor::Result<Self::Storage> {
+        Ok(match self {
+            Device::Cpu(cpu) => Own::Cpu(cpu.allocate(label, elements)?),
+            Device::Gpu(gpu) => Own::Gpu(gpu.allocate(label, elements)?),
+            Device::Reference(reference) => Own::Reference(reference.allocate(label, elements)?),
+        })
+    }
+
+    fn write(&self, storage: &Self::Storage, data: &[f32]) -> tensor::Result<()> {
+        on_own!(self, storage, (device, storage) => device.write(storage, data))
+    }
+
+    fn read(&self, storage: &Self::Storage, out: &mut [f32]) -> tensor::Result<()> {
+        on_own!(self, storage, (device, storage) => device.read(storage, out))
+    }
+
+    fn compile(&self, plan: Arc<Plan>, variables: Vec<Self::Storage>) -> tensor::Result<Self::Executable> {
+        /// The memory of all variables, which is that of one device.
+        fn owned<S, T>(variables: Vec<S>, own: impl Fn(S) -> Option<T>) -> tensor::Result<Vec<T>> {
+            variables.into_iter().map(|storage| own(storage).ok_or_else(foreign)).collect()
+        }
+        Ok(match self {
+            Device::Cpu(cpu) => {
+                let own = |storage| if let Own::Cpu(own) = storage { Some(own) } else { None };
+                Own::Cpu(cpu.compile(plan, owned(variables, own)?)?)
+            }
+            Device::Gpu(gpu) => {
+                let own = |storage| if let Own::Gpu(own) = storage { Some(own) } else { None };
+                Own::Gpu(Box::new(gpu.compile(plan, owned(variables, own)?)?))
+            }
+            Device::Reference(reference) => {
+                let own = |storage| if let Own::Reference(own) = storage { Some(own) } else { None };
+                Own::Reference(reference.compile(plan, owned(variables, own)?)?)
+            }
+        })
+    }
+
+    fn write_input(&self, program: &mut Self::Executable, index: usize, data: &[f32]) -> tensor::Result<()> {
+        on_own!(self, program, (device, program) => device.write_input(program, index, data))
+    }
+
+    fn run(&self, program: &mut Self::Executable) -> tensor::Result<()> {
+        on_own!(self, program, (device, program) => device.run(program))
+    }
+
+    fn read_output(
+        &self,
+        program: &mut Self::Executable,
+        index: usize,
+        out: &mut [f32],
+    ) -> tensor::Result<()> {
+        on_own!(self, program, (device, program) => device.read_output(program, index, out))
+    }
+
+    fn request_output(&self, program: &mut Self::Executable, index: usize) -> tensor::Result<bool> {
+        on_own!(self, program, (device, program) => device.request_output(program, index))
+    }
+
+    fn collect_output(
+        &self,
+        program: &mut Self::Executable,
+        index: usize,
+        out: &mut [f32],
+        wait: bool,
+    ) -> tensor::Result<bool> {
+        on_own!(self, program, (device, program) => device.collect_output(program, index, out, wait))
+    }
 }

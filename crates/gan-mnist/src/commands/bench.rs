@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use gannet::{Backend, Gan, GanConfig};
+use gannet::{Backend as _, Gan, GanConfig};
 use gannet_cpu::Cpu;
 use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::arguments::{DEFAULT_PRESET, DeviceArgs, preset, whole_number};
 use crate::data::{Same, batches_of, check_fit, made_up};
-use crate::device::Device;
+use crate::device::{Device, Own};
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
 use crate::terminal::say;
@@ -90,30 +90,27 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let data = made_up(&config)?;
     if args.profile {
         return match &device {
-            Device::Gpu(gpu) => profile_gpu(args, gpu, &data),
-            Device::Cpu(cpu) => profile_cpu(args, cpu, &data),
+            Device::Gpu(gpu) => profile_gpu(args, &device, gpu, &data),
+            Device::Cpu(cpu) => profile_cpu(args, &device, cpu, &data),
             Device::Reference(_) => Err(Error::Usage(
                 "--profile times the kernels of a device that has some; it needs --device cpu or --device gpu".into(),
             )),
         };
     }
-    let mut per_step = None;
-    let (measured, cpu) = match &device {
-        Device::Cpu(cpu) => (measure(args, cpu, data, || ())?.0, Some(cpu.clone())),
-        Device::Gpu(gpu) => {
-            let (measured, [before, after]) = measure(args, gpu, data, || gpu.counters())?;
-            let each = |count: u64| count as f64 / args.steps as f64;
-            per_step = Some((
-                each(after.dispatches - before.dispatches),
-                each(after.submissions - before.submissions),
-                each(after.waits - before.waits),
-            ));
-            (measured, None)
-        }
-        Device::Reference(reference) => {
-            let cpu = Cpu::with_threads(1).map_err(Error::failure)?;
-            (measure(args, reference, data, || ())?.0, Some(cpu))
-        }
+    let count = || if let Device::Gpu(gpu) = &device { Some(gpu.counters()) } else { None };
+    let (measured, [before, after]) = measure(args, &device, data, count)?;
+    let per_step = before.zip(after).map(|(before, after)| {
+        let each = |count: u64| count as f64 / args.steps as f64;
+        (
+            each(after.dispatches - before.dispatches),
+            each(after.submissions - before.submissions),
+            each(after.waits - before.waits),
+        )
+    });
+    let cpu = match &device {
+        Device::Cpu(cpu) => Some(cpu.clone()),
+        Device::Gpu(_) => None,
+        Device::Reference(_) => Some(Cpu::with_threads(1).map_err(Error::failure)?),
     };
     let peak_rss_mb = peak_resident_mb();
     let median = measured.milliseconds[measured.milliseconds.len() / 2];
@@ -155,18 +152,14 @@ struct Measured {
 }
 
 /// The preset as the flags change it, ready to train.
-fn prepare<B: Backend<Element = f32>>(
-    args: &BenchArgs,
-    backend: &B,
-    data: &DataSet,
-) -> Result<(Gan<B>, u64)> {
+fn prepare(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<(Gan<Device>, u64)> {
     let mut config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
     config.accumulate = args.accumulate.unwrap_or(config.accumulate);
     config.steps = Some(WARM_UP as u64 + args.steps);
-    let mut gan = Gan::new(backend, config)?;
+    let mut gan = Gan::new(device, config)?;
     check_fit(&gan, data)?;
     let flops = gan.plans()?.into_iter().map(|(plan, runs)| runs * plan.flops()).sum();
     Ok((gan, flops))
@@ -177,20 +170,20 @@ fn prepare<B: Backend<Element = f32>>(
 ///
 /// All steps are given the same batch, and the set is dropped before the first: the memory that is reported is
 /// what training takes, and no thread prepares batches beside it.
-fn measure<B: Backend<Element = f32>, C>(
+fn measure<C>(
     args: &BenchArgs,
-    backend: &B,
+    device: &Device,
     data: DataSet,
     count: impl Fn() -> C,
 ) -> Result<(Measured, [C; 2])> {
-    let (mut gan, flops) = prepare(args, backend, &data)?;
+    let (mut gan, flops) = prepare(args, device, &data)?;
     let GanConfig { batch_size, accumulate, .. } = *gan.config();
     let mut batches = batches_of(&gan, &data, 0)?;
     let (images, labels) = batches.next_batch()?;
     let (images, labels) = (images.to_vec(), labels.to_vec());
     drop((batches, data));
     let conditional = gan.training_labels().is_some();
-    let step = |gan: &mut Gan<B>| -> Result<()> {
+    let step = |gan: &mut Gan<Device>| -> Result<()> {
         gan.train_step_by(&mut Same { images: &images, labels: conditional.then_some(&labels[..]) })?;
         // As in training: every step's losses, a few steps late.
         while gan.next_losses()?.is_some() {}
@@ -220,8 +213,8 @@ fn measure<B: Backend<Element = f32>, C>(
 }
 
 /// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
-fn warmed_up<B: Backend<Element = f32>>(args: &BenchArgs, backend: &B, data: &DataSet) -> Result<Gan<B>> {
-    let (mut gan, _) = prepare(args, backend, data)?;
+fn warmed_up(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<Gan<Device>> {
+    let (mut gan, _) = prepare(args, device, data)?;
     if gan.config().accumulate > 1 {
         return Err(Error::Usage(format!(
             "--profile times the kernels of a step that is one program, and {} micro-batches are several; leave out \
@@ -239,11 +232,12 @@ fn warmed_up<B: Backend<Element = f32>>(args: &BenchArgs, backend: &B, data: &Da
 }
 
 /// Prints what each kernel of a step took on a GPU, the slowest first.
-fn profile_gpu(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
-    let mut gan = warmed_up(args, gpu, data)?;
+fn profile_gpu(args: &BenchArgs, device: &Device, gpu: &Wgpu, data: &DataSet) -> Result<()> {
+    let mut gan = warmed_up(args, device, data)?;
     let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();
     for _ in 0..args.steps {
-        let times = gpu.profile(gan.executable()?).map_err(Error::failure)?;
+        let Own::Gpu(program) = gan.executable()? else { unreachable!("a program of the GPU") };
+        let times = gpu.profile(program).map_err(Error::failure)?;
         for time in times {
             kernels.entry(time.shader).or_default().push(time);
         }
@@ -270,12 +264,14 @@ fn profile_gpu(args: &BenchArgs, gpu: &Wgpu, data: &DataSet) -> Result<()> {
 }
 
 /// Prints what each instruction of a step took on the CPU, in the order in which they run: medians of all steps.
-fn profile_cpu(args: &BenchArgs, cpu: &Cpu, data: &DataSet) -> Result<()> {
-    let mut gan = warmed_up(args, cpu, data)?;
+fn profile_cpu(args: &BenchArgs, device: &Device, cpu: &Cpu, data: &DataSet) -> Result<()> {
+    let mut gan = warmed_up(args, device, data)?;
     let mut times: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let slow: Vec<usize> = gan.executable()?.by_reference().collect();
+    let mut slow: Vec<usize> = Vec::new();
     for _ in 0..args.steps {
-        for timing in cpu.run_timed(gan.executable()?) {
+        let Own::Cpu(program) = gan.executable()? else { unreachable!("a program of the CPU") };
+        slow = program.by_reference().collect();
+        for timing in cpu.run_timed(program) {
             times.entry(timing.instruction).or_default().push(timing.seconds);
         }
     }

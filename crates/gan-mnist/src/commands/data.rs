@@ -86,12 +86,7 @@ pub fn run(args: &DataCommandArgs) -> Result<()> {
     if args.no_estimate {
         return Ok(());
     }
-    let estimate = match &device {
-        Device::Cpu(cpu) => estimate(args, cpu, recipe, &data),
-        Device::Gpu(gpu) => estimate(args, gpu, recipe, &data),
-        Device::Reference(reference) => estimate(args, reference, recipe, &data),
-    };
-    match estimate {
+    match estimate(args, &device, recipe, &data) {
         Ok(Estimate { name, batch, steps, step }) => {
             say(&format!(
                 "estimate     {name}: {} of {batch} images, about {} on {}",

@@ -78,11 +78,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         pool = pool.num_threads(threads as usize);
     }
     let pool = pool.build().map_err(Error::failure)?;
-    pool.install(|| match &device {
-        Device::Cpu(cpu) => evaluate(args, cpu),
-        Device::Gpu(gpu) => evaluate(args, gpu),
-        Device::Reference(reference) => evaluate(args, reference),
-    })
+    pool.install(|| evaluate(args, &device))
 }
 
 /// What is scored.

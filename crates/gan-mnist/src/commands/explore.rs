@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use gannet::{Backend, Gan};
+use gannet::Backend as _;
 
 use super::generate::{class_names, load};
 use crate::arguments::{DeviceArgs, port};
@@ -30,20 +30,7 @@ pub struct ExploreArgs {
 pub fn run(args: &ExploreArgs) -> Result<()> {
     let listener = Listener::bind("--port", args.port)?;
     let device = Device::open(&args.device)?;
-    let described = device.describe();
-    match device {
-        Device::Cpu(cpu) => explore(args, listener, &described, &load(&cpu, &args.model)?),
-        Device::Gpu(gpu) => explore(args, listener, &described, &load(&gpu, &args.model)?),
-        Device::Reference(reference) => explore(args, listener, &described, &load(&reference, &args.model)?),
-    }
-}
-
-fn explore<B: Backend<Element = f32>>(
-    args: &ExploreArgs,
-    listener: Listener,
-    device: &str,
-    gan: &Gan<B>,
-) -> Result<()> {
-    let names = class_names(gan, &args.model)?;
-    web::serve(listener, gan, &names, device, &Interrupt::listen(true)?)
+    let gan = load(&device, &args.model)?;
+    let names = class_names(&gan, &args.model)?;
+    web::serve(listener, &gan, &names, &device.describe(), &Interrupt::listen(true)?)
 }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use gannet::export::{self, Part, npz, onnx, torch};
 use gannet::tensor_file::TensorFile;
-use gannet::{Backend, Cpu, Gan};
+use gannet::{Backend, Gan};
 use gannet_data::files::PendingFile;
 
-use super::generate::class_names;
+use super::generate::{class_names, load};
 use crate::arguments::{DataArgs, whole_number};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::run::MODEL;
 use crate::terminal::say;
@@ -102,8 +103,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     };
     let out = PendingFile::create(&args.out)?;
     let vectors = args.test_vectors.as_deref().map(PendingFile::create).transpose()?;
-    let mut gan =
-        Gan::load(&cpu()?, &model).map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
+    let mut gan = load(&Device::cpu()?, &model)?;
     let tensors = match &vectors {
         Some(_) => Some(test_vectors(&gan, part, args.count as usize)?),
         None => None,
@@ -169,9 +169,4 @@ fn class_file(weights: &Path) -> Result<PendingFile> {
         )));
     }
     Ok(PendingFile::create(&path)?)
-}
-
-/// The device that models are read on.
-pub(super) fn cpu() -> Result<Cpu> {
-    Cpu::new().map_err(Error::failure)
 }

@@ -13,6 +13,7 @@ use crate::arguments::{DeviceArgs, Seeds, seeds, truncation, whole_number};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::picture::Picture;
+use crate::recipe::check_inputs;
 use crate::run::{MODEL, data_of_run, run_of};
 use crate::terminal::{counted, say};
 use crate::training::{classes_in_turn, columns, image_shape};
@@ -61,17 +62,16 @@ const NAMED: usize = 100;
 /// Draws what the flags ask for.
 pub fn run(args: &GenerateArgs) -> Result<()> {
     let out = Out::of(&args.out)?;
-    match Device::open(&args.device)? {
-        Device::Cpu(cpu) => generate(args, &out, load(&cpu, &args.model)?),
-        Device::Gpu(gpu) => generate(args, &out, load(&gpu, &args.model)?),
-        Device::Reference(reference) => generate(args, &out, load(&reference, &args.model)?),
-    }
+    generate(args, &out, load(&Device::open(&args.device)?, &args.model)?)
 }
 
 /// The model of a file or of a run directory.
 pub(crate) fn load<B: Backend>(backend: &B, model: &Path) -> Result<Gan<B>> {
     let model = if model.is_dir() { &model.join(MODEL) } else { model };
-    Gan::load(backend, model).map_err(|e| Error::failure(format!("cannot load the model {e}")))
+    let gan = Gan::load(backend, model).map_err(|e| Error::failure(format!("cannot load the model {e}")))?;
+    check_inputs(gan.inputs())
+        .map_err(|message| Error::failure(format!("{}: {message}", model.display())))?;
+    Ok(gan)
 }
 
 fn generate<B: Backend<Element = f32>>(args: &GenerateArgs, out: &Out, mut gan: Gan<B>) -> Result<()> {

@@ -9,8 +9,10 @@ use gannet::tensor_file::read_whole;
 use gannet::{Gan, GanConfig, presets};
 use gannet_data::files::PendingFile;
 
-use super::export::{PartChoice, cpu};
+use super::export::PartChoice;
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::recipe::check_inputs;
 use crate::terminal::{note, say};
 
 /// The flags of `import`.
@@ -42,7 +44,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     let config = config(args)?;
     // Whether it can be written is known before any work, and shown once more when it is.
     drop(PendingFile::create(&args.out)?);
-    let mut gan = Gan::new(&cpu()?, config)?;
+    let mut gan = Gan::new(&Device::cpu()?, config)?;
     let mut parts = Vec::new();
     for file in &args.files {
         let wrong = |message: String| Error::failure(format!("{}: {message}", file.display()));
@@ -80,5 +82,8 @@ fn config(args: &ImportArgs) -> Result<GanConfig> {
 
 fn read(path: &Path) -> Result<GanConfig> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::cannot_read(path, &e))?;
-    GanConfig::from_toml(&text).map_err(|e| Error::failure(format!("{}: {e}", path.display())))
+    let wrong = |message: String| Error::failure(format!("{}: {message}", path.display()));
+    let config = GanConfig::from_toml(&text).map_err(|e| wrong(e.to_string()))?;
+    check_inputs(&config.inputs()?).map_err(wrong)?;
+    Ok(config)
 }

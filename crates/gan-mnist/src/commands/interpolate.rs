@@ -69,11 +69,7 @@ pub fn run(args: &InterpolateArgs) -> Result<()> {
             )));
         }
     };
-    match Device::open(&args.device)? {
-        Device::Cpu(cpu) => interpolate(args, animated, load(&cpu, &args.model)?),
-        Device::Gpu(gpu) => interpolate(args, animated, load(&gpu, &args.model)?),
-        Device::Reference(reference) => interpolate(args, animated, load(&reference, &args.model)?),
-    }
+    interpolate(args, animated, load(&Device::open(&args.device)?, &args.model)?)
 }
 
 fn interpolate<B: Backend<Element = f32>>(

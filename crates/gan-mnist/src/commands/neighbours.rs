@@ -50,11 +50,7 @@ pub struct NeighboursArgs {
 /// Draws what the flags ask for.
 pub fn run(args: &NeighboursArgs) -> Result<()> {
     check_ending("--out", &args.out, "png")?;
-    match Device::open(&args.device)? {
-        Device::Cpu(cpu) => neighbours(args, load(&cpu, &args.model)?),
-        Device::Gpu(gpu) => neighbours(args, load(&gpu, &args.model)?),
-        Device::Reference(reference) => neighbours(args, load(&reference, &args.model)?),
-    }
+    neighbours(args, load(&Device::open(&args.device)?, &args.model)?)
 }
 
 fn neighbours<B: Backend<Element = f32>>(args: &NeighboursArgs, mut gan: Gan<B>) -> Result<()> {

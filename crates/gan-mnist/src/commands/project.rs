@@ -76,11 +76,7 @@ pub fn run(args: &ProjectArgs) -> Result<()> {
             "{folder} is a folder; name the pictures in it, such as {folder}/*.png"
         )));
     }
-    match Device::open(&args.device)? {
-        Device::Cpu(cpu) => project(args, load(&cpu, &args.model)?),
-        Device::Gpu(gpu) => project(args, load(&gpu, &args.model)?),
-        Device::Reference(reference) => project(args, load(&reference, &args.model)?),
-    }
+    project(args, load(&Device::open(&args.device)?, &args.model)?)
 }
 
 fn project<B: Backend<Element = f32>>(args: &ProjectArgs, mut gan: Gan<B>) -> Result<()> {

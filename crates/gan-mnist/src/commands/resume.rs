@@ -121,13 +121,7 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     let DataRecord { path, images, sha256, .. } = data.record().clone();
     settings.data = DataRecord { path, images, sha256, ..settings.data };
     let device = Device::open(&device_args(&mut settings, args)?)?;
-    match &device {
-        Device::Cpu(cpu) => go_on(args, &run, settings, (&device, cpu), &checkpoint, &data, live),
-        Device::Gpu(gpu) => go_on(args, &run, settings, (&device, gpu), &checkpoint, &data, live),
-        Device::Reference(reference) => {
-            go_on(args, &run, settings, (&device, reference), &checkpoint, &data, live)
-        }
-    }
+    go_on(args, &run, settings, &device, &checkpoint, &data, live)
 }
 
 /// Changes what the flags ask for, from `step` on, and writes down what was before.
@@ -193,11 +187,11 @@ fn device_args(settings: &mut Config, args: &ResumeArgs) -> Result<DeviceArgs> {
     Ok(DeviceArgs { device, threads: args.threads, adapter })
 }
 
-fn go_on<B: Backend<Element = f32>>(
+fn go_on(
     args: &ResumeArgs,
     run: &RunDirectory,
     mut settings: Config,
-    (device, backend): (&Device, &B),
+    device: &Device,
     checkpoint: &Checkpoint,
     data: &DataSet,
     live: Option<Listener>,
@@ -206,7 +200,7 @@ fn go_on<B: Backend<Element = f32>>(
     settings.device = device.name().into();
     settings.threads = device.threads();
     let gan = GanConfig::of_file(&checkpoint.model).and_then(|config| {
-        let mut gan = Gan::new(backend, configure(args, config, settings.steps))?;
+        let mut gan = Gan::new(device, configure(args, config, settings.steps))?;
         gan.restore(&checkpoint.model)?;
         Ok(gan)
     });

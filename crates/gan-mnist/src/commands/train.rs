@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use gannet::recipe::Capacity;
 use gannet::tensor_file::TensorFile;
-use gannet::{Backend, Cpu, Gan, GanConfig};
+use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, NamedSet};
 
 use crate::arguments::{
@@ -19,7 +19,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile, Compared};
 use crate::live::Live;
-use crate::recipe::{self, Following, Recipe};
+use crate::recipe::{self, Following, Recipe, check_inputs};
 use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::server::Listener;
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
@@ -143,7 +143,7 @@ impl MetricsArgs {
         if classifier.is_some() || fits(&ClassifierFile::embedded()).is_ok() {
             return Ok(Evaluations { classifier, count });
         }
-        let cpu = Cpu::new().map_err(Error::failure)?;
+        let cpu = Device::cpu()?;
         let compared = Compared::of(data, test.as_ref(), seed)?;
         let classifier = Some(evaluation::learn_unknown(&cpu, &compared, seed, quiet)?);
         Ok(Evaluations { classifier, count })
@@ -193,8 +193,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let from = args.from.as_deref().map(learnt).transpose()?;
     let mut config = match &from {
         Some((path, file)) if args.preset.is_none() && args.model.is_none() => GanConfig::of_file(file)
-            .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?
-            .steps(None),
+            .and_then(|config| Ok((config.inputs()?, config.steps(None))))
+            .map_err(|e| e.to_string())
+            .and_then(|(inputs, config)| check_inputs(&inputs).map(|()| config))
+            .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?,
         _ => match recipe::read(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())? {
             Recipe::Plain(config) => *config,
             Recipe::Following(following) => return run_for_pictures(args, Some(&following), (from, live)),
@@ -217,11 +219,8 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     let device = Device::open(&args.device)?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    match &device {
-        Device::Cpu(cpu) => train_recipe(args, &device, cpu, config, data, (from, live)),
-        Device::Gpu(gpu) => train_recipe(args, &device, gpu, config, data, (from, live)),
-        Device::Reference(reference) => train_recipe(args, &device, reference, config, data, (from, live)),
-    }
+    let config = configure(args, &Pace::new(&device), config, &data)?;
+    train(args, &device, config, data, (from, live))
 }
 
 /// Listens where the page of a run is to be, if there is to be one.
@@ -250,43 +249,12 @@ impl TrainArgs {
     }
 }
 
-/// Trains a preset or a model file.
-fn train_recipe<B: Backend<Element = f32>>(
-    args: &TrainArgs,
-    device: &Device,
-    backend: &B,
-    config: GanConfig,
-    data: DataSet,
-    with: Beside,
-) -> Result<()> {
-    let config = configure(args, &Pace::new(backend), config, &data)?;
-    train(args, device, backend, config, data, with)
-}
-
 /// Trains networks that are made for the pictures, as `asked` says if there is such a thing, from what others have learnt.
 fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, beside: Beside) -> Result<()> {
     let device = Device::open(&args.device)?;
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
     let data = training::open(args.data.request(seed), training::longest_side(&device))?.with_flip(args.flip);
-    match &device {
-        Device::Cpu(cpu) => train_for_pictures(args, &device, cpu, seed, data, asked, beside),
-        Device::Gpu(gpu) => train_for_pictures(args, &device, gpu, seed, data, asked, beside),
-        Device::Reference(reference) => {
-            train_for_pictures(args, &device, reference, seed, data, asked, beside)
-        }
-    }
-}
-
-fn train_for_pictures<B: Backend<Element = f32>>(
-    args: &TrainArgs,
-    device: &Device,
-    backend: &B,
-    seed: u64,
-    data: DataSet,
-    asked: Option<&Following>,
-    beside: Beside,
-) -> Result<()> {
-    let pace = Pace::new(backend);
+    let pace = Pace::new(&device);
     let config = training::choose(&pace, &data, asked, args.capacity, args.minutes)?.seed(seed);
     let config = configure(args, &pace, config, &data)?;
     if !args.quiet {
@@ -297,13 +265,13 @@ fn train_for_pictures<B: Backend<Element = f32>>(
         let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
         say(&format!("{name}: {why}; {} in {took}", counted(images, "image")));
     }
-    train(args, device, backend, config, data, beside)
+    train(args, &device, config, data, beside)
 }
 
 /// The recipe for these images with the flags in it; its `steps` are set.
-fn configure<B: Backend<Element = f32>>(
+fn configure(
     args: &TrainArgs,
-    pace: &Pace<'_, B>,
+    pace: &Pace<'_, Device>,
     config: GanConfig,
     data: &DataSet,
 ) -> Result<GanConfig> {
@@ -329,15 +297,14 @@ fn configure<B: Backend<Element = f32>>(
     Ok(config)
 }
 
-fn train<B: Backend<Element = f32>>(
+fn train(
     args: &TrainArgs,
     device: &Device,
-    backend: &B,
     config: GanConfig,
     data: DataSet,
     (from, live): Beside,
 ) -> Result<()> {
-    let mut gan = Gan::new(backend, config)?;
+    let mut gan = Gan::new(device, config)?;
     check_fit(&gan, &data).map_err(|error| match (&args.preset, &args.data.data) {
         (Some(_), Some(_)) => {
             Error::failure(format!("{error}; without --preset networks are made for these pictures"))

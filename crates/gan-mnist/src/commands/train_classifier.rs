@@ -42,11 +42,7 @@ pub fn run(args: &TrainClassifierArgs) -> Result<()> {
     check_ending("--out", &args.out, "safetensors")?;
     // Opened first, so that what cannot be written is known before any work.
     let out = PendingFile::create(&args.out)?;
-    match Device::open(&args.device)? {
-        Device::Cpu(cpu) => train(args, &cpu, out),
-        Device::Gpu(gpu) => train(args, &gpu, out),
-        Device::Reference(reference) => train(args, &reference, out),
-    }
+    train(args, &Device::open(&args.device)?, out)
 }
 
 fn train<B: Backend<Element = f32>>(args: &TrainClassifierArgs, backend: &B, out: PendingFile) -> Result<()> {

@@ -1,15 +1,16 @@
 //! Scoring generated images beside real ones.
 
+use gannet::Backend;
 use gannet::metrics::{
     ClassHistogram, Classified, Classifier, ClassifierTraining, Closeness, FrechetStatistics, Kid,
     KidOptions, Manifold, Memorisation, Prdc, SlicedOptions, SlicedWasserstein,
 };
 use gannet::random::Stream;
-use gannet::{Backend, Cpu};
 use gannet_data::{ImageShape, Images, LabelledImages};
 
 use super::compared::Compared;
 use super::features::ClassifierFile;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::run::{FeaturesUsed, MemorisationScores, ScaleScore, Scores, TrainedOn, percent};
 
@@ -57,7 +58,7 @@ struct TestStatistics {
 
 /// Errors unless a classifier is for the images of the set `name`. Nothing is computed but what it makes of a few of them.
 pub fn check_fits(file: &ClassifierFile, name: &str, images: &dyn Images) -> Result<()> {
-    let mut classifier = file.load(&Cpu::new().map_err(Error::failure)?)?;
+    let mut classifier = file.load(&Device::cpu()?)?;
     check_shape(file, &classifier, name, images)?;
     if file.is_embedded() && images.classes().is_some() {
         let few = LabelledImages::copy_of(images, 0..images.len().min(LOOKED_AT))?;

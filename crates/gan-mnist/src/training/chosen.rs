@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn recipes_follow_the_pictures() {
-        let cpu = Cpu::with_threads(1).unwrap();
+        let cpu = Device::Cpu(Cpu::with_threads(1).unwrap());
         let choose = |data: &DataSet| choose(&Pace::new(&cpu), data, None, None, None).unwrap();
         assert_eq!(choose(&data(28, 28, 1, Some(10))).name, "cdcgan");
         assert_eq!(choose(&data(28, 28, 1, None)).name, "clustered");
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_short_time_gets_a_small_network() {
-        let cpu = Cpu::with_threads(1).unwrap();
+        let cpu = Device::Cpu(Cpu::with_threads(1).unwrap());
         let pace = Pace::new(&cpu);
         let config = choose(&pace, &data(16, 16, 1, None), None, None, Some(0.01)).unwrap();
         assert!(config.description.contains("small"), "{}", config.description);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gannet::Losses;
 use gannet::metrics::{dequantise, quantise};
-use gannet::{Cpu, Losses};
 use gannet_data::{DataSet, Images, LabelledImages};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::diversity::mean_distance;
 use super::observer::{Next, Observer, Step, Trained};
 use super::sampler::classes_in_turn;
 use super::watch::Watch;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{ClassifierFile, Compared, Evaluator};
 use crate::run::metrics_file::{Event, EventKind, METRICS, Point};
@@ -70,7 +71,7 @@ pub struct Metrics {
     pending: Vec<Point>,
     /// What evaluations compare the features of.
     classifier: ClassifierFile,
-    evaluator: Option<Evaluator<Cpu>>,
+    evaluator: Option<Evaluator<Device>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -156,7 +157,7 @@ impl Metrics {
     fn evaluate(&mut self, model: &mut dyn Trained) -> Result<Evaluation> {
         let count = self.settings.evaluate_count as usize;
         if self.evaluator.is_none() {
-            let cpu = Cpu::new().map_err(Error::failure)?;
+            let cpu = Device::cpu()?;
             let test = self.data.record().open_test(&Listening::default())?;
             let compared = Compared::of(&self.data, test.as_ref(), self.seed)?;
             self.evaluator = Some(Evaluator::new(&cpu, &self.classifier, compared, count, self.seed)?);

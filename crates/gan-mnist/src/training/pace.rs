@@ -82,10 +82,11 @@ mod tests {
     use gannet::{Cpu, presets};
 
     use super::*;
+    use crate::device::Device;
 
     #[test]
     fn recipes_with_penalties_labels_and_several_updates_have_a_pace() {
-        let cpu = Cpu::with_threads(1).unwrap();
+        let cpu = Device::Cpu(Cpu::with_threads(1).unwrap());
         for name in ["cdcgan", "wgan-gp"] {
             let config = presets::get(name).unwrap().batch_size(2);
             let pace = Pace::new(&cpu);

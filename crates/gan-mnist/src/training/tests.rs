@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::run::faulty::{Fault, Faulty};
 use crate::run::metrics_file::{self, EventKind, Point};
@@ -61,7 +62,7 @@ pub(crate) fn config(steps: u64) -> GanConfig {
     config
 }
 
-static CPU: LazyLock<Cpu> = LazyLock::new(|| Cpu::with_threads(1).unwrap());
+static CPU: LazyLock<Device> = LazyLock::new(|| Device::Cpu(Cpu::with_threads(1).unwrap()));
 
 static DATA: LazyLock<DataSet> = LazyLock::new(|| {
     let pixels = (0..20 * 36u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -497,12 +498,13 @@ fn gpu() -> Option<Wgpu> {
 #[test]
 fn a_gpu_that_is_lost_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
     let Some(gpu) = gpu() else { return };
+    let device = Device::Gpu(gpu.clone());
     let run = Run::new();
     let config = config(22);
     let directory = RunDirectory::create(&run.path).unwrap();
     let settings = settings(&config, "5");
     directory.write_config(&settings).unwrap();
-    let gan = Gan::new(&gpu, config).unwrap();
+    let gan = Gan::new(&device, config).unwrap();
     let lose = Box::new(move |step: &Step| {
         if step.number == 12 {
             gpu.lose_device();

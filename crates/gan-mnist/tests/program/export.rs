@@ -45,7 +45,7 @@ fn parse(text: &str) -> GanConfig {
 #[test]
 fn the_zoo_has_every_kind_of_layer() {
     let text = zoo().concat();
-    // What takes a further input has no place in a GAN.
+    // Models that take a further input are not for the program.
     for kind in layers::KINDS.iter().filter(|kind| **kind != "concat_input") {
         let (plain, with_options) = (format!("\"{kind}\""), format!("{{ {kind} ="));
         assert!(text.contains(&plain) || text.contains(&with_options), "{kind}");

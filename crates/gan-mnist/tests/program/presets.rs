@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gannet::presets;
+use gannet::{Cpu, Gan, GanConfig, presets};
 
 use crate::data::picture;
 use crate::program::{folder, names, run};
@@ -107,6 +107,22 @@ fn wrong_model_files_are_refused_with_line_key_and_what_would_fit() {
     refuse("train --model picture.toml", 1, &["picture.toml", "not a text"]);
     fs::write(folder.path().join("named.toml"), good.replace("\"cdcgan\"", "\"a/b\"")).unwrap();
     refuse("train --model named.toml", 1, &["named.toml", "\"a/b\"", "letters"]);
+    // A model that is told more than pictures come with.
+    let told =
+        good.replacen("\"flatten\"", "\"flatten\", { concat_input = { name = \"angle\", shape = [1] } }", 1);
+    fs::write(folder.path().join("told.toml"), &told).unwrap();
+    let mut config = GanConfig::from_toml(&told).unwrap();
+    config.steps = Some(1);
+    Gan::new(&Cpu::new().unwrap(), config).unwrap().save(folder.path().join("told.safetensors")).unwrap();
+    for (line, file) in [
+        ("train --model told.toml --steps 1", "told.toml"),
+        ("train --from told.safetensors --steps 1", "told.safetensors"),
+        ("generate told.safetensors --count 1 --out told.png", "told.safetensors"),
+        ("export told.safetensors --format onnx --out told.onnx", "told.safetensors"),
+        ("import told.safetensors --model told.toml --out again.safetensors", "told.toml"),
+    ] {
+        refuse(line, 1, &[file, "the input 'angle'", "classes alone"]);
+    }
     // Models for other images or classes than the data has.
     fs::write(folder.path().join("large.toml"), presets::text("cdcgan-32").unwrap()).unwrap();
     refuse("train --model large.toml --steps 1", 1, &["32x32x3", "mnist has 28x28", "--image-size 32"]);
