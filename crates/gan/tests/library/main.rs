@@ -12,6 +12,7 @@ mod layers;
 mod optimisers;
 mod own_kinds;
 mod own_layers;
+mod ranks;
 mod recipes;
 mod training;
 
