@@ -205,6 +205,9 @@ fn code(page: &str) -> Vec<&str> {
 
 /// The arguments in a line that runs the program, without comments and redirections.
 fn command(line: &str) -> Option<&str> {
+    // What starts it on many ranks.
+    let started = ["mpirun ", "srun "].iter().any(|starter| line.starts_with(starter));
+    let line = if started { &line[line.find("gan-mnist ")?..] } else { line };
     let rest = ["gan-mnist", "cargo run -p gan-mnist"].iter().find_map(|start| line.strip_prefix(start))?;
     let rest = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
     let rest = rest.strip_prefix("--release").unwrap_or(rest).trim_start();
@@ -255,7 +258,7 @@ fn what_the_program_does_not_take_is_seen() {
         assert_eq!(message.is_some(), wrong.is_some(), "{line}: {message:?}");
         assert!(message.unwrap_or_default().contains(wrong.unwrap_or_default()), "{line}");
     }
-    let page = "`gan-mnist data photos` says.\n```sh\ncargo run -p gan-mnist -- presets x > y # z\n```\n```text\nno\n```";
+    let page = "`gan-mnist data photos` says.\n```sh\ncargo run -p gan-mnist -- presets x > y # z\nmpirun -n 2 gan-mnist resume r\n```\n```text\nno\n```";
     let commands: Vec<&str> = code(page).into_iter().filter_map(command).collect();
-    assert_eq!(commands, ["data photos", "presets x "]);
+    assert_eq!(commands, ["data photos", "presets x ", "resume r"]);
 }

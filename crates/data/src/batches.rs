@@ -39,6 +39,8 @@ pub struct Batches {
 struct Recipe {
     images: Arc<dyn Images>,
     batch_size: usize,
+    /// Who is asked for every so-manieth batch only prepares those.
+    every: u64,
     seed: u64,
     flip: bool,
     /// What stands in the place of the classes of the images `[N]`, if anything does.
@@ -60,8 +62,8 @@ impl Batches {
     /// If `batch_size` is 0.
     pub fn new(data: &DataSet, batch_size: usize, seed: u64, position: u64) -> Self {
         assert!(batch_size > 0);
-        let recipe =
-            Recipe { images: data.images().clone(), batch_size, seed, flip: data.flip(), labels: None };
+        let (images, flip) = (data.images().clone(), data.flip());
+        let recipe = Recipe { images, batch_size, every: 1, seed, flip, labels: None };
         let current = recipe.buffer();
         Batches { recipe, position, current, worker: None }
     }
@@ -77,6 +79,19 @@ impl Batches {
         self
     }
 
+    /// The same where others take turns with this: after a batch, the next that is asked for comes `every` batches later, and
+    /// that is what is prepared ahead. Which batch is given out next stays a matter of [`seek`](Batches::seek).
+    ///
+    /// # Panics
+    /// If `every` is 0.
+    #[must_use]
+    pub fn in_turn(mut self, every: u64) -> Self {
+        assert!(every > 0);
+        self.recipe.every = every;
+        self.worker = None;
+        self
+    }
+
     /// The images given out so far: where the next batch begins.
     pub fn position(&self) -> u64 {
         self.position
@@ -89,27 +104,34 @@ impl Batches {
 
     /// Goes to where `position` images have been given out.
     pub fn seek(&mut self, position: u64) {
-        if position != self.position {
-            self.worker = None;
-            self.position = position;
-        }
+        self.position = position;
     }
 
     /// The next images [B, height, width, channels] in [-1, 1] and their classes `[B]`, which are all 0 where the set
     /// has no classes. Errors when an image cannot be read, and then again each time.
     pub fn next_batch(&mut self) -> Result<(&[f32], &[u32])> {
         let worker = match &mut self.worker {
-            Some(worker) => worker,
-            none => none.insert(Worker::start(self.recipe.clone(), self.position)?),
+            Some(worker) if worker.position == self.position => worker,
+            other => {
+                // The old one ends first.
+                *other = None;
+                other.insert(Worker::start(self.recipe.clone(), self.position)?)
+            }
         };
         let batch = worker.next()?;
         worker.give_back(std::mem::replace(&mut self.current, batch));
+        worker.position += self.recipe.stride();
         self.position += self.recipe.batch_size as u64;
         Ok((&self.current.images, &self.current.labels))
     }
 }
 
 impl Recipe {
+    /// Images from the beginning of a batch to that of the next that is asked for.
+    fn stride(&self) -> u64 {
+        self.every * self.batch_size as u64
+    }
+
     fn buffer(&self) -> Batch {
         Batch {
             images: vec![0.0; self.batch_size * self.images.shape().len()],
@@ -150,6 +172,8 @@ impl Recipe {
 /// The thread that prepares batches.
 #[derive(Debug)]
 struct Worker {
+    /// Where the batch begins that it gives next.
+    position: u64,
     /// `None` only while it is dropped.
     filled: Option<Receiver<Result<Batch>>>,
     empty: Option<SyncSender<Batch>>,
@@ -170,7 +194,7 @@ impl Worker {
             .name("batches".into())
             .spawn(move || prepare(&recipe, position, &empty_in, &filled_out))
             .map_err(|e| Error::failure(format!("cannot start a thread for the training images: {e}")))?;
-        Ok(Worker { filled: Some(filled), empty: Some(empty), thread: Some(thread), failure: None })
+        Ok(Worker { position, filled: Some(filled), empty: Some(empty), thread: Some(thread), failure: None })
     }
 
     fn next(&mut self) -> Result<Batch> {
@@ -244,7 +268,10 @@ fn prepare(recipe: &Recipe, mut position: u64, empty: &Receiver<Batch>, filled: 
                 .enumerate()
                 .try_for_each(|(at, (values, label))| read(at, values, label, &mut scratches[0])),
         };
-        position += recipe.batch_size as u64;
+        position += recipe.stride();
+        if recipe.every > 1 {
+            shuffle.seek(position);
+        }
         let failed = result.is_err();
         if filled.send(result.map(|()| batch)).is_err() || failed {
             return;
@@ -312,6 +339,32 @@ mod tests {
         // Batches of another size begin where the position says, too.
         let mut batches = Batches::new(&set(numbered()), 7, 3, 13);
         assert_eq!(labels(&mut batches, 2), whole[13..27]);
+    }
+
+    #[test]
+    fn batches_in_turn_are_those_of_their_positions() {
+        let whole = labels(&mut Batches::new(&set(numbered()), 4, 3, 0), 24);
+        let mut batches = Batches::new(&set(numbered()), 4, 3, 0).in_turn(3);
+        for round in 0..8 {
+            let position = 4 * (3 * round + 1);
+            batches.seek(position);
+            assert_eq!(labels(&mut batches, 1), whole[position as usize..][..4]);
+            assert_eq!(batches.position(), position + 4);
+            // Where the next step begins.
+            batches.seek(position + 8);
+        }
+        // Another one, out of turn.
+        batches.seek(4);
+        assert_eq!(labels(&mut batches, 1), whole[4..8]);
+        // What was prepared meanwhile was every third: it comes from the thread that made the one before.
+        let threads: Vec<_> = (0..4)
+            .map(|round| {
+                batches.seek(4 * (3 * round + 4));
+                batches.next_batch().unwrap();
+                batches.worker.as_ref().unwrap().thread.as_ref().unwrap().thread().id()
+            })
+            .collect();
+        assert!(threads.windows(2).all(|pair| pair[0] == pair[1]), "{threads:?}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod live;
 pub mod memory;
 pub mod parse;
 pub mod picture;
+pub mod ranks;
 pub mod recipe;
 pub mod report;
 pub mod run;

@@ -51,8 +51,13 @@ impl<'a> Recipe<'a> {
         kept
     }
 
+    /// The numbers that a phase sums up.
+    pub(crate) fn sum_len(self, phase: Phase) -> usize {
+        self.layout(phase).len
+    }
+
     /// The model that a phase updates.
-    fn model(self, phase: Phase) -> &'a Model {
+    pub(crate) fn model(self, phase: Phase) -> &'a Model {
         match phase {
             Phase::Both | Phase::Apart(_) => self.discriminator,
             Phase::Generator => self.generator,

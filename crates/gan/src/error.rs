@@ -43,6 +43,9 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// Ranks that take a step together and do not come together any more.
+    #[error("{0}")]
+    Ranks(String),
     /// A graph that cannot be built, or a device that failed.
     #[error("{0}")]
     Tensor(#[from] gannet_tensor::Error),

@@ -5,6 +5,7 @@ use gannet_tensor::{Backend, Element, Plan, Program, Shape, Variables};
 use crate::accumulation::{Kept, Recipe};
 use crate::chance::{Chance, Wanted};
 use crate::clusters::Bounds;
+use crate::collective::Collective;
 use crate::config::GanConfig;
 use crate::error::{Error, Result};
 use crate::feeding::{CHUNK, images_of, write_if_read};
@@ -13,6 +14,7 @@ use crate::micro_batches::{MicroBatches, Slices};
 use crate::model::{Model, inputs_of};
 use crate::names;
 use crate::optimisers::Optimiser;
+use crate::ordered_sum::OrderedSum;
 use crate::passes::{Augmentation, Origin, Phase, StepKind};
 use crate::programs::{Part, Programs};
 use crate::random::Stream;
@@ -51,6 +53,8 @@ pub struct Gan<B: Backend> {
     /// Where the last number of a latent passes from one cluster to the next.
     bounds: Bounds,
     gauges: Option<Program<B>>,
+    /// What ranks add together.
+    sums: OrderedSum<B::Element>,
 }
 
 impl<B: Backend> std::fmt::Debug for Gan<B> {
@@ -93,6 +97,7 @@ impl<B: Backend> Gan<B> {
             losses: LossQueue::default(),
             sampling: None,
             gauges: None,
+            sums: OrderedSum::new(),
         })
     }
 
@@ -272,7 +277,7 @@ impl<B: Backend> Gan<B> {
         B::Element: 'a,
     {
         let mut slices = self.slices(real.into(), labels)?;
-        self.train(&mut slices, None)
+        self.train(&mut slices, None, None)
     }
 
     /// [`train_step`](Gan::train_step) with latents [batch_size, z] of the caller's, or as many for each micro-batch. Of a model
@@ -296,14 +301,42 @@ impl<B: Backend> Gan<B> {
                 latents.len()
             )));
         }
-        self.train(&mut slices, Some(latents))
+        self.train(&mut slices, Some(latents), None)
     }
 
     /// [`train_step`](Gan::train_step) with batches that are asked for one by one, so that no more than one of a step's
     /// micro-batches has to be in memory. Errors as that does, or as `batches` does; a step that ends in an error may have
     /// updated the discriminator and not the generator.
     pub fn train_step_by<M: MicroBatches<B::Element>>(&mut self, batches: &mut M) -> Result<(), M::Error> {
-        self.train(batches, None)
+        self.train(batches, None, None)
+    }
+
+    /// [`train_step_by`](Gan::train_step_by) shared by ranks, each of which has a `Gan` of the same configuration at the same
+    /// step: of the micro-batches of a step, rank r of R computes every R-th from the r-th on, and only those are asked of its
+    /// `batches`. Every rank then holds the same model, losses and gauges: those, bit for bit, that one rank alone would have
+    /// with backends that round alike. [`accumulate`](crate::GanConfig::accumulate) is the number of micro-batches of all ranks
+    /// together, and R divides it.
+    ///
+    /// In each phase of a step a rank sends (R - 1) / R of the numbers of a gradient, with the states of layers, once for each
+    /// of its micro-batches and once more for the sum; nothing else that grows with the model or the batch.
+    ///
+    /// Errors as `train_step_by` does, when R does not fit, and when ranks are not heard from. After an error the others wait
+    /// for this rank, until it calls [`abort`](Collective::abort).
+    pub fn train_step_among<M: MicroBatches<B::Element>>(
+        &mut self,
+        ranks: &mut dyn Collective<B::Element>,
+        batches: &mut M,
+    ) -> Result<(), M::Error> {
+        let (count, accumulate) = (ranks.ranks(), self.config.accumulate);
+        if count == 1 {
+            return self.train_step_by(batches);
+        }
+        if !accumulate.is_multiple_of(count as u64) {
+            return Err(M::Error::from(Error::invalid(format!(
+                "{count} ranks cannot share the {accumulate} micro-batches of a step evenly: their number has to divide it"
+            ))));
+        }
+        self.train(batches, None, Some(ranks))
     }
 
     /// For tests of micro-batches: one step on a single batch, with the random numbers that `count` micro-batches of it would
@@ -359,11 +392,13 @@ impl<B: Backend> Gan<B> {
         Ok(Slices { real, labels, count, first: self.step * accumulate })
     }
 
-    /// One training step. `latents` are those of all micro-batches, where the caller has some.
+    /// One training step, shared with other ranks if there are some. `latents` are those of all micro-batches, where the
+    /// caller has some.
     fn train<M: MicroBatches<B::Element>>(
         &mut self,
         batches: &mut M,
         latents: Option<&[B::Element]>,
+        ranks: Option<&mut dyn Collective<B::Element>>,
     ) -> Result<(), M::Error> {
         let kind = StepKind::of(&self.config, self.step);
         let position = match self.config.accumulate {
@@ -378,7 +413,7 @@ impl<B: Backend> Gan<B> {
                 self.choose_clusters(&mut chance, &told.labels);
                 self.run_whole(&kind, real.x(), &told, &chance)?
             }
-            _ => self.run_phases(&kind, batches, latents)?,
+            _ => self.run_phases(&kind, batches, latents, ranks)?,
         };
         Ok(self.stepped(&kind, position)?)
     }
@@ -411,23 +446,32 @@ impl<B: Backend> Gan<B> {
         Ok(position)
     }
 
-    /// Runs a step that is made of micro-batches, and gives the position of the program with its losses.
+    /// Runs a step that is made of micro-batches, and gives the position of the program with its losses. Among `ranks` this
+    /// one runs its own of them.
     fn run_phases<M: MicroBatches<B::Element>>(
         &mut self,
         kind: &StepKind,
         batches: &mut M,
         latents: Option<&[B::Element]>,
+        mut ranks: Option<&mut dyn Collective<B::Element>>,
     ) -> Result<usize, M::Error> {
         // All of them before any is run: if there is no memory for one, nothing has happened yet.
         let phases = self.positions(kind)?;
         let rates = self.rates();
         let count = self.config.accumulate as usize;
         let first = self.step * self.config.accumulate;
-        let mut told: Vec<Told<B::Element>> = Vec::with_capacity(count);
+        let (rank, of) = ranks.as_ref().map_or((0, 1), |ranks| (ranks.rank(), ranks.ranks()));
+        let mut told: Vec<Told<B::Element>> = Vec::with_capacity(count / of);
         let mut last = 0;
         for (i, &(phase, [clearing, gradients, update])) in phases.iter().enumerate() {
-            self.training.at(clearing).run().map_err(Error::from)?;
-            for at in 0..count {
+            if ranks.is_some() {
+                self.sums.begin(self.recipe().sum_len(phase), of);
+            }
+            for (round, at) in (rank..count).step_by(of).enumerate() {
+                // Among ranks each gives what its micro-batch gives, and the sum is elsewhere.
+                if round == 0 || ranks.is_some() {
+                    self.training.at(clearing).run().map_err(Error::from)?;
+                }
                 let number = first + at as u64;
                 let mut real = None;
                 if i == 0 || phase.reads_real(&self.config) {
@@ -441,15 +485,21 @@ impl<B: Backend> Gan<B> {
                 if let Some(latents) = latents {
                     chance.latents = part(latents, at, count).to_vec();
                 }
-                self.choose_clusters(&mut chance, &told[at].labels);
+                self.choose_clusters(&mut chance, &told[round].labels);
                 let program = self.training.at(gradients);
                 if let Some(real) = real {
                     write_if_read(program, names::REAL, real.x())?;
                 }
                 write_if_read(program, names::LATENTS, &chance.latents)?;
-                told[at].write(program)?;
+                told[round].write(program)?;
                 chance.write(program)?;
                 program.run().map_err(Error::from)?;
+                if let Some(ranks) = ranks.as_deref_mut() {
+                    self.add_among(phase, ranks)?;
+                }
+            }
+            if let Some(ranks) = ranks.as_deref_mut() {
+                self.sum_among(phase, ranks)?;
             }
             let program = self.training.at(update);
             write_rates(program, &rates)?;
@@ -460,6 +510,37 @@ impl<B: Backend> Gan<B> {
             last = update;
         }
         Ok(last)
+    }
+
+    /// Adds what the micro-batch that was run last gives, and those of the other ranks, to the sum of all.
+    fn add_among(&mut self, phase: Phase, ranks: &mut dyn Collective<B::Element>) -> Result<()> {
+        let name = names::sum(self.recipe().model(phase).name());
+        self.variables.read_into(&self.backend, &name, self.sums.summand())?;
+        self.sums.add(ranks)
+    }
+
+    /// Leaves a phase's sum, and its scores, as they would be if this rank had run all micro-batches.
+    fn sum_among(&mut self, phase: Phase, ranks: &mut dyn Collective<B::Element>) -> Result<()> {
+        let rounds = self.config.accumulate as usize / ranks.ranks();
+        let scored = phase.scored(&self.config);
+        let scores = match scored {
+            0 => Vec::new(),
+            _ => self.variables.read(&self.backend, &names::phase_scores(phase.name()))?,
+        };
+        // Those of the last micro-batches come last.
+        let own = &scores[scores.len() - rounds * scored..];
+        let name = names::sum(self.recipe().model(phase).name());
+        let (sum, scores) = self.sums.end(ranks, own, rounds)?;
+        self.variables.write(&self.backend, &name, sum)?;
+        if scored > 0 {
+            self.variables.write(&self.backend, &names::phase_scores(phase.name()), &scores)?;
+        }
+        Ok(())
+    }
+
+    /// The models with their configuration.
+    fn recipe(&self) -> Recipe<'_> {
+        Recipe { config: &self.config, generator: &self.generator, discriminator: &self.discriminator }
     }
 
     /// The positions of the programs of each phase of a step of micro-batches.

@@ -26,6 +26,7 @@
 //! - [`export`]: trained models for PyTorch, ONNX and NumPy.
 //! - [`tensor`]: the engine below, for graphs, operations and programs of one's own.
 //! - [`Gan::fit`] with [`Callback`]s and [`Checkpoint`]s: training over data.
+//! - [`collective`]: the same steps shared by many ranks, with the same bytes.
 //! - [`losses::AdversarialLoss`] and [`optimisers::UpdateRule`]: a loss and an optimiser of your own.
 //! - [`Gan::save`] and [`Gan::load`]: safetensors files with everything that is needed to go on.
 //!
@@ -44,6 +45,7 @@ mod augment;
 mod chance;
 mod checkpoint;
 mod clusters;
+pub mod collective;
 mod compiled;
 mod compiled_file;
 mod compiled_fit;
@@ -74,6 +76,7 @@ mod names;
 mod objective;
 pub mod optimisers;
 mod options;
+mod ordered_sum;
 mod parameters;
 mod passes;
 pub mod penalties;

@@ -7,13 +7,14 @@ use crate::samples::{Samples, part};
 /// conditional model, the class of each `[batch_size]`.
 pub type BatchRef<'a, E> = (Samples<'a, E>, Option<&'a [u32]>);
 
-/// Where the micro-batches of training come from, one at a time: what [`Gan::train_step_by`](crate::Gan::train_step_by) asks.
+/// Where the micro-batches of training come from, one at a time: what [`Gan::train_step_by`](crate::Gan::train_step_by) and
+/// [`Gan::train_step_among`](crate::Gan::train_step_among) ask.
 pub trait MicroBatches<E> {
     /// What may go wrong.
     type Error: From<Error>;
 
     /// Micro-batch `number` of the run, counted from 0: step `s` (from 0) is made of those from `s * accumulate` on, as many as
-    /// [`accumulate`](crate::GanConfig::accumulate) says. They are asked for in order; a loss that compares generated with
+    /// [`accumulate`](crate::GanConfig::accumulate) says. They are asked for in order, by a rank among others only those that are its own; a loss that compares generated with
     /// real images in the generator's update too (a relativistic one), and augmentation with separate updates, ask for those
     /// of the step once more from the first. An error ends the step.
     fn micro_batch(&mut self, number: u64) -> Result<BatchRef<'_, E>, Self::Error>;

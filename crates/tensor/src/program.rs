@@ -65,6 +65,13 @@ impl<B: Backend> Variables<B> {
         Ok(out)
     }
 
+    /// [`read`](Variables::read) into memory of the caller's.
+    pub fn read_into(&self, backend: &B, name: &str, out: &mut [B::Element]) -> Result<()> {
+        let (shape, storage) = self.entry(name)?;
+        check_length("variable", name, *shape, out.len())?;
+        backend.read(storage, out)
+    }
+
     /// The names and shapes, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Shape)> {
         self.entries.iter().map(|(name, (shape, _))| (name.as_str(), *shape))

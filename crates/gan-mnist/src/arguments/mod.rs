@@ -1,4 +1,4 @@
-//! What several commands take: values and how they are read, and the flags of a device and of images.
+//! What several commands take: values and how they are read, and the flags of a device, of images and of ranks.
 
 mod capacity;
 mod data;
@@ -8,6 +8,7 @@ mod every;
 mod live;
 mod numbers;
 mod preset;
+mod ranks;
 
 pub use capacity::capacity;
 pub use data::DataArgs;
@@ -19,3 +20,4 @@ pub use live::LiveArgs;
 pub use numbers::Seeds;
 pub(crate) use numbers::{learning_rate, minutes, port, seeds, truncation, whole_number};
 pub use preset::{DEFAULT_PRESET, preset};
+pub use ranks::RankArgs;

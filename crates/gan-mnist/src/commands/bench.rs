@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use gannet::{Backend as _, Gan, GanConfig};
@@ -11,11 +11,12 @@ use gannet_data::DataSet;
 use gannet_gpu::{DispatchTime, Wgpu};
 use serde::Serialize;
 
-use crate::arguments::{DEFAULT_PRESET, DeviceArgs, preset, whole_number};
+use crate::arguments::{DEFAULT_PRESET, DeviceArgs, RankArgs, preset, whole_number};
 use crate::data::{Same, batches_of, check_fit, made_up};
 use crate::device::{Device, Own};
 use crate::error::{Error, Result};
 use crate::memory::peak_resident_mb;
+use crate::ranks::Ranks;
 use crate::terminal::say;
 
 /// The flags of `bench`.
@@ -35,6 +36,9 @@ pub struct BenchArgs {
     pub accumulate: Option<u64>,
     #[allow(missing_docs)]
     #[command(flatten)]
+    pub ranks: RankArgs,
+    #[allow(missing_docs)]
+    #[command(flatten)]
     pub device: DeviceArgs,
     /// How many steps to measure
     #[arg(long, value_name = "N", default_value = "20", value_parser = whole_number(1, 1_000_000), allow_negative_numbers = true)]
@@ -43,7 +47,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub json: bool,
     /// Print the time of every kernel: of a GPU by timestamp queries, of the CPU in the order in which they run
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "distributed"])]
     pub profile: bool,
 }
 
@@ -57,6 +61,8 @@ struct Report {
     batch_size: usize,
     /// Micro-batches of a step.
     accumulate: u64,
+    /// Processes that share a step.
+    ranks: usize,
     device: &'static str,
     isa: &'static str,
     threads: usize,
@@ -64,6 +70,10 @@ struct Report {
     /// Floating-point operations of the plan over the median step time.
     gflops: f64,
     images_per_s: f64,
+    /// How long gradients of a step are under way between ranks, in milliseconds, the wait for slower ranks included, and the
+    /// bytes of a step that the first sends, in 10^6; null where there is one.
+    reduction_ms: Option<f64>,
+    sent_mb: Option<f64>,
     /// In 10^6 bytes; null where the system does not say.
     peak_rss_mb: Option<f64>,
     /// Multiply-adds in registers of the CPU, on as many threads; null for a GPU, whose peak is not measured.
@@ -85,7 +95,13 @@ struct StepTimes {
 
 /// Measures what the flags ask for.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let device = Device::open(&args.device)?;
+    let ranks = Ranks::open(&args.ranks)?;
+    let result = run_among(args, &ranks);
+    ranks.close(result)
+}
+
+fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
+    let device = Device::open(&ranks.device(&args.device))?;
     let config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     let data = made_up(&config)?;
     if args.profile {
@@ -98,7 +114,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         };
     }
     let count = || if let Device::Gpu(gpu) = &device { Some(gpu.counters()) } else { None };
-    let (measured, [before, after]) = measure(args, &device, data, count)?;
+    let (measured, [before, after]) = measure(args, ranks, &device, data, count)?;
     let per_step = before.zip(after).map(|(before, after)| {
         let each = |count: u64| count as f64 / args.steps as f64;
         (
@@ -112,12 +128,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         Device::Gpu(_) => None,
         Device::Reference(_) => Some(Cpu::with_threads(1).map_err(Error::failure)?),
     };
+    if ranks.rank() > 0 {
+        return Ok(());
+    }
     let peak_rss_mb = peak_resident_mb();
+    let among = |x: f64| (ranks.count() > 1).then_some(x / args.steps as f64);
     let median = measured.milliseconds[measured.milliseconds.len() / 2];
     let report = Report {
         preset: measured.preset,
         batch_size: measured.batch_size,
         accumulate: measured.accumulate,
+        ranks: ranks.count(),
         device: device.name(),
         isa: match &device {
             Device::Cpu(cpu) => cpu.isa().name(),
@@ -128,6 +149,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         step_ms: StepTimes { min: measured.milliseconds[0], median },
         gflops: measured.flops as f64 / median / 1e6,
         images_per_s: measured.accumulate as f64 * measured.batch_size as f64 / median * 1e3,
+        reduction_ms: among(measured.reduction.0.as_secs_f64() * 1e3),
+        sent_mb: among(measured.reduction.1 as f64 / 1e6),
         peak_rss_mb,
         fma_peak_gflops: cpu.map(|cpu| cpu.measure_fma_peak()),
         dispatches: per_step.map(|(dispatches, ..)| dispatches),
@@ -149,15 +172,17 @@ struct Measured {
     flops: u64,
     /// Of each step, sorted.
     milliseconds: Vec<f64>,
+    /// How long gradients were under way between ranks, and the bytes that this one sent, of all steps.
+    reduction: (Duration, u64),
 }
 
 /// The preset as the flags change it, ready to train.
-fn prepare(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<(Gan<Device>, u64)> {
+fn prepare(args: &BenchArgs, ranks: &Ranks, device: &Device, data: &DataSet) -> Result<(Gan<Device>, u64)> {
     let mut config = crate::recipe::load(&args.preset, args.model.as_deref())?;
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
-    config.accumulate = args.accumulate.unwrap_or(config.accumulate);
+    config.accumulate = ranks.micro_batches(args.accumulate, config.accumulate)?;
     config.steps = Some(WARM_UP as u64 + args.steps);
     let mut gan = Gan::new(device, config)?;
     check_fit(&gan, data)?;
@@ -172,11 +197,12 @@ fn prepare(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<(Gan<Dev
 /// what training takes, and no thread prepares batches beside it.
 fn measure<C>(
     args: &BenchArgs,
+    ranks: &Ranks,
     device: &Device,
     data: DataSet,
     count: impl Fn() -> C,
 ) -> Result<(Measured, [C; 2])> {
-    let (mut gan, flops) = prepare(args, device, &data)?;
+    let (mut gan, flops) = prepare(args, ranks, device, &data)?;
     let GanConfig { batch_size, accumulate, .. } = *gan.config();
     let mut batches = batches_of(&gan, &data, 0)?;
     let (images, labels) = batches.next_batch()?;
@@ -184,7 +210,7 @@ fn measure<C>(
     drop((batches, data));
     let conditional = gan.training_labels().is_some();
     let step = |gan: &mut Gan<Device>| -> Result<()> {
-        gan.train_step_by(&mut Same { images: &images, labels: conditional.then_some(&labels[..]) })?;
+        ranks.step_on(gan, &mut Same { images: &images, labels: conditional.then_some(&labels[..]) })?;
         // As in training: every step's losses, a few steps late.
         while gan.next_losses()?.is_some() {}
         Ok(())
@@ -193,7 +219,7 @@ fn measure<C>(
         step(&mut gan)?;
         gan.losses()?;
     }
-    let before = count();
+    let (before, (spent, sent)) = (count(), ranks.account());
     let mut milliseconds = Vec::new();
     let mut began = Instant::now();
     for _ in 0..args.steps {
@@ -202,19 +228,20 @@ fn measure<C>(
         milliseconds.push((now - began).as_secs_f64() * 1e3);
         began = now;
     }
-    let after = count();
+    let (after, account) = (count(), ranks.account());
+    let reduction = (account.0 - spent, account.1 - sent);
     // Whatever is still under way belongs to the steps: it is spread over them.
     gan.losses()?;
     let rest = began.elapsed().as_secs_f64() * 1e3 / args.steps as f64;
     milliseconds.iter_mut().for_each(|time| *time += rest);
     milliseconds.sort_by(f64::total_cmp);
     let preset = gan.config().name.clone();
-    Ok((Measured { preset, batch_size, accumulate, flops, milliseconds }, [before, after]))
+    Ok((Measured { preset, batch_size, accumulate, flops, milliseconds, reduction }, [before, after]))
 }
 
 /// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
 fn warmed_up(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<Gan<Device>> {
-    let (mut gan, _) = prepare(args, device, data)?;
+    let (mut gan, _) = prepare(args, &Ranks::default(), device, data)?;
     if gan.config().accumulate > 1 {
         return Err(Error::Usage(format!(
             "--profile times the kernels of a step that is one program, and {} micro-batches are several; leave out \
@@ -307,7 +334,8 @@ fn print(report: &Report, device: &Device, steps: u64) {
     let Report { preset, batch_size, accumulate, step_ms, gflops, images_per_s, fma_peak_gflops, .. } =
         report;
     let each = if *accumulate > 1 { format!("{accumulate} micro-") } else { String::new() };
-    say(&format!("{preset}, {each}batches of {batch_size}, on {}, {steps} steps", device.describe()));
+    let among = if report.ranks > 1 { format!("{} ranks, each on ", report.ranks) } else { String::new() };
+    say(&format!("{preset}, {each}batches of {batch_size}, on {among}{}, {steps} steps", device.describe()));
     say(&format!("step        {:.1} ms median, {:.1} ms min", step_ms.median, step_ms.min));
     match fma_peak_gflops {
         Some(peak) => {
@@ -320,6 +348,10 @@ fn print(report: &Report, device: &Device, steps: u64) {
         (report.dispatches, report.submits_per_step, report.waits_per_step)
     {
         say(&format!("GPU         {dispatches} dispatches, {submits} submits and {waits} waits a step"));
+    }
+    if let (Some(reduction), Some(sent)) = (report.reduction_ms, report.sent_mb) {
+        let share = 100.0 * reduction / step_ms.median;
+        say(&format!("reduction   {reduction:.1} ms a step ({share:.0} %), {sent:.1} MB sent by each rank"));
     }
     say(&format!("throughput  {images_per_s:.0} images/s"));
     if let Some(mb) = report.peak_rss_mb {

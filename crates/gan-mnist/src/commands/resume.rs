@@ -7,15 +7,16 @@ use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, Reopened};
 
 use super::train::{describe, listen, report};
-use crate::arguments::{DeviceArgs, DeviceChoice, Every, LiveArgs, learning_rate, whole_number};
+use crate::arguments::{DeviceArgs, DeviceChoice, Every, LiveArgs, RankArgs, learning_rate, whole_number};
 use crate::data::batches_of;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::live::Live;
+use crate::ranks::Ranks;
 use crate::run::{Change, Checkpoint, Checkpoints, Config, Os, RunDirectory};
 use crate::server::Listener;
 use crate::terminal::{Listening, note, resume_command, say};
-use crate::training::{Interrupt, Session, Setup, observers};
+use crate::training::{Interrupt, Session, Setup, follow, observers};
 
 /// The flags of `resume`.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +38,9 @@ pub struct ResumeArgs {
     /// Train on with steps of so many micro-batches
     #[arg(long, value_name = "A", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub accumulate: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub ranks: RankArgs,
     /// Train on with this learning rate of Adam, from which a schedule falls
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
@@ -69,8 +73,17 @@ pub struct ResumeArgs {
     pub quiet: bool,
 }
 
-/// Goes on with a run, as if it had never been interrupted.
+/// Goes on with a run, as if it had never been interrupted; of several ranks the first does.
 pub fn run(args: &ResumeArgs) -> Result<()> {
+    let ranks = Ranks::open(&args.ranks)?;
+    let result = match ranks.rank() {
+        0 => lead(args, ranks.clone()),
+        _ => follow(&ranks, |settings| device_args(settings, args)),
+    };
+    ranks.close(result)
+}
+
+fn lead(args: &ResumeArgs, ranks: Ranks) -> Result<()> {
     let live = listen(&args.live)?;
     let run = RunDirectory::open(&args.run)?;
     let checkpoint = Checkpoints::new(run.checkpoints(), usize::MAX).newest()?;
@@ -86,6 +99,7 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
         ));
     }
     let step = checkpoint.state.step;
+    let args = &among(&ranks, args, &settings)?;
     change(&mut settings, args, step);
     lengthen(&mut settings, args)?;
     if step >= settings.steps {
@@ -120,8 +134,20 @@ pub fn run(args: &ResumeArgs) -> Result<()> {
     }
     let DataRecord { path, images, sha256, .. } = data.record().clone();
     settings.data = DataRecord { path, images, sha256, ..settings.data };
-    let device = Device::open(&device_args(&mut settings, args)?)?;
-    go_on(args, &run, settings, &device, &checkpoint, &data, live)
+    let device = Device::open(&ranks.device(&device_args(&mut settings, args)?))?;
+    go_on(args, &run, settings, &device, &checkpoint, &data, (live, ranks))
+}
+
+/// The flags as one rank alone would be given them: micro-batches of a whole step, if those change. Errors when ranks cannot
+/// share them evenly.
+fn among(ranks: &Ranks, args: &ResumeArgs, settings: &Config) -> Result<ResumeArgs> {
+    let mut args = args.clone();
+    if args.ranks.distributed {
+        let asked = args.accumulate.map(|each| each * ranks.count() as u64);
+        args.accumulate = asked.filter(|asked| *asked != settings.accumulate);
+    }
+    ranks.check_shares(args.accumulate.unwrap_or(settings.accumulate))?;
+    Ok(args)
 }
 
 /// Changes what the flags ask for, from `step` on, and writes down what was before.
@@ -194,7 +220,7 @@ fn go_on(
     device: &Device,
     checkpoint: &Checkpoint,
     data: &DataSet,
-    live: Option<Listener>,
+    (live, ranks): (Option<Listener>, Ranks),
 ) -> Result<()> {
     let was = std::mem::replace(&mut settings.device_description, device.describe());
     settings.device = device.name().into();
@@ -204,7 +230,7 @@ fn go_on(
         gan.restore(&checkpoint.model)?;
         Ok(gan)
     });
-    let gan = gan.map_err(|e| Error::failure(format!("{}: {e}", checkpoint.path.display())))?;
+    let mut gan = gan.map_err(|e| Error::failure(format!("{}: {e}", checkpoint.path.display())))?;
     if settings.changes.last().is_some_and(|change| change.step == checkpoint.state.step) {
         settings.model = gan.config().to_toml()?.parse().map_err(Error::failure)?;
     }
@@ -227,7 +253,8 @@ fn go_on(
             note("the learning rates follow their schedule over the new length from here on");
         }
     }
-    let batches = batches_of(&gan, data, 0)?;
+    ranks.begin(&settings, &mut gan, data, device)?;
+    let batches = ranks.batches(batches_of(&gan, data, 0)?);
     let interrupt = Interrupt::listen(args.quiet)?;
     let mut watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     if let Some(listener) = live {
@@ -240,6 +267,7 @@ fn go_on(
         settings: settings.clone(),
         gan,
         batches,
+        ranks,
         observers: watching,
         interrupt,
         quiet: args.quiet,

@@ -11,20 +11,21 @@ use gannet::{Backend, Gan, GanConfig};
 use gannet_data::{DataRecord, DataSet, NamedSet};
 
 use crate::arguments::{
-    DEFAULT_PRESET, DataArgs, DeviceArgs, Every, LiveArgs, capacity, learning_rate, minutes, preset,
-    whole_number,
+    DEFAULT_PRESET, DataArgs, DeviceArgs, Every, LiveArgs, RankArgs, capacity, learning_rate, minutes,
+    preset, whole_number,
 };
 use crate::data::{batches_of, check_fit, fit_classes, images_of, name_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, ClassifierFile, Compared};
 use crate::live::Live;
+use crate::ranks::Ranks;
 use crate::recipe::{self, Following, Recipe, check_inputs};
 use crate::run::{BEST, Config, MODEL, MetricsSettings, OnCollapse, Os, REAL, RunDirectory};
 use crate::server::Listener;
 use crate::terminal::{Listening, counted, duration, note, program, resume_command, say, shell_word};
 use crate::training::{
-    self, End, Interrupt, Outcome, Pace, Session, Setup, image_shape, observers, real_grid, steps_in,
+    self, End, Interrupt, Outcome, Pace, Session, Setup, follow, image_shape, observers, real_grid, steps_in,
 };
 
 /// The flags of `train`.
@@ -68,6 +69,9 @@ pub struct TrainArgs {
     /// many images [default: 1, or what the model file says]
     #[arg(long, value_name = "A", value_parser = whole_number(1, 4096), allow_negative_numbers = true)]
     pub accumulate: Option<u64>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub ranks: RankArgs,
     /// Adam's learning rate at the start [default: the preset's]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
@@ -183,12 +187,21 @@ const SHORT: Duration = Duration::from_secs(10);
 /// Where runs go by default.
 const RUNS: &str = "runs";
 
-/// Trains what the flags ask for and writes a run directory.
+/// Trains what the flags ask for and writes a run directory; of several ranks the first does.
 pub fn run(args: &TrainArgs) -> Result<()> {
+    let ranks = Ranks::open(&args.ranks)?;
+    let result = match ranks.rank() {
+        0 => lead(args, ranks.clone()),
+        _ => follow(&ranks, |_| Ok(args.device.clone())),
+    };
+    ranks.close(result)
+}
+
+fn lead(args: &TrainArgs, ranks: Ranks) -> Result<()> {
     // First of all, so that a port in use is known before any work.
     let live = listen(&args.live)?;
     if args.follows_pictures() {
-        return run_for_pictures(args, None, (None, live));
+        return run_for_pictures(args, None, Beside { from: None, live, ranks });
     }
     let from = args.from.as_deref().map(learnt).transpose()?;
     let mut config = match &from {
@@ -199,7 +212,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             .map_err(|e| Error::failure(format!("cannot begin from {}: {e}", path.display())))?,
         _ => match recipe::read(args.preset.as_deref().unwrap_or(DEFAULT_PRESET), args.model.as_deref())? {
             Recipe::Plain(config) => *config,
-            Recipe::Following(following) => return run_for_pictures(args, Some(&following), (from, live)),
+            Recipe::Following(following) => {
+                return run_for_pictures(args, Some(&following), Beside { from, live, ranks });
+            }
         },
     };
     if args.capacity.is_some() {
@@ -217,10 +232,10 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         let model = images_of(&config)?;
         thread::spawn(move || data.open(model, seed).map(|data| data.with_flip(flip)))
     };
-    let device = Device::open(&args.device)?;
+    let device = Device::open(&ranks.device(&args.device))?;
     let data = loading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let config = configure(args, &Pace::new(&device), config, &data)?;
-    train(args, &device, config, data, (from, live))
+    let config = configure(args, &ranks, &Pace::new(&device), config, &data)?;
+    train(args, &device, config, data, Beside { from, live, ranks })
 }
 
 /// Listens where the page of a run is to be, if there is to be one.
@@ -231,8 +246,15 @@ pub(super) fn listen(args: &LiveArgs) -> Result<Option<Listener>> {
 /// A model and where it was read.
 type Learnt = (PathBuf, TensorFile);
 
-/// What a run begins from, and where its page is served.
-type Beside = (Option<Learnt>, Option<Listener>);
+/// What is beside the recipe and the data of a run.
+struct Beside {
+    /// What it begins from, if not from nothing.
+    from: Option<Learnt>,
+    /// Where its page is served, if it is.
+    live: Option<Listener>,
+    /// The processes that share it.
+    ranks: Ranks,
+}
 
 /// The model of a run directory or of a file.
 fn learnt(path: &Path) -> Result<Learnt> {
@@ -251,15 +273,16 @@ impl TrainArgs {
 
 /// Trains networks that are made for the pictures, as `asked` says if there is such a thing, from what others have learnt.
 fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, beside: Beside) -> Result<()> {
-    let device = Device::open(&args.device)?;
+    let device = Device::open(&beside.ranks.device(&args.device))?;
     let seed = args.seed.unwrap_or(DEFAULT_SEED);
     let data = training::open(args.data.request(seed), training::longest_side(&device))?.with_flip(args.flip);
     let pace = Pace::new(&device);
     let config = training::choose(&pace, &data, asked, args.capacity, args.minutes)?.seed(seed);
-    let config = configure(args, &pace, config, &data)?;
+    let ranks = &beside.ranks;
+    let config = configure(args, ranks, &pace, config, &data)?;
     if !args.quiet {
         let steps = config.steps.unwrap_or(1);
-        let took = Duration::from_secs_f64(pace.seconds_per_step(&config)? * steps as f64);
+        let took = Duration::from_secs_f64(pace.seconds_per_step(&ranks.part_of(&config))? * steps as f64);
         let (name, why, images) = (&config.name, &config.description, steps * config.images_per_step());
         // What comes before and after the steps takes longer then.
         let took = if took < SHORT { "a few seconds".into() } else { format!("about {}", duration(took)) };
@@ -271,6 +294,7 @@ fn run_for_pictures(args: &TrainArgs, asked: Option<&Following>, beside: Beside)
 /// The recipe for these images with the flags in it; its `steps` are set.
 fn configure(
     args: &TrainArgs,
+    ranks: &Ranks,
     pace: &Pace<'_, Device>,
     config: GanConfig,
     data: &DataSet,
@@ -280,16 +304,15 @@ fn configure(
     if let Some(batch_size) = args.batch_size {
         config.batch_size = batch_size as usize;
     }
-    if let Some(accumulate) = args.accumulate {
-        config.accumulate = accumulate;
-    }
+    config.accumulate = ranks.micro_batches(args.accumulate, config.accumulate)?;
     if let Some(rate) = args.learning_rate {
         config.generator_optimiser = config.generator_optimiser.with_learning_rate(rate);
         config.discriminator_optimiser = config.discriminator_optimiser.with_learning_rate(rate);
     }
     let asked = args.images.or(args.epochs.map(|epochs| epochs * data.len() as u64));
     let steps_of = |images: u64| images.div_ceil(config.images_per_step());
-    let in_time = args.minutes.map(|minutes| steps_in(pace, &config, minutes)).transpose()?;
+    let in_time = args.minutes.map(|minutes| steps_in(pace, &ranks.part_of(&config), minutes));
+    let in_time = in_time.transpose()?;
     // A model file may say how long it trains.
     let steps = args.steps.or(asked.map(steps_of)).or(in_time).or(config.steps);
     config.steps = Some(steps.unwrap_or_else(|| steps_of(data.len() as u64)));
@@ -302,7 +325,7 @@ fn train(
     device: &Device,
     config: GanConfig,
     data: DataSet,
-    (from, live): Beside,
+    Beside { from, live, ranks }: Beside,
 ) -> Result<()> {
     let mut gan = Gan::new(device, config)?;
     check_fit(&gan, &data).map_err(|error| match (&args.preset, &args.data.data) {
@@ -320,7 +343,7 @@ fn train(
         Some(path) => RunDirectory::create(path)?,
         None => RunDirectory::create_next(Path::new(RUNS), &gan.config().name)?,
     };
-    let beginning = Beginning { fresh, evaluations, live };
+    let beginning = Beginning { fresh, evaluations, live, ranks };
     let result = train_in(&run, args, device, gan, &data, beginning);
     if result.is_err() {
         // A run that has not begun is not in the way of the next try.
@@ -336,6 +359,7 @@ struct Beginning {
     evaluations: Evaluations,
     /// Where its page is to be, if there is to be one.
     live: Option<Listener>,
+    ranks: Ranks,
 }
 
 /// Trains in this directory, which holds nothing yet.
@@ -343,9 +367,9 @@ fn train_in<B: Backend<Element = f32>>(
     run: &RunDirectory,
     args: &TrainArgs,
     device: &Device,
-    gan: Gan<B>,
+    mut gan: Gan<B>,
     data: &DataSet,
-    Beginning { fresh, evaluations, live }: Beginning,
+    Beginning { fresh, evaluations, live, ranks }: Beginning,
 ) -> Result<()> {
     let steps = gan.config().steps.unwrap_or_default();
     let sample_every = args.sample_every.unwrap_or(steps.div_ceil(10));
@@ -384,7 +408,11 @@ fn train_in<B: Backend<Element = f32>>(
         if accumulate > 1 {
             images.push_str(&format!(" in {accumulate} micro-batches"));
         }
-        say(&format!("{preset}: {length} of {images} on {device}, into {run}"));
+        let each = match ranks.count() {
+            1 => String::new(),
+            count => format!("{count} ranks, each on "),
+        };
+        say(&format!("{preset}: {length} of {images} on {each}{device}, into {run}"));
         if let Some(fresh) = &fresh {
             say(fresh);
         }
@@ -399,7 +427,8 @@ fn train_in<B: Backend<Element = f32>>(
         let classes = counted(classes as u64, "class");
         note(&format!("{path} has {classes}; {preset} is told none, so they are not used"));
     }
-    let batches = batches_of(&gan, data, 0)?;
+    ranks.begin(&settings, &mut gan, data, device)?;
+    let batches = ranks.batches(batches_of(&gan, data, 0)?);
     let interrupt = Interrupt::listen(args.quiet)?;
     let mut watching = observers(run, &settings, data, gan.classes().is_some(), args.quiet)?;
     if let Some(listener) = live {
@@ -412,6 +441,7 @@ fn train_in<B: Backend<Element = f32>>(
         settings,
         gan,
         batches,
+        ranks,
         observers: watching,
         interrupt,
         quiet: args.quiet,

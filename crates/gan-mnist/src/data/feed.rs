@@ -16,6 +16,8 @@ pub struct Feed<'a> {
     /// The number of the next batch, and how many images come before it.
     first: u64,
     before: u64,
+    /// The images of a step.
+    step: u64,
 }
 
 impl<'a> Feed<'a> {
@@ -27,8 +29,14 @@ impl<'a> Feed<'a> {
             size: config.batch_size as u64,
             first: gan.step() * config.accumulate,
             before: batches.position(),
+            step: config.images_per_step(),
             batches,
         }
+    }
+
+    /// The step is done: whoever took which of its batches, the next begins after all of them.
+    pub fn end(self) {
+        self.batches.seek(self.before + self.step);
     }
 }
 

@@ -7,6 +7,7 @@
 mod chosen;
 mod diversity;
 mod fault;
+mod follower;
 mod interrupt;
 mod losses_csv;
 mod metrics;
@@ -24,6 +25,7 @@ pub(crate) mod tests;
 mod watch;
 
 pub use chosen::{choose, longest_side, open, steps_in};
+pub use follower::follow;
 pub use interrupt::Interrupt;
 pub use losses_csv::LossesCsv;
 pub use metrics::Metrics;

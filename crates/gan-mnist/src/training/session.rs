@@ -10,8 +10,9 @@ use super::interrupt::Interrupt;
 use super::observer::{End, Next, Observer, Outcome, Samples, Step};
 use super::sampler::Sampler;
 use crate::arguments::Every;
-use crate::data::{Feed, StepError};
+use crate::data::StepError;
 use crate::error::{Error, Result};
+use crate::ranks::Ranks;
 use crate::run::metrics_file::Point;
 use crate::run::{Checkpoint, Checkpoints, Config, Disk, RunDirectory, State, write_durably};
 use crate::terminal::{Progress, note, resume_command};
@@ -28,6 +29,8 @@ pub struct Setup<'a, B: Backend> {
     pub gan: Gan<B>,
     /// The data.
     pub batches: Batches,
+    /// Who shares the steps, of which this is rank 0.
+    pub ranks: Ranks,
     /// What looks on.
     pub observers: Vec<Box<dyn Observer>>,
     /// Whether someone asks for the end.
@@ -248,10 +251,9 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
 
     /// One step of the GAN.
     fn step(&mut self) -> Result<(), Failure> {
-        let Setup { gan, batches, .. } = &mut self.setup;
+        let Setup { gan, batches, ranks, .. } = &mut self.setup;
         batches.take_notes().iter().for_each(|line| note(line));
-        let mut feed = Feed::new(gan, batches);
-        gan.train_step_by(&mut feed).map_err(|error| match error {
+        ranks.step(gan, batches).map_err(|error| match error {
             StepError::Data(error) => Failure::Error(error.into()),
             StepError::Training(error) => error.into(),
         })
@@ -343,6 +345,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let mut state = State::new(step, &self.setup.settings)?;
         state.elapsed = self.elapsed().as_secs_f64();
         let model = self.setup.gan.to_file()?;
+        self.setup.ranks.align(&model)?;
         for observer in &mut self.setup.observers {
             for log in observer.logs() {
                 state.logs.insert(log.file_name(), log.sync(self.setup.disk)?);
@@ -366,6 +369,7 @@ impl<'a, B: Backend<Element = f32>> Session<'a, B> {
         let back = from.state.step;
         self.setup.gan.rewind(&from.model)?;
         self.setup.gan.scale_learning_rates(learning_rate)?;
+        self.setup.ranks.rewind(&from.model, learning_rate)?;
         self.restore(&from.state)?;
         note(&format!(
             "step {step}: {reason}; back to step {back}, with learning rates times {learning_rate}"

@@ -1,5 +1,7 @@
 //! Runs that end too early, in one process: a tiny GAN with everything that has a state, on 20 images of 6 by 6.
 
+mod ranks;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::ranks::Ranks;
 use crate::run::faulty::{Fault, Faulty};
 use crate::run::metrics_file::{self, EventKind, Point};
 use crate::run::{Checkpoints, Config, Disk, Log, MetricsSettings, OnCollapse, Os, RunDirectory};
@@ -162,7 +165,8 @@ impl Run {
         observers.push(Box::new(Sum { sum: 0.0, log, script }));
         let batches = Batches::new(&DATA, 4, settings.seed, 0);
         let interrupt = self.interrupt.clone();
-        Setup { run, disk, settings, gan, batches, observers, interrupt, quiet: true }
+        let ranks = Ranks::default();
+        Setup { run, disk, settings, gan, batches, ranks, observers, interrupt, quiet: true }
     }
 
     fn begin(&self, disk: &dyn Disk, config: GanConfig, every: &str, script: Script) -> Result<End> {

@@ -13,6 +13,7 @@ mod layers;
 mod optimisers;
 mod own_kinds;
 mod own_layers;
+mod ranks;
 mod recipes;
 mod training;
 
