@@ -248,6 +248,7 @@ const explorer = (() => {
       const [x, y] = [i % columns, Math.floor(i / columns)].map((at, axis) => gap + at * ([width, height][axis] + gap));
       tile.firstChild.getContext("2d").drawImage(first, x, y, width, height, 0, 0, width, height);
     });
+    document.documentElement.dataset.first = "shown";
   }
 
   // Without WebGPU: JavaScript draws, or, where it cannot, the page shows what it was made with.
@@ -281,7 +282,10 @@ const explorer = (() => {
       program = new ServedProgram(model.inputs);
       return changed();
     }
-    if (!navigator.gpu) return startWithout("This browser has no WebGPU");
+    if (!navigator.gpu) {
+      return startWithout(isSecureContext ? "This browser has no WebGPU" :
+        "Browsers give WebGPU to pages from disk and from https addresses, and this one comes from another");
+    }
     const adapter = await navigator.gpu.requestAdapter();
     if (adapter === null) return startWithout("This browser has WebGPU, but finds no graphics adapter for it");
     connect();
