@@ -369,8 +369,9 @@ const training = (() => {
       const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
       const folder = items.map((item) => item.webkitGetAsEntry()).find((entry) => entry?.isDirectory);
       if (folder) {
-        return say(`${folder.name} is a folder, and pages that were opened from disk may not look into folders that are dropped: ` +
-          "choose it below, or drop the pictures in it.");
+        const why = location.protocol === "file:" ?
+          ", and pages that were opened from disk may not look into folders that are dropped" : "";
+        return say(`${folder.name} is a folder${why}: choose it below, or drop the pictures in it.`);
       }
       takeIn(items.map((item) => item.getAsFile()));
     });

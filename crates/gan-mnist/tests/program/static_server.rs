@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -37,7 +37,7 @@ impl StaticServer {
 }
 
 /// Answers one request, as plainly as servers do.
-fn answer(mut stream: TcpStream, folder: &PathBuf, asked: &Mutex<Vec<String>>) {
+fn answer(mut stream: TcpStream, folder: &Path, asked: &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     lines.take_while(|line| !line.is_empty()).for_each(drop);
