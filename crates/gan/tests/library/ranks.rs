@@ -99,7 +99,9 @@ fn assert_the_same<B: Backend<Element = f32>>(
 ) {
     let mut gan = Gan::new(&backend(0), config.clone()).unwrap();
     let (alone, _) = train(&mut gan, &mut Alone, steps);
-    for ranks in (2..=config.accumulate as usize).filter(|ranks| config.accumulate as usize % ranks == 0) {
+    for ranks in
+        (2..=config.accumulate as usize).filter(|ranks| (config.accumulate as usize).is_multiple_of(*ranks))
+    {
         for (rank, (came, _)) in train_among(&backend, config, ranks, steps).into_iter().enumerate() {
             assert_eq!(came.told, alone.told, "{name}: rank {rank} of {ranks}");
             assert!(came.model == alone.model, "{name}: the model of rank {rank} of {ranks}");
