@@ -47,23 +47,23 @@ fn fused_multiply_adds(rounds: u32) -> String {
     let sum = (0..CHAINS).map(|i| format!("x{i}")).collect::<Vec<_>>().join(" + ");
     // Scale and shift are read, so that no compiler knows them.
     format!(
-        "@group(0) @binding(0) var<storage, read> from: array<vec4<f32>>;
-         @group(0) @binding(1) var<storage, read_write> to: array<vec4<f32>>;
+        "@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+         @group(0) @binding(1) var<storage, read_write> result: array<vec4<f32>>;
          @compute @workgroup_size({THREADS}) fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
-             let scale = from[0]; let shift = from[1]; {begin}
+             let scale = source[0]; let shift = source[1]; {begin}
              for (var i = 0u; i < {rounds}u; i += 1u) {{ {round} }}
-             to[id.x] = {sum};
+             result[id.x] = {sum};
          }}"
     )
 }
 
 fn copy() -> String {
     format!(
-        "@group(0) @binding(0) var<storage, read> from: array<vec4<f32>>;
-         @group(0) @binding(1) var<storage, read_write> to: array<vec4<f32>>;
+        "@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+         @group(0) @binding(1) var<storage, read_write> result: array<vec4<f32>>;
          @compute @workgroup_size({THREADS})
          fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {{
-             for (var i = id.x; i < arrayLength(&from); i += groups.x * {THREADS}u) {{ to[i] = from[i]; }}
+             for (var i = id.x; i < arrayLength(&source); i += groups.x * {THREADS}u) {{ result[i] = source[i]; }}
          }}"
     )
 }
