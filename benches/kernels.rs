@@ -106,8 +106,8 @@ fn main() -> Result<()> {
     let peak = Some(devices.peak);
     for benchmark in benchmarks() {
         run(&table, &benchmark, "cpu", &devices.cpu, peak, u64::MAX)?;
-        if let Some(gpu) = &devices.gpu {
-            run(&table, &benchmark, "gpu", gpu, None, u64::MAX)?;
+        if let Some((gpu, peak)) = &devices.gpu {
+            run(&table, &benchmark, "gpu", gpu, Some(*peak), u64::MAX)?;
         }
         run(&table, &benchmark, "reference", &devices.reference, peak, REFERENCE_LIMIT)?;
     }

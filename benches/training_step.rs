@@ -43,8 +43,8 @@ fn main() -> Result<(), Failure> {
     let peak = Some(devices.peak);
     for batch_size in [32, 128, 512] {
         run(&table, batch_size, "cpu", &devices.cpu, peak)?;
-        if let Some(gpu) = &devices.gpu {
-            run(&table, batch_size, "gpu", gpu, None)?;
+        if let Some((gpu, peak)) = &devices.gpu {
+            run(&table, batch_size, "gpu", gpu, Some(*peak))?;
         }
     }
     run(&table, 4, "reference", &devices.reference, peak)

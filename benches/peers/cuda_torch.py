@@ -6,7 +6,8 @@ import measure
 
 
 def prepare(threads):
-    """Everything is made on the GPU from here on, and computed in fp32 without tensor cores, as Gannet does.
+    """Everything is made on the GPU from here on, and computed in fp32 without tensor cores, as Gannet does, unless a mode
+    says otherwise.
 
     Exits with a message where PyTorch finds no GPU.
     """

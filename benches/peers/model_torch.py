@@ -115,21 +115,27 @@ def build(layers, shape):
     return nn.Sequential(*modules), shape
 
 
+def networks(model):
+    """The generator and the discriminator of a model file that was read, the number of latents and the images' [C, H, W]."""
+    latents = model["generator"]["input"][0]
+    height, width, channels = model["discriminator"]["input"]
+    generator, output = build(model["generator"]["layers"], [latents])
+    discriminator, _ = build(model["discriminator"]["layers"], [channels, height, width])
+    assert output == [channels, height, width], output
+    return generator, discriminator, latents, (channels, height, width)
+
+
 def main():
     arguments = measure.arguments(__doc__, step_torch.MODES + step_torch.BF16_MODES, model=True)
     with open(arguments.model, "rb") as file:
         model = tomllib.load(file)
     arguments.batch_size = arguments.batch_size or model["batch_size"]
-    latents = model["generator"]["input"][0]
-    height, width, channels = model["discriminator"]["input"]
 
     def training_step(mode, batch_size):
-        generator, output = build(model["generator"]["layers"], [latents])
-        discriminator, _ = build(model["discriminator"]["layers"], [channels, height, width])
-        assert output == [channels, height, width], output
+        generator, discriminator, latents, shape = networks(model)
         step_torch.initialise(generator)
         step_torch.initialise(discriminator)
-        real = torch.rand(batch_size, channels, height, width) * 2 - 1
+        real = torch.rand(batch_size, *shape) * 2 - 1
         return step_torch.training_step(generator, discriminator, latents, 2e-4, mode, lambda: (real,))
 
     step_torch.run(arguments, training_step, step=model["name"])

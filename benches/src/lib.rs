@@ -3,7 +3,8 @@
 //! `cargo bench -p gannet-benches` runs all of them, `cargo bench -p gannet-benches -- conv2d cpu` those
 //! whose line contains both words. Every figure is a median of samples of at least 10 ms; the fastest
 //! sample stands beside it. Peaks are measured in the same run, on the same threads: multiply-adds on
-//! registers, and a copy between arrays that no cache holds.
+//! registers, and a copy between arrays that no cache holds. A GPU is measured where there is one; a software adapter, which
+//! says little about speed, if `WGPU_ADAPTER_NAME` names it.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -42,8 +43,8 @@ pub struct Devices {
     pub cpu: Cpu,
     /// What the CPU can do at most.
     pub peak: Peak,
-    /// A GPU, where there is one. A software adapter says nothing about speed.
-    pub gpu: Option<Wgpu>,
+    /// A GPU and what it can do at most, where there is one.
+    pub gpu: Option<(Wgpu, Peak)>,
 }
 
 impl Devices {
@@ -51,7 +52,14 @@ impl Devices {
     pub fn open() -> Result<Devices> {
         let cpu = Cpu::new()?;
         let peak = Peak { gflops: cpu.measure_fma_peak(), bandwidth: copy_bandwidth(cpu.threads()) };
-        let gpu = gannet_gpu::has_gpu().then(|| Wgpu::new(&gannet_gpu::Options::default())).transpose()?;
+        let named = std::env::var_os("WGPU_ADAPTER_NAME").is_some();
+        let gpu = if named || gannet_gpu::has_gpu() {
+            let gpu = Wgpu::new(&gannet_gpu::Options::default())?;
+            let peak = gpu.measure_peak()?;
+            Some((gpu, Peak { gflops: peak.fma_gflops, bandwidth: peak.copy_gb_s }))
+        } else {
+            None
+        };
         Ok(Devices { reference: Reference::new(), cpu, peak, gpu })
     }
 }
@@ -126,7 +134,12 @@ impl Table {
         println!("cpu: {}, {} threads", devices.cpu.isa(), devices.cpu.threads());
         println!("peak, measured: {gflops:.1} GFLOP/s of multiply-adds, {bandwidth:.1} GB/s of copying");
         match &devices.gpu {
-            Some(gpu) => println!("gpu: {}", gannet_tensor::Backend::describe(gpu)),
+            Some((gpu, Peak { gflops, bandwidth })) => {
+                println!("gpu: {}", gannet_tensor::Backend::describe(gpu));
+                println!(
+                    "peak, measured: {gflops:.1} GFLOP/s of multiply-adds, {bandwidth:.1} GB/s of copying"
+                );
+            }
             None => println!("gpu: none"),
         }
         println!(

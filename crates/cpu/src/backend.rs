@@ -4,7 +4,7 @@ use crate::aligned::AlignedBuffer;
 use crate::context::{Context, Scratch, Workspace};
 use crate::isa::Isa;
 use crate::kernel::{Kernel, Tensors};
-use crate::kernels;
+use crate::kernels::{self, Taken, Way};
 use crate::peak::Chains;
 use crate::threads::Threads;
 use gannet_tensor::{Backend, BufferKind, Error, Instruction, Operation, Plan, Result, Shape, View, ops};
@@ -21,6 +21,8 @@ pub struct Cpu {
 
 struct Device {
     isa: Isa,
+    /// The way to be taken for convolutions wherever it can be, if not the one that is worth it.
+    way: Option<Way>,
     threads: Threads,
     /// Held while a program runs or a variable is read or written: variables are shared by programs.
     scratch: Mutex<Scratch>,
@@ -40,13 +42,22 @@ impl Cpu {
 
     /// A chosen instruction set and number of threads.
     pub fn with(isa: Isa, threads: usize) -> Result<Cpu> {
+        Cpu::open(isa, threads, None)
+    }
+
+    /// Takes a way for convolutions wherever it can be taken, whether it is worth it or not: to test and to measure it.
+    pub fn by_way(isa: Isa, threads: usize, way: Way) -> Result<Cpu> {
+        Cpu::open(isa, threads, Some(way))
+    }
+
+    fn open(isa: Isa, threads: usize, way: Option<Way>) -> Result<Cpu> {
         if threads == 0 {
             return Err(Error::new("the number of threads must be at least 1, got 0"));
         }
         let threads = Threads::new(threads)
             .map_err(|error| Error::new(format!("cannot start {threads} threads: {error}")))?;
         let scratch = Mutex::new(Scratch::new(Workspace::default(), threads.count())?);
-        Ok(Cpu { device: Arc::new(Device { isa, threads, scratch }) })
+        Ok(Cpu { device: Arc::new(Device { isa, way, threads, scratch }) })
     }
 
     /// The instruction set in use.
@@ -57,6 +68,17 @@ impl Cpu {
     /// The number of threads in use.
     pub fn threads(&self) -> usize {
         self.device.threads.count()
+    }
+
+    /// The ways that an instruction can be computed by, each whether it is worth it or not, and the first of those that are:
+    /// the one that is taken. None for what is no convolution.
+    pub fn ways(&self, instruction: &Instruction) -> Option<(Vec<Way>, Way)> {
+        if !kernels::is_convolution(&*instruction.op) {
+            return None;
+        }
+        let can = |taken| move |way: &Way| kernels::by(*way, taken, self.isa(), instruction, 0).is_some();
+        let possible = Way::ALL.into_iter().filter(can(Taken::IfPossible)).collect();
+        Some((possible, Way::ALL.into_iter().find(can(Taken::IfWorthIt))?))
     }
 
     /// The measured peak of all threads together, in GFLOP/s: multiply-adds on registers, best of several
@@ -136,7 +158,7 @@ impl Executable {
 
 impl Cpu {
     fn run_steps(&self, program: &Executable, mut after: impl FnMut(&Step)) {
-        let Device { isa, threads, scratch } = &*self.device;
+        let Device { isa, threads, scratch, .. } = &*self.device;
         let mut scratch = lock(scratch);
         let context = Context::new(*isa, threads, &mut scratch);
         for step in &program.steps {
@@ -212,7 +234,7 @@ impl Backend for Cpu {
     }
 
     fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        let Device { isa, threads, scratch } = &*self.device;
+        let Device { isa, way, threads, scratch } = &*self.device;
         let mut variables = variables.into_iter();
         let mut buffers = Vec::new();
         for (number, spec) in plan.buffers().iter().enumerate() {
@@ -259,7 +281,7 @@ impl Backend for Cpu {
                 check(view.range().end, program.buffers[view.buffer].len())?;
             }
             let groups = stats_groups(instruction, instructions.peek().map(|(_, next)| *next));
-            let kernel = kernels::prepare(*isa, instruction, groups);
+            let kernel = kernels::prepare(*isa, instruction, groups, *way);
             workspace = workspace.max(kernel.workspace());
             let stats = if groups > 0 { instructions.next() } else { None };
             program.steps.push(Step {

@@ -26,3 +26,4 @@ mod threads;
 pub use backend::{Cpu, Executable, Storage, Timing};
 pub use distances::squared_distances;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
+pub use kernels::Way;

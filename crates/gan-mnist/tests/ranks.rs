@@ -292,6 +292,12 @@ fn ranks_that_cannot_share_a_step_say_how_many_can() {
     let message = outcome.failure();
     let expected = "a step has 4 micro-batches, which 3 ranks cannot share evenly; start 1 or 2 or 4 of them";
     assert_eq!(message.matches(expected).count(), 1, "{message}");
+    // Who forgets the flag trains twice, and is told once.
+    let outcome = wait(start(folder.path(), 2, &format!("{train} --steps 1")));
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let message =
+        "note: 2 processes were started, and each does all of this by itself; --distributed shares it";
+    assert_eq!(outcome.stderr.matches(message).count(), 1, "{outcome:?}");
     // A file that is there is not written over, and rank 0 alone says so.
     let message = run(folder.path(), 2, &format!("{train} --steps 1 --out run")).failure();
     assert_eq!(message.matches("run exists and is not empty").count(), 1, "{message}");

@@ -386,6 +386,20 @@ fn an_invalid_call_is_an_error_of_the_next_one() {
 }
 
 #[test]
+fn peaks_are_of_right_numbers_and_leave_nothing_behind() {
+    let Some(gpu) = own_device() else { return };
+    let before = gpu.counters();
+    // That the numbers are right it looks after itself.
+    let peak = gpu.measure_peak().expect("peaks");
+    assert!(peak.fma_gflops.is_finite() && peak.fma_gflops > 0.1, "{peak:?}");
+    assert!(peak.copy_gb_s.is_finite() && peak.copy_gb_s > 0.01, "{peak:?}");
+    let after = gpu.counters();
+    assert_eq!((after.buffers, after.bytes), (before.buffers, before.bytes));
+    gpu.limit_memory(1 << 20);
+    assert!(gpu.measure_peak().expect_err("no memory").to_string().contains("out of memory"));
+}
+
+#[test]
 fn profiles_name_every_dispatch() {
     let Some(gpu) = device(false) else { return };
     let (_, _, mut program) = network();

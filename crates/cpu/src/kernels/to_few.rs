@@ -4,6 +4,7 @@
 //!
 //! Windows are read where they lie, in a copy of some rows of the image with their padding.
 
+use super::Taken;
 use super::convolution_of::ConvolutionOf;
 use super::product::resolve;
 use crate::context::{Context, Workspace};
@@ -29,13 +30,17 @@ const LEAST_ROWS: usize = 4;
 /// The most lanes of a vector.
 const MOST_LANES: usize = 16;
 
-pub(super) fn prepare(instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
+pub(super) fn prepare(
+    instruction: &Instruction,
+    stats_groups: usize,
+    taken: Taken,
+) -> Option<Box<dyn Kernel>> {
     if stats_groups > 0 {
         return None;
     }
     let ConvolutionOf { geometry, transposed: turned, epilogue } =
         ConvolutionOf::operation(&*instruction.op)?;
-    let kernel = if turned { transposed } else { forward }(&geometry, epilogue);
+    let kernel = if turned { transposed(&geometry, epilogue, taken) } else { forward(&geometry, epilogue) };
     Some(Box::new(kernel?))
 }
 
@@ -43,9 +48,9 @@ fn forward(g: &Conv2dGeometry, epilogue: Option<ops::Epilogue>) -> Option<ToFew>
     ToFew::new(vec![conv::conv2d(g)], [g.batch, g.out_h, g.out_w, g.out_c], epilogue)
 }
 
-/// None for one channel whose taps fill panels: as columns of one product they take as little time or less.
-fn transposed(g: &Conv2dGeometry, epilogue: Option<ops::Epilogue>) -> Option<ToFew> {
-    if g.in_c == 1 && (g.kernel_h * g.kernel_w).is_multiple_of(16) {
+/// Not worth it for one channel whose taps fill panels: as columns of one product they take as little time or less.
+fn transposed(g: &Conv2dGeometry, epilogue: Option<ops::Epilogue>, taken: Taken) -> Option<ToFew> {
+    if taken == Taken::IfWorthIt && g.in_c == 1 && (g.kernel_h * g.kernel_w).is_multiple_of(16) {
         return None;
     }
     ToFew::new(conv::conv_transpose2d(g), [g.batch, g.in_h, g.in_w, g.in_c], epilogue)
@@ -412,12 +417,14 @@ mod tests {
     use crate::kernel::tests::{checked, run};
     use proptest::prelude::*;
 
+    type Prepare = fn(&Conv2dGeometry, Option<ops::Epilogue>) -> Option<ToFew>;
+
     /// Checks both maps, where their results have few channels, with a bias and an activation, and that they have the
     /// same bits for any number of threads; says how many there are.
     fn check(g: &Conv2dGeometry) -> usize {
         let Maps { x, y, w, of_y, of_x, .. } = Maps::of(g);
-        let maps =
-            [(of_y, &x, g.out_c, forward as fn(&Conv2dGeometry, _) -> _), (of_x, &y, g.in_c, transposed)];
+        let back = |g: &Conv2dGeometry, epilogue| transposed(g, epilogue, Taken::IfWorthIt);
+        let maps: [(_, _, _, Prepare); 2] = [(of_y, &x, g.out_c, forward), (of_x, &y, g.in_c, back)];
         let mut count = 0;
         for (exact, input, channels, kernel) in maps {
             let Some(plain) = kernel(g, None) else { continue };

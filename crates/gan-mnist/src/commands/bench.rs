@@ -76,8 +76,10 @@ struct Report {
     sent_mb: Option<f64>,
     /// In 10^6 bytes; null where the system does not say.
     peak_rss_mb: Option<f64>,
-    /// Multiply-adds in registers of the CPU, on as many threads; null for a GPU, whose peak is not measured.
-    fma_peak_gflops: Option<f64>,
+    /// Multiply-adds in registers, on a CPU on as many threads.
+    fma_peak_gflops: f64,
+    /// Bytes that a copy on a GPU reads and writes, in 10^9 a second; null elsewhere.
+    copy_peak_gb_s: Option<f64>,
     /// Kernels that a step starts on a GPU; null elsewhere.
     dispatches: Option<f64>,
     /// Times that a step hands work to a GPU; null elsewhere.
@@ -123,10 +125,15 @@ fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
             each(after.waits - before.waits),
         )
     });
-    let cpu = match &device {
-        Device::Cpu(cpu) => Some(cpu.clone()),
-        Device::Gpu(_) => None,
-        Device::Reference(_) => Some(Cpu::with_threads(1).map_err(Error::failure)?),
+    let mut copy_peak_gb_s = None;
+    let fma_peak_gflops = match &device {
+        Device::Cpu(cpu) => cpu.measure_fma_peak(),
+        Device::Gpu(gpu) => {
+            let peak = gpu.measure_peak().map_err(Error::failure)?;
+            copy_peak_gb_s = Some(peak.copy_gb_s);
+            peak.fma_gflops
+        }
+        Device::Reference(_) => Cpu::with_threads(1).map_err(Error::failure)?.measure_fma_peak(),
     };
     if ranks.rank() > 0 {
         return Ok(());
@@ -152,7 +159,8 @@ fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
         reduction_ms: among(measured.reduction.0.as_secs_f64() * 1e3),
         sent_mb: among(measured.reduction.1 as f64 / 1e6),
         peak_rss_mb,
-        fma_peak_gflops: cpu.map(|cpu| cpu.measure_fma_peak()),
+        fma_peak_gflops,
+        copy_peak_gb_s,
         dispatches: per_step.map(|(dispatches, ..)| dispatches),
         submits_per_step: per_step.map(|(_, submits, _)| submits),
         waits_per_step: per_step.map(|(.., waits)| waits),
@@ -269,22 +277,29 @@ fn profile_gpu(args: &BenchArgs, device: &Device, gpu: &Wgpu, data: &DataSet) ->
             kernels.entry(time.shader).or_default().push(time);
         }
     }
+    let peak = gpu.measure_peak().map_err(Error::failure)?;
+    say(&format!(
+        "peaks, measured: {:.0} GFLOP/s of multiply-adds, {:.0} GB/s of copying",
+        peak.fma_gflops, peak.copy_gb_s
+    ));
     let sum = |times: &[DispatchTime], of: fn(&DispatchTime) -> f64| times.iter().map(of).sum::<f64>();
     let mut rows: Vec<(&str, Vec<DispatchTime>)> = kernels.into_iter().collect();
     rows.sort_by(|(_, a), (_, b)| sum(b, |t| t.seconds).total_cmp(&sum(a, |t| t.seconds)));
     say(&format!(
-        "{:<34} {:>10} {:>10} {:>10} {:>8}",
-        "kernel", "dispatches", "ms a step", "GFLOP/s", "GB/s"
+        "{:<34} {:>10} {:>10} {:>10} {:>6} {:>8} {:>6}",
+        "kernel", "dispatches", "ms a step", "GFLOP/s", "peak", "GB/s", "copy"
     ));
     for (shader, times) in &rows {
         let seconds = sum(times, |t| t.seconds);
         let steps = args.steps as f64;
+        let gflops = sum(times, |t| t.flops as f64) / seconds / 1e9;
+        let gb_s = sum(times, |t| t.bytes as f64) / seconds / 1e9;
         say(&format!(
-            "{shader:<34} {:>10.0} {:>10.4} {:>10.1} {:>8.1}",
+            "{shader:<34} {:>10.0} {:>10.4} {gflops:>10.1} {:>5.0}% {gb_s:>8.1} {:>5.0}%",
             times.len() as f64 / steps,
             seconds / steps * 1e3,
-            sum(times, |t| t.flops as f64) / seconds / 1e9,
-            sum(times, |t| t.bytes as f64) / seconds / 1e9,
+            100.0 * gflops / peak.fma_gflops,
+            100.0 * gb_s / peak.copy_gb_s,
         ));
     }
     Ok(())
@@ -337,13 +352,10 @@ fn print(report: &Report, device: &Device, steps: u64) {
     let among = if report.ranks > 1 { format!("{} ranks, each on ", report.ranks) } else { String::new() };
     say(&format!("{preset}, {each}batches of {batch_size}, on {among}{}, {steps} steps", device.describe()));
     say(&format!("step        {:.1} ms median, {:.1} ms min", step_ms.median, step_ms.min));
-    match fma_peak_gflops {
-        Some(peak) => {
-            let share = 100.0 * gflops / peak;
-            say(&format!("arithmetic  {gflops:.1} GFLOP/s, {share:.0} % of the measured peak of {peak:.0}"));
-        }
-        None => say(&format!("arithmetic  {gflops:.1} GFLOP/s")),
-    }
+    let share = 100.0 * gflops / fma_peak_gflops;
+    say(&format!(
+        "arithmetic  {gflops:.1} GFLOP/s, {share:.0} % of the measured peak of {fma_peak_gflops:.0}"
+    ));
     if let (Some(dispatches), Some(submits), Some(waits)) =
         (report.dispatches, report.submits_per_step, report.waits_per_step)
     {

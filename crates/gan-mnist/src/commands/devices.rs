@@ -2,6 +2,7 @@
 
 use gannet::{Backend, Reference};
 use gannet_cpu::Cpu;
+use gannet_gpu::{Options, Peak, Wgpu};
 
 use crate::error::{Error, Result};
 use crate::terminal::say;
@@ -22,6 +23,16 @@ pub fn run() -> Result<()> {
             "gpu        --adapter {}: {}, {} through {}, driver {}{note}",
             adapter.index, adapter.name, adapter.kind, adapter.backend, adapter.driver
         ));
+        if adapter.kind != "software" {
+            let options = Options { adapter: Some(adapter.index.to_string()), ..Options::default() };
+            // A device that cannot be measured is listed all the same, with what is wrong with it.
+            say(&match Wgpu::new(&options).and_then(|gpu| gpu.measure_peak()) {
+                Ok(Peak { fma_gflops, copy_gb_s, .. }) => format!(
+                    "           {fma_gflops:.0} GFLOP/s and {copy_gb_s:.0} GB/s of copying at most, measured"
+                ),
+                Err(error) => format!("           {error}"),
+            });
+        }
         say(&format!(
             "           tensors of up to {} MB, {} bytes of workgroup memory, subgroups of {} to {}; {}",
             adapter.max_tensor_bytes / 1_000_000,

@@ -1,6 +1,7 @@
 //! The ranks of a run, as rank 0 and the others see them.
 
 use std::cell::RefCell;
+use std::env;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::data::{Feed, StepError};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::run::Config;
+use crate::terminal::note;
 
 /// The processes that share a run, this one among them. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,11 @@ impl Ranks {
     /// without MPI.
     pub fn open(args: &RankArgs) -> Result<Self> {
         if !args.distributed {
+            if let Some(count) = started() {
+                note(&format!(
+                    "{count} processes were started, and each does all of this by itself; --distributed shares it among them"
+                ));
+            }
             return Ok(Ranks::default());
         }
         open_mpi(args)
@@ -213,6 +220,15 @@ impl Ranks {
         }
         result
     }
+}
+
+/// How many processes `mpirun` has started, if those are several and this is the first: Open MPI and MPICH say so.
+fn started() -> Option<u64> {
+    let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
+    let of = |rank, count| (number(rank) == Some(0)).then(|| number(count)).flatten();
+    of("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
+        .or(of("PMI_RANK", "PMI_SIZE"))
+        .filter(|&count| count > 1)
 }
 
 /// What all ranks say of themselves.

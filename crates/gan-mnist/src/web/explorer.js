@@ -55,15 +55,16 @@ const explorer = (() => {
   const say = (text) => { find("status").textContent = text; };
 
   // Images [count, pixels] of latents [count, z] and the label of each; on the way to others also the labels at its end,
-  // and how far along it they are.
-  function run(x, labels, ends = labels, shares = labels.map(() => 0)) {
+  // and how far along it they are. Of programs that draw one after another, `each` is called with the images and the
+  // number of one that is there; they draw the first `count`, and give null when something else is asked for meanwhile.
+  function run(x, labels, { ends = labels, shares = labels.map(() => 0), count = model.count, each } = {}) {
     program.write("latents", x);
     if (program.inputs.has("labels")) {
       program.write("labels", Float32Array.from(labels));
       program.write("other_labels", Float32Array.from(ends));
       program.write("share", Float32Array.from(shares));
     }
-    return program.run("images");
+    return program.run("images", { count, each, stopped: () => again });
   }
 
   const labelOf = (number, latent) => number * model.clusters + (model.clusters > 1 ? cluster(latent) : 0);
@@ -101,8 +102,10 @@ const explorer = (() => {
       shares[i] = BETWEEN > 1 ? i / (BETWEEN - 1) : 0;
       x.set(slerp(a.latent, b.latent, shares[i]), i * model.z);
     }
-    const images = await run(x, shares.map(() => a.label), shares.map(() => b.label), shares);
-    [...find("way").children].forEach((canvas, i) => paint(canvas, images, i));
+    const canvases = [...find("way").children], each = (images, i) => paint(canvases[i], images, i);
+    const ends = shares.map(() => b.label);
+    const images = await run(x, shares.map(() => a.label), { ends, shares, count: BETWEEN, each });
+    if (images !== null) canvases.forEach((_, i) => each(images, i));
   }
 
   // Draws what is asked for now; what is asked for meanwhile is drawn when it is done.
@@ -118,7 +121,13 @@ const explorer = (() => {
         if (number !== null) {
           const x = latents(number), asked = classes();
           const labels = asked.map((number, i) => labelOf(number, latentAt(x, i)));
-          const images = await run(x, labels);
+          let done = 0;
+          const each = (images, i) => {
+            say(`Drawing: ${++done} of ${model.count}`);
+            paint(tiles[i].firstChild, images, i);
+          };
+          const images = await run(x, labels, { each });
+          if (images === null) continue;
           shown = { x, labels };
           tiles.forEach((tile, i) => {
             paint(tile.firstChild, images, i);
@@ -138,10 +147,12 @@ const explorer = (() => {
 
   const className = (label) => model.class_names[label] ?? `class ${label}`;
 
+  // Who draws.
+  let drawer = "The GPU";
+
   function fail(error) {
     program = null;
-    const who = find("program") === null ? "The program that draws" : "The GPU";
-    say(`${who} reports an error: ${error.message}. Reload the page to try again.`);
+    say(`${drawer} reports an error: ${error.message}. Reload the page to try again.`);
     state("failed");
   }
 
@@ -157,6 +168,7 @@ const explorer = (() => {
     const tile = document.createElement("button");
     tile.type = "button";
     tile.setAttribute("aria-pressed", "false");
+    tile.setAttribute("aria-label", `Image ${i}`);
     tile.append(canvas());
     tile.addEventListener("click", () => choose(i));
     return tile;
@@ -227,13 +239,36 @@ const explorer = (() => {
     save.addEventListener("click", savePicture);
   }
 
-  // Without WebGPU: what the page was made with.
-  function explainAbsence(reason) {
-    find("explorer").hidden = true;
-    find("absent").hidden = false;
+  // Until something is drawn: the pictures that were drawn when the page was made, if they are those that are asked for.
+  async function showFirst() {
+    const gap = 2, first = find("first"), columns = Number(first.dataset.columns);
+    await first.decode();
+    if (shown !== null || seed.value !== seed.defaultValue) return;
+    tiles.forEach((tile, i) => {
+      const [x, y] = [i % columns, Math.floor(i / columns)].map((at, axis) => gap + at * ([width, height][axis] + gap));
+      tile.firstChild.getContext("2d").drawImage(first, x, y, width, height, 0, 0, width, height);
+    });
+    document.documentElement.dataset.first = "shown";
+  }
+
+  // Without WebGPU: JavaScript draws, or, where it cannot, the page shows what it was made with.
+  async function startWithout(reason) {
     find("reason").textContent = reason;
-    say("");
-    state("absent");
+    find("absent").hidden = false;
+    try {
+      if (find("forward") === null) throw new Error("the generator has operations that JavaScript does not know");
+      program = new ForwardProgram(parseProgramFile(await unpacked("program")));
+      await program.ready;
+    } catch {
+      find("explorer").hidden = find("computed").hidden = true;
+      find("not-computed").hidden = find("drawn").hidden = false;
+      say("");
+      return state("absent");
+    }
+    drawer = "The script that draws";
+    connect();
+    showFirst();
+    return changed();
   }
 
   // Resolves with the programs of the page once they can be run.
@@ -242,15 +277,19 @@ const explorer = (() => {
 
   async function start() {
     if (find("program") === null) {
-      // The process that serves the page draws.
+      drawer = "The program that draws";
       connect();
       program = new ServedProgram(model.inputs);
       return changed();
     }
-    if (!navigator.gpu) return explainAbsence("This browser has no WebGPU");
+    if (!navigator.gpu) {
+      return startWithout(isSecureContext ? "This browser has no WebGPU" :
+        "Browsers give WebGPU to pages from disk and from https addresses, and this one comes from another");
+    }
     const adapter = await navigator.gpu.requestAdapter();
-    if (adapter === null) return explainAbsence("This browser has WebGPU, but finds no graphics adapter for it");
+    if (adapter === null) return startWithout("This browser has WebGPU, but finds no graphics adapter for it");
     connect();
+    showFirst();
     try {
       const device = await adapter.requestDevice();
       device.lost.then((info) => fail(new Error(info.message || "the device was lost")));

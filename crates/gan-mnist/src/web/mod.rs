@@ -2,6 +2,8 @@
 //! the same, and the page needs nothing else; or it runs in this process, which serves the page.
 
 mod dispatches;
+mod forward;
+mod operation;
 mod packed;
 mod page;
 mod sampler;

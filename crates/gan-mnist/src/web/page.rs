@@ -9,6 +9,7 @@ use gannet_dispatch::ProgramFile;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
+use super::forward::Forward;
 use super::packed::{packed, planes};
 use super::sampler::BrowserSampler;
 use super::training::BrowserTrainer;
@@ -39,7 +40,7 @@ pub(super) const EXPLORER: &str = include_str!("explorer.js");
 
 /// What the page may do: run what is in it, and nothing that comes from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; \
-                      base-uri 'none'; form-action 'none'";
+                      worker-src blob:; base-uri 'none'; form-action 'none'";
 
 /// What the script has to know of a model.
 #[derive(Serialize)]
@@ -111,6 +112,8 @@ pub(crate) fn page<B: Backend<Element = f32>>(
         Ok(trainer) => (Some(trainer), None),
         Err(reason) => (None, Some(reason)),
     };
+    let forward = Forward::of(gan)?.map(|forward| serde_json::to_string(&forward)).transpose();
+    let forward = forward.map_err(Error::failure)?;
     let absent = absent(gan, count, image_shape(gan)?)?;
     let model = Model::of(gan, &sampler, count, class_names, false)?;
     let mut programs = BTreeMap::from([("generate".to_owned(), program)]);
@@ -146,9 +149,8 @@ pub(crate) fn page<B: Backend<Element = f32>>(
             }
             body {
                 main {
-                    (explorer(&model, gan.step()))
+                    (explorer(&model, gan.step(), &absent))
                     (training)
-                    (absent)
                     noscript { p { "This page computes its pictures, and needs JavaScript for it." } }
                     footer {
                         "Made by gan-mnist " (env!("CARGO_PKG_VERSION"))
@@ -157,9 +159,14 @@ pub(crate) fn page<B: Backend<Element = f32>>(
                 }
                 script type="application/json" id="model" { (model.json()?) }
                 script type="text/plain" id="program" { (PreEscaped(program)) }
+                @if let Some(forward) = forward {
+                    script type="application/json" id="forward" { (PreEscaped(script_json(&forward))) }
+                    script type="text/plain" id="forward-worker" { (PreEscaped(include_str!("forward.js"))) }
+                }
                 script { (PreEscaped(include_str!("packed.js"))) }
                 script { (PreEscaped(RANDOM)) }
                 script { (PreEscaped(include_str!("program.js"))) }
+                script { (PreEscaped(include_str!("forward_program.js"))) }
                 script { (PreEscaped(EXPLORER)) }
                 (training_scripts.unwrap_or_default())
             }
@@ -173,8 +180,9 @@ pub(super) fn title(model: &Model<'_>) -> String {
     format!("{}: an explorer", model.name)
 }
 
-/// What the page of a model after so many training steps shows and asks, wherever its pictures come from.
-pub(super) fn explorer(model: &Model<'_>, step: u64) -> Markup {
+/// What the page of a model after so many training steps shows and asks, wherever its pictures come from. `notice` stands
+/// above it.
+pub(super) fn explorer(model: &Model<'_>, step: u64, notice: &Markup) -> Markup {
     let [height, width, channels] = model.shape;
     let about = format!(
         "After {}. {} of {width} x {height} pixels{}, drawn from {} numbers each.",
@@ -192,6 +200,7 @@ pub(super) fn explorer(model: &Model<'_>, step: u64) -> Markup {
     html! {
         h1 { (model.name) }
         p.lead { (about) }
+        (notice)
         p #status role="status" { "Starting." }
         div #explorer .explorer {
             div.controls { (controls(model)) }
@@ -269,7 +278,9 @@ fn slider(id: &str, name: &str, [min, max, step, value]: [&str; 4], direction: O
     }
 }
 
-/// What a browser without WebGPU shows: pictures that were drawn when the page was made.
+/// What a browser without WebGPU is told, and the pictures that were drawn when the page was made: all that such a browser
+/// shows where JavaScript does not know the generator's operations, and in other browsers what is seen until the first
+/// pictures are drawn.
 fn absent<B: Backend<Element = f32>>(gan: &mut Gan<B>, count: usize, shape: ImageShape) -> Result<Markup> {
     let labels = gan.classes().map(|classes| classes_in_turn(count, classes));
     let images = gan.generate(&gan.latents(count, SEED), labels.as_deref())?;
@@ -283,12 +294,22 @@ fn absent<B: Backend<Element = f32>>(gan: &mut Gan<B>, count: usize, shape: Imag
         section #absent .absent hidden {
             p {
                 span #reason { "This browser has no WebGPU" }
-                ". Without it the generator in this page cannot run: nothing is drawn anew, and seed, classes, sliders and the \
-                 way between two pictures are missing. Chrome and Edge have it from version 113 on, Safari from 26, Firefox \
-                 from 141."
+                ". "
+                span #computed {
+                    "JavaScript computes the pictures instead, which takes longer; training, which would take too long, is \
+                     missing."
+                }
+                span #not-computed hidden {
+                    "Without it the generator in this page cannot run: nothing is drawn anew, and seed, classes, sliders, the \
+                     way between two pictures and training are missing."
+                }
+                " Chrome and Edge have WebGPU from version 113 on, Safari from 26, Firefox from 141."
             }
-            p { "These pictures were drawn when the page was made, from the seed " (SEED) ":" }
-            img src=(address) width=(width) alt={ (counted(count as u64, "generated picture")) };
+            div #drawn hidden {
+                p { "These pictures were drawn when the page was made, from the seed " (SEED) ":" }
+                img #first src=(address) width=(width) data-columns=(columns)
+                    alt={ (counted(count as u64, "generated picture")) };
+            }
         }
     })
 }

@@ -186,7 +186,7 @@ fn page(model: &Model<'_>, step: u64, device: &str) -> Result<String> {
             }
             body {
                 main {
-                    (explorer(model, step))
+                    (explorer(model, step, &html! {}))
                     noscript { p { "This page asks for its pictures by JavaScript." } }
                     footer {
                         "Served by gan-mnist " (env!("CARGO_PKG_VERSION")) " to this machine alone, and drawn on " (device) "."

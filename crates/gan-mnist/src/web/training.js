@@ -220,8 +220,8 @@ const training = (() => {
     return made;
   }
 
-  // The label of a picture that is added: the class that its folder is called, or the one that is chosen, and of that the cluster whose pictures here are most like it, or, where
-  // there are none, one after the other.
+  // The label of a picture that is added: the class that its folder is called, or the one that is chosen, and of that the
+  // cluster whose pictures here are most like it, or, where there are none, one after the other.
   function labelOf(pixels, folder) {
     if (steps.labels === null) return 0;
     const named = classNames.indexOf(folder);
@@ -366,10 +366,13 @@ const training = (() => {
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       dropping(false);
-      // Pages that were opened from disk may not look into folders that are dropped.
       const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
       const folder = items.map((item) => item.webkitGetAsEntry()).find((entry) => entry?.isDirectory);
-      if (folder) return say(`${folder.name} is a folder: choose it below, or drop the pictures in it.`);
+      if (folder) {
+        const why = location.protocol === "file:" ?
+          ", and pages that were opened from disk may not look into folders that are dropped" : "";
+        return say(`${folder.name} is a folder${why}: choose it below, or drop the pictures in it.`);
+      }
       takeIn(items.map((item) => item.getAsFile()));
     });
     find("real").append(...Array.from({ length: BESIDE }, explorer.canvas));

@@ -149,6 +149,18 @@ impl Browser {
         }
     }
 
+    /// Waits until the page has saved a file.
+    #[track_caller]
+    pub(crate) fn wait_for_file(&mut self, path: &Path) {
+        let start = Instant::now();
+        while !path.exists() {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for {}: {:?}", path.display(), self.console);
+            // Meanwhile the console is heard.
+            self.evaluate("1");
+            sleep(PAUSE);
+        }
+    }
+
     /// Presses and releases a key.
     pub(crate) fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {

@@ -33,9 +33,7 @@ fn a_browser_shows_what_generate_draws() {
 
     browser.evaluate("document.getElementById('save').click()");
     let saved = folder.path().join("cdcgan-seed-42.png");
-    while !saved.exists() {
-        assert_eq!(browser.evaluate("1"), 1);
-    }
+    browser.wait_for_file(&saved);
     let picture = Picture::load_png(&saved).unwrap();
     // A canvas is saved in colour.
     assert_eq!(picture.shape.channels, 3);

@@ -10,7 +10,7 @@ use gannet::{Cpu, Gan, GanConfig, Stream, layers, presets};
 use crate::program::{folder, names, run, trained};
 
 /// Model files with layers that no preset has.
-fn zoo() -> [String; 2] {
+pub(crate) fn zoo() -> [String; 2] {
     ["zoo.toml", "embedding.toml"].map(|name| fs::read_to_string(peers().join(name)).unwrap())
 }
 

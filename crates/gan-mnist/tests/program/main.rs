@@ -18,6 +18,7 @@ mod readme;
 mod report;
 mod resume;
 mod serving;
+mod static_server;
 mod train;
 mod web;
 mod web_training;

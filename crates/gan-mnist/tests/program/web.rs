@@ -10,8 +10,9 @@ use gannet::{GanConfig, presets};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::export::random;
+use crate::export::{random, zoo};
 use crate::program::{folder, names, run, trained};
+use crate::static_server::StaticServer;
 
 /// Images of a page's grid.
 pub(crate) const COUNT: usize = 30;
@@ -232,9 +233,7 @@ fn a_browser_draws_colours_and_saves_them() {
 
     browser.evaluate("document.getElementById('save').click()");
     let saved = folder.path().join("colour-toy-seed-42.png");
-    while !saved.exists() {
-        assert_eq!(browser.evaluate("1"), 1);
-    }
+    browser.wait_for_file(&saved);
     let picture = Picture::load_png(&saved).unwrap();
     let columns = (picture.shape.width - 2) / 18;
     assert_eq!((picture.shape.width, picture.shape.channels), (2 + columns * 18, 3));
@@ -249,26 +248,142 @@ fn a_browser_draws_colours_and_saves_them() {
     assert_eq!(browser.console, Vec::<String>::new());
 }
 
-#[test]
-fn without_webgpu_the_page_shows_what_was_drawn_and_says_what_is_missing() {
-    let Some(mut browser) = Browser::open() else { return };
-    let folder = folder();
-    let page = export(folder.path(), &trained("dcgan"));
+/// What a browser is like that knows no WebGPU.
+fn forget_webgpu(browser: &mut Browser) {
     let source = "Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })";
     browser.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source }));
-    browser.show(&page);
+}
+
+fn is_visible(browser: &mut Browser, id: &str) -> Value {
+    browser.evaluate(&format!("document.getElementById('{id}').checkVisibility()"))
+}
+
+/// The networks of published methods, and one with every layer that a generator can have.
+#[test]
+fn without_webgpu_javascript_draws_what_generate_draws() {
+    let Some(mut browser) = Browser::open() else { return };
+    forget_webgpu(&mut browser);
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    let [zoo, _] = zoo();
+    let of_preset = |name| presets::get(name).unwrap();
+    for config in [
+        of_preset("dcgan"),
+        of_preset("cdcgan"),
+        of_preset("seed-conv"),
+        of_preset("sngan"),
+        of_preset("r3gan"),
+        of_preset("colour"),
+        GanConfig::from_toml(COLOUR).unwrap(),
+        GanConfig::from_toml(&zoo).unwrap(),
+    ] {
+        let name = config.name.clone();
+        random(config.steps(1), &model);
+        browser.show(&export(folder.path(), &model));
+        browser.wait_for("document.readyState === 'complete'");
+        ready(&mut browser);
+        let expected = generated(folder.path(), &model, &format!("--count {COUNT}"));
+        let channels = browser.evaluate("explorer.model.shape[2]").as_u64().unwrap() as usize;
+        assert_same(&drawn(&mut browser, "samples", channels), &expected, &name);
+        let text = browser.evaluate("document.body.innerText");
+        for part in ["This browser has no WebGPU", "JavaScript computes the pictures", "training"] {
+            assert!(text.as_str().unwrap().contains(part), "{part}: {text}");
+        }
+        for (id, visible) in
+            [("explorer", true), ("training", false), ("first", false), ("not-computed", false)]
+        {
+            assert_eq!(is_visible(&mut browser, id), visible, "{name}: {id}");
+        }
+        if name != "cdcgan" {
+            continue;
+        }
+        // The controls do what they do on WebGPU.
+        set(&mut browser, "seed", "9");
+        set(&mut browser, "truncation", "0.6");
+        browser.evaluate("document.querySelector('[name=class][value=\"4\"]').click()");
+        ready(&mut browser);
+        let flags = format!("--count {COUNT} --seed 9 --truncation 0.6 --class 4");
+        let found = drawn(&mut browser, "samples", 1);
+        assert_same(&found, &generated(folder.path(), &model, &flags), "another seed, nearer, one class");
+        for tile in [3, 20] {
+            browser.evaluate(&format!("document.querySelectorAll('#samples button')[{tile}].click()"));
+            ready(&mut browser);
+        }
+        let way = drawn(&mut browser, "way", 1);
+        assert_same(&[way[0].clone(), way[8].clone()], &[found[3].clone(), found[20].clone()], "the ends");
+        // What is asked for while pictures are drawn is what is there in the end.
+        browser.evaluate(
+            "for (const value of [1, 2, 3]) { const seed = document.getElementById('seed'); seed.value = value;
+               seed.dispatchEvent(new Event('input')); }",
+        );
+        ready(&mut browser);
+        let flags = flags.replace("--seed 9", "--seed 3");
+        let expected = generated(folder.path(), &model, &flags);
+        assert_same(&drawn(&mut browser, "samples", 1), &expected, "the last of three seeds");
+    }
+    assert_eq!(browser.console, Vec::<String>::new());
+}
+
+/// A picture of this model depends on those that are drawn with it.
+#[test]
+fn where_javascript_cannot_draw_the_page_shows_what_was_drawn_and_says_what_is_missing() {
+    let Some(mut browser) = Browser::open() else { return };
+    forget_webgpu(&mut browser);
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    let [_, embedding] = zoo();
+    random(GanConfig::from_toml(&embedding).unwrap().steps(1), &model);
+    browser.show(&export(folder.path(), &model));
     browser.wait_for("document.documentElement?.dataset.state === 'absent'");
     let text = browser.evaluate("document.body.innerText");
     for part in ["This browser has no WebGPU", "are missing", "drawn when the page was made"] {
         assert!(text.as_str().unwrap().contains(part), "{part}: {text}");
     }
-    let shown = |browser: &mut Browser, id: &str| -> Value {
-        browser.evaluate(&format!("document.getElementById('{id}').checkVisibility()"))
-    };
-    assert_eq!((shown(&mut browser, "explorer"), shown(&mut browser, "absent")), (json!(false), json!(true)));
-    assert_eq!(shown(&mut browser, "training"), json!(false));
-    browser.wait_for("document.querySelector('#absent img').naturalWidth > 100");
+    for (id, visible) in [("explorer", false), ("training", false), ("absent", true), ("computed", false)] {
+        assert_eq!(is_visible(&mut browser, id), visible, "{id}");
+    }
+    browser.wait_for("document.querySelector('#absent img').naturalWidth > 30");
     assert_eq!(browser.console, Vec::<String>::new());
+}
+
+/// From a server as from a disk, and nothing is asked of it but the page.
+#[test]
+fn a_page_works_from_a_static_server() {
+    let Some(mut browser) = Browser::open() else { return };
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    random(GanConfig::from_toml(COLOUR).unwrap(), &model);
+    export(folder.path(), &model);
+    let server = StaticServer::start(folder.path());
+    browser.visit(&format!("{}page.html", server.address));
+    browser.wait_for("document.readyState === 'complete'");
+    ready(&mut browser);
+    let expected = generated(folder.path(), &model, &format!("--count {COUNT}"));
+    assert_same(&drawn(&mut browser, "samples", 3), &expected, "WebGPU");
+    browser.wait_for("document.getElementById('training').checkVisibility()");
+    forget_webgpu(&mut browser);
+    browser.call("Page.reload", json!({}));
+    browser.wait_for("document.getElementById('absent')?.checkVisibility()");
+    ready(&mut browser);
+    assert_same(&drawn(&mut browser, "samples", 3), &expected, "JavaScript");
+    assert_eq!(server.asked(), ["/page.html", "/page.html"]);
+    assert_eq!(browser.console, Vec::<String>::new());
+}
+
+/// Until the first pictures are drawn there are those that the page was made with.
+#[test]
+fn a_page_begins_with_what_was_drawn_when_it_was_made() {
+    let Some(mut browser) = Browser::open() else { return };
+    let folder = folder();
+    let model = folder.path().join("model.safetensors");
+    random(GanConfig::from_toml(COLOUR).unwrap(), &model);
+    // An adapter that never comes to an end with its device.
+    let source = "GPUAdapter.prototype.requestDevice = () => new Promise(() => {})";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source }));
+    browser.show(&export(folder.path(), &model));
+    browser.wait_for("document.documentElement?.dataset.first === 'shown'");
+    let expected = generated(folder.path(), &model, &format!("--count {COUNT}"));
+    assert_same(&drawn(&mut browser, "samples", 3), &expected, "the pictures in the page");
 }
 
 /// A second judge of the WGSL, beside naga.

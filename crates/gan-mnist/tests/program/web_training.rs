@@ -1,6 +1,7 @@
 //! Training in a model's page: its steps are those of the program, number by number.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use gan_mnist::data::batches_of;
@@ -52,6 +53,8 @@ fn narrow(preset: &str) -> GanConfig {
         ("units = 6272", "units = 392"),
         ("[7, 7, 128]", "[7, 7, 8]"),
         ("filters = 128", "filters = 12"),
+        ("filters = 96", "filters = 8"),
+        ("filters = 48", "filters = 8"),
         ("filters = 64", "filters = 8"),
         ("input = [100]", "input = [12]"),
         ("input = [64]", "input = [12]"),
@@ -78,6 +81,18 @@ fn pictures(folder: &Path, [height, width, channels]: [usize; 3]) -> DataSet {
     let path = folder.join("pictures.npy");
     fs::write(&path, bytes).unwrap();
     open(path)
+}
+
+/// Writes `count` square pictures of the classes 0 to below `classes` in turn as IDX files, and opens them.
+fn classified(folder: &Path, count: u8, side: u8, classes: u8) -> DataSet {
+    let mut stream = Stream::new(4, "pictures", 0);
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, side, 0, 0, 0, side];
+    let pixels = usize::from(count) * usize::from(side).pow(2);
+    images.extend((0..pixels).map(|_| stream.below(256) as u8));
+    fs::write(folder.join("train-images-idx3-ubyte"), images).unwrap();
+    let labels = [0, 0, 8, 1, 0, 0, 0, count].into_iter().chain((0..count).map(|i| i % classes));
+    fs::write(folder.join("train-labels-idx1-ubyte"), labels.collect::<Vec<_>>()).unwrap();
+    open(folder.into())
 }
 
 fn open(path: PathBuf) -> DataSet {
@@ -119,9 +134,7 @@ fn step(browser: &mut Browser, number: u64) -> Vec<f64> {
 fn saved(browser: &mut Browser, folder: &Path, name: &str) -> PathBuf {
     click(browser, "save-weights");
     let path = folder.join(name);
-    while !path.exists() {
-        assert_eq!(browser.evaluate("1"), 1);
-    }
+    browser.wait_for_file(&path);
     path
 }
 
@@ -130,6 +143,21 @@ fn choose(browser: &mut Browser, id: &str, files: &[&Path]) {
     let params = json!({ "expression": format!("document.getElementById('{id}')") });
     let object = browser.call("Runtime.evaluate", params)["result"]["objectId"].clone();
     browser.call("DOM.setFileInputFiles", json!({ "files": files, "objectId": object }));
+}
+
+fn clear_status(browser: &mut Browser) {
+    browser.evaluate("document.getElementById('training-status').textContent = ''");
+}
+
+/// Waits for what the page says next, once it has come to an end with what it was given.
+#[track_caller]
+fn assert_says(browser: &mut Browser, parts: &[&str]) {
+    let text = "document.getElementById('training-status').textContent";
+    browser.wait_for(&format!("{text} !== '' && !{text}.startsWith('Reading pictures')"));
+    let said = browser.evaluate(text);
+    for part in parts {
+        assert!(said.as_str().unwrap().contains(part), "{part:?} is missing in: {said}");
+    }
 }
 
 /// Drops a file or a folder on the page.
@@ -189,6 +217,32 @@ fn assert_weights(path: &Path, gan: &mut Gan<Cpu>, what: &str) {
     }
 }
 
+/// Steps of these numbers, each from the state that the program's run has before it.
+fn step_by_step(
+    browser: &mut Browser,
+    folder: &Path,
+    gan: &mut Gan<Cpu>,
+    data: &DataSet,
+    numbers: RangeInclusive<u64>,
+) {
+    while gan.step() + 1 < *numbers.start() {
+        native_step(gan, data);
+    }
+    for number in numbers {
+        let state = folder.join(format!("run-{number}.safetensors"));
+        gan.save(&state).unwrap();
+        choose(browser, "load-weights", &[&state]);
+        browser.wait_for(&format!(
+            "document.getElementById('training-status').textContent.includes('run-{number}')"
+        ));
+        let found = step(browser, number);
+        assert_losses(&found, &native_step(gan, data), &format!("step {number}"));
+        let name = format!("{}-step-{number}.safetensors", gan.config().name);
+        let path = saved(browser, folder, &name);
+        assert_weights(&path, gan, &format!("step {number}"));
+    }
+}
+
 /// Three steps from given weights, with the page's own batches, latents, augmentations and rates.
 #[test]
 fn three_steps_in_a_browser_are_those_of_the_program() {
@@ -226,32 +280,11 @@ fn a_page_goes_on_with_a_run_and_tells_classes_and_clusters() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     random(GanConfig::from_toml(CLUSTERED).unwrap(), &at("model.safetensors"));
-    let mut stream = Stream::new(4, "pictures", 0);
-    let pixels = (0..10 * 64).map(|_| stream.below(256) as u8);
-    fs::write(
-        at("train-images-idx3-ubyte"),
-        [0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 8, 0, 0, 0, 8].into_iter().chain(pixels).collect::<Vec<u8>>(),
-    )
-    .unwrap();
-    fs::write(at("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 10, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
-        .unwrap();
-    let data = open(folder.path().into());
+    let data = classified(folder.path(), 10, 8, 3);
     show(&mut browser, &export(folder.path(), "--data ."));
 
     let mut gan = Gan::load(&Cpu::new().unwrap(), at("model.safetensors")).unwrap();
-    native_step(&mut gan, &data);
-    for number in 2..=4 {
-        let state = at(&format!("run-{number}.safetensors"));
-        gan.save(&state).unwrap();
-        choose(&mut browser, "load-weights", &[&state]);
-        browser.wait_for(&format!(
-            "document.getElementById('training-status').textContent.includes('run-{number}')"
-        ));
-        let found = step(&mut browser, number);
-        assert_losses(&found, &native_step(&mut gan, &data), &format!("step {number}"));
-        let path = saved(&mut browser, folder.path(), &format!("clustered-toy-step-{number}.safetensors"));
-        assert_weights(&path, &mut gan, &format!("step {number}"));
-    }
+    step_by_step(&mut browser, folder.path(), &mut gan, &data, 2..=4);
 
     // A changed rate and a longer run are told by the file.
     for (id, value) in [("rate-1", "0.001"), ("length", "200")] {
@@ -297,6 +330,23 @@ fn a_page_goes_on_with_a_run_and_tells_classes_and_clusters() {
     assert_eq!(browser.console, Vec::<String>::new());
 }
 
+/// The preset of the default run with few channels and two clusters in each class.
+#[test]
+fn each_step_of_cdcgan_in_a_browser_is_that_of_the_program() {
+    let Some(mut browser) = Browser::open() else { return };
+    let folder = folder();
+    let text = narrow("cdcgan").to_toml().unwrap();
+    let text = text.replace("classes = 160", "classes = 20").replace("parts = 16", "parts = 2");
+    let config = GanConfig::from_toml(&text).unwrap();
+    assert_eq!(config.clusters, 2);
+    random(config, &folder.path().join("model.safetensors"));
+    let data = classified(folder.path(), 40, 28, 10);
+    show(&mut browser, &export(folder.path(), "--data ."));
+    let mut gan = Gan::load(&Cpu::new().unwrap(), folder.path().join("model.safetensors")).unwrap();
+    step_by_step(&mut browser, folder.path(), &mut gan, &data, 3..=6);
+    assert_eq!(browser.console, Vec::<String>::new());
+}
+
 /// What is dropped on the page is taken, or refused by its name.
 #[test]
 fn a_page_takes_pictures_and_weights_and_says_what_it_refuses() {
@@ -308,17 +358,10 @@ fn a_page_takes_pictures_and_weights_and_says_what_it_refuses() {
     random(config, &at("model.safetensors"));
     let page = export(folder.path(), "");
     show(&mut browser, &page);
-    let says = |browser: &mut Browser, parts: &[&str]| {
-        for part in parts {
-            browser.wait_for(&format!(
-                "document.getElementById('training-status').textContent.includes({})",
-                json!(part)
-            ));
-        }
-    };
     // No data was named.
+    clear_status(&mut browser);
     click(&mut browser, "train-step");
-    says(&mut browser, &["needs pictures: drop some"]);
+    assert_says(&mut browser, &["needs pictures: drop some"]);
 
     let good = fs::read(at("model.safetensors")).unwrap();
     let mut short = good.clone();
@@ -341,8 +384,9 @@ fn a_page_takes_pictures_and_weights_and_says_what_it_refuses() {
         ("other.safetensors", "is missing: this file is of another model"),
         ("wider.safetensors", "the model of this page needs ["),
     ] {
+        clear_status(&mut browser);
         drop_on(&mut browser, &at(name));
-        says(&mut browser, &[&format!("{name}: "), complaint]);
+        assert_says(&mut browser, &[&format!("{name}: "), complaint]);
     }
     // None of them has changed anything.
     ready(&mut browser);
@@ -354,13 +398,18 @@ fn a_page_takes_pictures_and_weights_and_says_what_it_refuses() {
     run(folder.path(), "generate model.safetensors --count 3 --out wide.png").success();
     fs::write(at("notes.txt"), "no picture").unwrap();
     let single = folder.path().join("dropped").join(&names(&at("dropped"))[0]);
+    clear_status(&mut browser);
     choose(&mut browser, "add", &[&single, &at("wide.png"), &at("notes.txt")]);
-    says(&mut browser, &["2 pictures added.", "notes.txt: is no picture that this browser can read"]);
+    assert_says(&mut browser, &["2 pictures added.", "notes.txt: is no picture that this browser can read"]);
     let first: Vec<u8> =
         serde_json::from_value(browser.evaluate("Array.from(training.pictures().pixels[0])")).unwrap();
     assert_eq!(first, gan_mnist::picture::Picture::load_png(&single).unwrap().pixels);
+    clear_status(&mut browser);
     drop_on(&mut browser, &at("dropped"));
-    says(&mut browser, &["dropped is a folder: choose it below"]);
+    assert_says(
+        &mut browser,
+        &["dropped is a folder", "opened from disk may not look into", "choose it below"],
+    );
     step(&mut browser, 1);
     assert_eq!(browser.console, Vec::<String>::new());
 }

@@ -24,6 +24,7 @@ mod weight_grad;
 
 use crate::isa::Isa;
 use crate::kernel::Kernel;
+use crate::kernels::Taken;
 use crate::kernels::convolution_of::ConvolutionOf;
 use convolution::{Convolution, MOST_TILES};
 use gannet_tensor::{Conv2dGeometry, Instruction, ops};
@@ -85,13 +86,18 @@ const LAYERS: [Layer; 2] = [
     },
 ];
 
-pub(super) fn prepare(isa: Isa, instruction: &Instruction, stats_groups: usize) -> Option<Box<dyn Kernel>> {
+pub(super) fn prepare(
+    isa: Isa,
+    instruction: &Instruction,
+    stats_groups: usize,
+    taken: Taken,
+) -> Option<Box<dyn Kernel>> {
     let op = &*instruction.op;
     if let Some(op) = op.downcast::<ops::Conv2dWeightGrad>() {
-        return Some(Box::new(WeightGrad::new(isa, weight_grad(&op.geometry)?)));
+        return Some(Box::new(WeightGrad::new(isa, weight_grad(&op.geometry, taken)?)));
     }
     let ConvolutionOf { geometry, transposed: turned, epilogue } = ConvolutionOf::operation(op)?;
-    let map = if turned { transposed(&geometry) } else { forward(&geometry) }?;
+    let map = if turned { transposed(&geometry, taken) } else { forward(&geometry, taken) }?;
     Some(Box::new(Convolution::new(isa, map, epilogue, stats_groups)?))
 }
 
@@ -109,9 +115,12 @@ impl Layer {
         LAYERS.iter().find(is_one)
     }
 
-    /// The tiles of a batch of images of some outputs, if they are worth it.
-    fn tiles(&self, g: &Conv2dGeometry, limits: Limits, size: [usize; 2]) -> Option<Tiles> {
+    /// The tiles of a batch of images of some outputs, if they are taken.
+    fn tiles(&self, g: &Conv2dGeometry, limits: Limits, size: [usize; 2], taken: Taken) -> Option<Tiles> {
         let tiles = Tiles::covering(g.batch, size, transform::outputs(self.taps));
+        if taken == Taken::IfPossible {
+            return Some(tiles);
+        }
         let (_, least_tiles) = limits.iter().rev().find(|(pairs, _)| g.in_c * g.out_c >= *pairs)?;
         let [part, whole] = self.share;
         let sum_over_taps = self.taps * self.taps * size[0] * size[1];
@@ -120,13 +129,13 @@ impl Layer {
     }
 
     /// From the image to features.
-    fn forward(&self, g: &Conv2dGeometry, limits: Limits) -> Option<Map> {
+    fn forward(&self, g: &Conv2dGeometry, limits: Limits, taken: Taken) -> Option<Map> {
         Some(Map {
             direction: Direction::Forward,
             taps: self.taps,
             cells: image(g),
             features: features(g),
-            tiles: self.tiles(g, limits, [g.out_h, g.out_w])?,
+            tiles: self.tiles(g, limits, [g.out_h, g.out_w], taken)?,
         })
     }
 }
@@ -144,29 +153,29 @@ fn features(g: &Conv2dGeometry) -> Grid {
     Grid { image: [g.out_h, g.out_w, g.out_c], step: 1, origin: [0, 0] }
 }
 
-fn forward(g: &Conv2dGeometry) -> Option<Map> {
+fn forward(g: &Conv2dGeometry, taken: Taken) -> Option<Map> {
     let layer = Layer::of(g)?;
-    layer.forward(g, layer.maps)
+    layer.forward(g, layer.maps, taken)
 }
 
-fn weight_grad(g: &Conv2dGeometry) -> Option<Map> {
+fn weight_grad(g: &Conv2dGeometry, taken: Taken) -> Option<Map> {
     let layer = Layer::of(g)?;
-    layer.forward(g, layer.weight_grad)
+    layer.forward(g, layer.weight_grad, taken)
 }
 
-fn transposed(g: &Conv2dGeometry) -> Option<Map> {
+fn transposed(g: &Conv2dGeometry, taken: Taken) -> Option<Map> {
     if g.stride_h == 1 {
-        return reversed(g);
+        return reversed(g, taken);
     }
     // The windows of an image overlap, so a task takes whole images; and every pixel must lie in a window.
     let reached = g.in_h + g.pad_top <= 2 * g.out_h + 2 && g.in_w + g.pad_left <= 2 * g.out_w + 2;
-    let map = Map { direction: Direction::Transposed, ..forward(g)? };
+    let map = Map { direction: Direction::Transposed, ..forward(g, taken)? };
     (reached && map.tiles.per_image() <= MOST_TILES).then_some(map)
 }
 
 /// With a stride of 1, pixel p receives `y[o] w[u]` wherever p = o + u - pad: with t = taps - 1 - u, it sees feature
 /// o = p + t + pad - (taps - 1) through tap t.
-fn reversed(g: &Conv2dGeometry) -> Option<Map> {
+fn reversed(g: &Conv2dGeometry, taken: Taken) -> Option<Map> {
     let layer = Layer::of(g)?;
     let origin = [g.pad_top, g.pad_left].map(|pad| pad as isize - (layer.taps - 1) as isize);
     Some(Map {
@@ -174,6 +183,6 @@ fn reversed(g: &Conv2dGeometry) -> Option<Map> {
         taps: layer.taps,
         cells: Grid { origin, ..features(g) },
         features: Grid { origin: [0, 0], ..image(g) },
-        tiles: layer.tiles(g, layer.maps, [g.in_h, g.in_w])?,
+        tiles: layer.tiles(g, layer.maps, [g.in_h, g.in_w], taken)?,
     })
 }

@@ -1,16 +1,29 @@
 //! The three maps against plain loops, to the bound that direct sums have, for every instruction set of the
 //! machine.
 
+use super::Map;
 use super::convolution::Convolution;
 use super::transform::{Extent, WINDOW};
 use super::weight_grad::WeightGrad;
-use super::{forward, transposed, weight_grad};
 use crate::gemm::tests::{Exact, Maps, for_each_tap, numbers};
 use crate::isa::Isa;
 use crate::kernel::Kernel;
 use crate::kernel::tests::{checked, run, run_with_stats};
+use crate::kernels::Taken;
 use gannet_tensor::{Conv2dGeometry, ops};
 use proptest::prelude::*;
+
+fn forward(g: &Conv2dGeometry) -> Option<Map> {
+    super::forward(g, Taken::IfWorthIt)
+}
+
+fn transposed(g: &Conv2dGeometry) -> Option<Map> {
+    super::transposed(g, Taken::IfWorthIt)
+}
+
+fn weight_grad(g: &Conv2dGeometry) -> Option<Map> {
+    super::weight_grad(g, Taken::IfWorthIt)
+}
 
 /// A kernel of 4x4 with stride 2, or of 3x3 with stride 1.
 fn geometry(
