@@ -214,8 +214,8 @@ impl Ranks {
         };
         match failed {
             Some(message) if link.in_step || link.rank() > 0 => link.abort(&message),
-            // They listen for what comes next.
-            _ if link.rank() == 0 => link.tell(&Control::End)?,
+            // They listen for what comes next. If not all do any more, what went wrong before says why.
+            _ if link.rank() == 0 => return result.and(link.tell(&Control::End)),
             _ => {}
         }
         result
