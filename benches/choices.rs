@@ -1,27 +1,19 @@
 //! Whether the fast CPU backend chooses well: convolutions of many shapes by every way that is possible.
 //!
-//! `cargo bench -p gannet-benches --bench choices` prints, for every shape, each way's median in milliseconds, the one that is
+//! `cargo bench -p gannet-benches --bench choices` prints, for every shape, each way's least time in milliseconds, the one that is
 //! taken in brackets, and how much longer that takes than the best; last, how often the choice is within 10 % of the best.
 //! Words choose lines: `-- conv2d_weight_grad 3x3/1`.
 
 use gannet_benches::{Table, Times, measure, program};
 use gannet_cpu::{Cpu, Way};
 use gannet_tensor::{Conv2dGeometry, Padding, Result, Shape};
-use gannet_tests::{Case, rows};
+use gannet_tests::rows;
 
 /// Multiply-adds of a shape: more take long, and fewer say little about a step.
 const WORK: std::ops::RangeInclusive<u64> = 4_000_000..=400_000_000;
 
 /// Images of a batch are as many as make about so many multiply-adds, from 4 to 32.
 const AIM: u64 = 100_000_000;
-
-type Operation = (&'static str, fn(Conv2dGeometry) -> Case);
-
-const OPERATIONS: [Operation; 3] = [
-    ("conv2d", rows::conv2d_case),
-    ("conv_transpose2d", rows::conv_transpose2d_case),
-    ("conv2d_weight_grad", rows::conv2d_weight_grad_case),
-];
 
 /// Channels at the image and at the features, as they follow one another in networks.
 const CHANNELS: [[usize; 2]; 14] = [
@@ -77,7 +69,7 @@ fn main() -> Result<()> {
     println!("{} with {} threads", cpu.isa(), cpu.threads());
     let (mut measured, mut well, mut worst) = (0, 0, 1.0_f64);
     for geometry in geometries() {
-        for (name, case) in OPERATIONS {
+        for (name, case) in rows::CONVOLUTIONS {
             let Conv2dGeometry { batch, in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride_h, .. } =
                 geometry;
             let line =

@@ -5,7 +5,7 @@
 #   benches/gpu.sh [--tiny] [FOLDER]
 #
 # FOLDER (target/gpu) gets the output of each job as it ends, report.md (a table) and report.json (all of it), so a run that is
-# cut off leaves what it has. --tiny takes batches of two or three images and few kernels: to try the script on software
+# cut off leaves what it has. --tiny takes batches of two images and few kernels: to try the script on software
 # Vulkan, where figures say nothing. Exit status 1 when a job fails.
 #
 # Environment:
@@ -47,10 +47,10 @@ deadline=$((SECONDS + 60 * MINUTES))
 failures=0
 
 report() {
-    cargo run --profile "$PROFILE" --quiet -p gannet-benches --bin gpu-report -- "$folder" >/dev/null
+    cargo run --profile "$PROFILE" --quiet -p gannet-benches --bin gpu-report -- "$folder"
 }
 # A run that is stopped has its report too.
-trap 'report; exit 130' INT TERM
+trap 'report >/dev/null; exit 130' INT TERM
 
 # job NAME SECONDS COMMAND…: its output goes to NAME.txt, its line into jobs.tsv, and the report is made again.
 job() {
@@ -70,7 +70,7 @@ job() {
         tail -n 5 "$folder/$name.err" >&2
     fi
     printf '%s\t%s\t%s\t%s\n' "$name" "$status" $((SECONDS - began)) "$*" >>"$folder/jobs.tsv"
-    report
+    report >/dev/null
 }
 
 gan_mnist() { # NAME SECONDS ARGUMENTS…
@@ -79,7 +79,7 @@ gan_mnist() { # NAME SECONDS ARGUMENTS…
     job "$name" "$limit" cargo run --profile "$PROFILE" --quiet -p gan-mnist -- "$@"
 }
 
-# step NAME BATCH_SIZE ARGUMENTS…: ours and, where it can be, PyTorch's.
+# step NAME BATCH_SIZE ARGUMENTS…
 step() {
     local name=$1 batch_size=$2
     shift 2
@@ -146,5 +146,5 @@ for tile in "${tiles[@]}"; do
 done
 job tests 180 cargo test --quiet -p gannet-backend-tests --test gpu -- ${tests[@]+"${tests[@]}"}
 
-cargo run --profile "$PROFILE" --quiet -p gannet-benches --bin gpu-report -- "$folder" || failures=$((failures + 1))
+report || failures=$((failures + 1))
 ((failures == 0))

@@ -26,18 +26,10 @@ fn geometries() -> impl Strategy<Value = Conv2dGeometry> {
     )
 }
 
-type Operation = (&'static str, fn(Conv2dGeometry) -> Case);
-
-const OPERATIONS: [Operation; 3] = [
-    ("conv2d", rows::conv2d_case),
-    ("conv_transpose2d", rows::conv_transpose2d_case),
-    ("conv2d_weight_grad", rows::conv2d_weight_grad_case),
-];
-
 fn agrees(way: Way) {
     for isa in Isa::available() {
         let cpu = Cpu::by_way(isa, 2, way).expect("a CPU");
-        for (name, case) in OPERATIONS {
+        for (name, case) in rows::CONVOLUTIONS {
             eprintln!("{name} by {way:?} on {isa}");
             let row =
                 Row { name, derivative: Derivative::Exists, cases: geometries().prop_map(case).boxed() };

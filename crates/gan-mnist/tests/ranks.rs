@@ -295,8 +295,7 @@ fn ranks_that_cannot_share_a_step_say_how_many_can() {
     // Who forgets the flag trains twice, and is told once.
     let outcome = wait(start(folder.path(), 2, &format!("{train} --steps 1")));
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    let message =
-        "note: 2 processes were started, and each does all of this by itself; --distributed shares it";
+    let message = "2 processes were started, and each does all of this by itself; --distributed shares it";
     assert_eq!(outcome.stderr.matches(message).count(), 1, "{outcome:?}");
     // A file that is there is not written over, and rank 0 alone says so.
     let message = run(folder.path(), 2, &format!("{train} --steps 1 --out run")).failure();

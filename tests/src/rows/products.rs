@@ -30,6 +30,16 @@ pub fn matmul_case(sizes: [usize; 3], trans: [bool; 2]) -> Case {
     Case::of(matrices(sizes, trans), move || ops::MatMul { trans_a, trans_b })
 }
 
+/// A map of a convolution: its name, and the case of a geometry.
+pub type Convolution = (&'static str, fn(Conv2dGeometry) -> Case);
+
+/// The three maps of a convolution.
+pub const CONVOLUTIONS: [Convolution; 3] = [
+    ("conv2d", conv2d_case),
+    ("conv_transpose2d", conv_transpose2d_case),
+    ("conv2d_weight_grad", conv2d_weight_grad_case),
+];
+
 /// All geometries.
 pub fn conv2d() -> Row {
     row("conv2d", convolution().prop_map(conv2d_case))

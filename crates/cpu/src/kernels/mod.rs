@@ -37,8 +37,7 @@ pub(crate) fn prepare(
     vector_product::prepare(instruction)
         .or_else(|| by(asked?, Taken::IfPossible, isa, instruction, stats_groups))
         .or_else(|| {
-            let ways = Way::ALL.into_iter();
-            ways.filter_map(|way| by(way, Taken::IfWorthIt, isa, instruction, stats_groups)).next()
+            Way::ALL.into_iter().find_map(|way| by(way, Taken::IfWorthIt, isa, instruction, stats_groups))
         })
         .or_else(|| elementwise::prepare(instruction))
         .or_else(|| batch_norm::prepare(instruction))

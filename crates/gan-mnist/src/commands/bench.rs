@@ -168,7 +168,7 @@ fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
     if args.json {
         say(&serde_json::to_string(&report).map_err(Error::failure)?);
     } else {
-        print(&report, &device, args.steps);
+        print(&report, ranks, &device, args.steps);
     }
     Ok(())
 }
@@ -345,12 +345,12 @@ fn profile_cpu(args: &BenchArgs, device: &Device, cpu: &Cpu, data: &DataSet) -> 
     Ok(())
 }
 
-fn print(report: &Report, device: &Device, steps: u64) {
+fn print(report: &Report, ranks: &Ranks, device: &Device, steps: u64) {
     let Report { preset, batch_size, accumulate, step_ms, gflops, images_per_s, fma_peak_gflops, .. } =
         report;
     let each = if *accumulate > 1 { format!("{accumulate} micro-") } else { String::new() };
-    let among = if report.ranks > 1 { format!("{} ranks, each on ", report.ranks) } else { String::new() };
-    say(&format!("{preset}, {each}batches of {batch_size}, on {among}{}, {steps} steps", device.describe()));
+    let on = ranks.on(&device.describe());
+    say(&format!("{preset}, {each}batches of {batch_size}, on {on}, {steps} steps"));
     say(&format!("step        {:.1} ms median, {:.1} ms min", step_ms.median, step_ms.min));
     let share = 100.0 * gflops / fma_peak_gflops;
     say(&format!(

@@ -408,11 +408,7 @@ fn train_in<B: Backend<Element = f32>>(
         if accumulate > 1 {
             images.push_str(&format!(" in {accumulate} micro-batches"));
         }
-        let each = match ranks.count() {
-            1 => String::new(),
-            count => format!("{count} ranks, each on "),
-        };
-        say(&format!("{preset}: {length} of {images} on {each}{device}, into {run}"));
+        say(&format!("{preset}: {length} of {images} on {}, into {run}", ranks.on(&device)));
         if let Some(fresh) = &fresh {
             say(fresh);
         }

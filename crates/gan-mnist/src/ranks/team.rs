@@ -60,6 +60,14 @@ impl Ranks {
         local::device(args, self.0.borrow().local)
     }
 
+    /// Where a step runs, for people: `device`, or so many ranks that each have one.
+    pub fn on(&self, device: &str) -> String {
+        match self.count() {
+            1 => device.into(),
+            count => format!("{count} ranks, each on {device}"),
+        }
+    }
+
     /// The micro-batches of a step: `each` for every rank, where that is said; else as many as the recipe has, if those are
     /// several, or one for every rank. Errors when ranks cannot share them evenly.
     pub fn micro_batches(&self, each: Option<u64>, recipe: u64) -> Result<u64> {
@@ -214,8 +222,8 @@ impl Ranks {
         };
         match failed {
             Some(message) if link.in_step || link.rank() > 0 => link.abort(&message),
-            // They listen for what comes next.
-            _ if link.rank() == 0 => link.tell(&Control::End)?,
+            // They listen for what comes next. If not all do any more, what went wrong before says why.
+            _ if link.rank() == 0 => return result.and(link.tell(&Control::End)),
             _ => {}
         }
         result
