@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gan_mnist::data::batches_of;
 use gannet::tensor_file::TensorFile;
@@ -313,8 +314,10 @@ fn a_page_goes_on_with_a_run_and_tells_classes_and_clusters() {
     browser.wait_for("training.losses().length >= 3 && document.getElementById('losses').checkVisibility()");
     click(&mut browser, "train-start");
     browser.wait_for("document.getElementById('training').dataset.state === 'paused'");
+    // Steps that were under way end, and no further one begins.
+    browser.wait_for("training.losses().at(-1).step === Number(document.getElementById('at-step').textContent)");
     let seen = browser.evaluate("training.losses().length");
-    ready(&mut browser);
+    std::thread::sleep(Duration::from_millis(300));
     assert_eq!(browser.evaluate("training.losses().length"), seen);
     assert_eq!(drawn(&mut browser, "real", 1).len(), 4);
 
