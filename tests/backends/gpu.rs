@@ -12,3 +12,5 @@ mod gather;
 mod golden;
 #[path = "gpu/kernels.rs"]
 mod kernels;
+#[path = "gpu/pipelines.rs"]
+mod pipelines;
