@@ -14,3 +14,5 @@ mod golden;
 mod kernels;
 #[path = "gpu/pipelines.rs"]
 mod pipelines;
+#[path = "gpu/tiles.rs"]
+mod tiles;

@@ -2,7 +2,6 @@
 
 use crate::ops::Epilogue;
 use crate::ops::prelude::*;
-use crate::tiling::Tiling;
 
 /// C = A B for matrices, each of which may be given transposed.
 #[derive(Debug)]
@@ -109,10 +108,9 @@ pub(super) fn launch_matmul(
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
     let (splits, part) = launch::split_k(m, n, k);
-    let tiling = Tiling::new(m, n, splits);
     let inner = if splits > 1 { launch::Finish::NONE } else { finish };
     let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
-    let kernel = TILED[transposes][inner.variant][tiling.variant];
+    let kernels = TILED[transposes][inner.variant];
     let params = shaders::MatmulParams {
         m: size(m),
         n: size(n),
@@ -121,11 +119,11 @@ pub(super) fn launch_matmul(
         activation: inner.activation,
         slope: inner.slope,
     };
-    let grid = shaders::grid_folded(tiling.count, splits);
+    let (sizes, results) = (format!("{m}x{n}x{k}"), ([m, n], splits));
     if splits == 1 {
-        return Some(Dispatch::new(kernel, &params, grid, &inner.arguments()).into());
+        return Some(launch::tiled(kernels, &params, &sizes, results, &inner.arguments()).into());
     }
-    let product = Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), Scratch(0)]);
+    let product = launch::tiled(kernels, &params, &sizes, results, &[Input(0), Input(1), Scratch(0)]);
     let sum = launch::split_k_sum(splits, output, finish);
     Some(Launch { dispatches: vec![product, sum], scratch: vec![splits * m * n] })
 }
