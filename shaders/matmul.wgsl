@@ -1,7 +1,7 @@
 // c = op(a) op(b) with an epilogue (see lib/store.wgsl), for matrices of any size: a is [m, k] or, transposed,
 // [k, m]; b is [k, n] or [n, k].
 // With splits > 1 workgroups in z sum one part of k each into c[z], for split_k_sum to add.
-// The variants but plain ones need n to be a multiple of 4.
+// The variants but plain and short ones need n to be a multiple of 4. Short ones take any k, and are for a few.
 #axis transposes nn
 #axis transposes nt
 #axis transposes tn
@@ -13,6 +13,8 @@
 #axis width vec4
 #axis width tall
 #axis width large
+#axis width short
+#axis width short4
 
 struct Params {
     m: u32,
@@ -25,7 +27,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
-#if width vec4 tall large
+#if width vec4 tall large short4
 #if transposes nt tt
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 #else
@@ -89,7 +91,7 @@ fn b_element(k: u32, column: u32) -> f32 {
     return b[column * params.k + k];
 }
 #else
-#if width plain
+#if width plain short
 fn b_element(k: u32, column: u32) -> f32 {
     if column >= params.n {
         return 0.0;
@@ -101,7 +103,7 @@ fn b_element(k: u32, column: u32) -> f32 {
 
 fn load_b(columns: Columns, k: u32) -> vec4<f32> {
     let column = columns.column;
-#if width vec4 tall large
+#if width vec4 tall large short4
 #if transposes nn tn
     if column >= params.n {
         return vec4(0.0);
@@ -132,6 +134,13 @@ fn main(
     if row >= params.m {
         return;
     }
+#if width short short4
+    // No invocation waits for another one.
+    let first = vec2(row, column) + place(lane);
+    if first.x >= params.m || first.y >= params.n {
+        return;
+    }
+#endif
     let k_begin = group.z * params.k_per_split;
     let k_end = min(k_begin + params.k_per_split, params.k);
     split_base = group.z * params.m * params.n;

@@ -2,6 +2,8 @@
 // 128 x 64, or `large` of 128 x 128. An invocation has one, two or four blocks of 4 x 4 results, 64 rows or columns apart.
 // Slices along k of both operands pass through workgroup memory, four rows (or columns) to a vector; the next slice is
 // loaded into registers while this one is multiplied. Every result is the same sum in the same order whatever the tile.
+// A `short` sum, or one of whole vectors, `short4`, is of about a slice: operands come from memory as they are needed, for
+// nothing waits at a barrier then, and no workgroup memory has to be cleared first, which browsers do.
 //
 // The importing file says what the operands are:
 //   A_ALONG_K, B_ALONG_K   whether neighbouring invocations should load neighbours along k
@@ -11,9 +13,11 @@
 
 // How far the blocks of an invocation lie apart.
 const BLOCK: u32 = 64u;
-#if width plain vec4
+#if width plain vec4 short short4
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 64u;
+#endif
+#if width plain vec4
 const SLICE: u32 = 16u;
 #endif
 #if width tall
@@ -27,6 +31,8 @@ const TILE_COLUMNS: u32 = 128u;
 const SLICE: u32 = 8u;
 #endif
 
+#if width short short4
+#else
 // Vectors of a slice at one k.
 const A_VECTORS: u32 = TILE_ROWS / 4u;
 const B_VECTORS: u32 = TILE_COLUMNS / 4u;
@@ -44,6 +50,7 @@ fn loads_b(lane: u32) -> bool {
     return true;
 #endif
 }
+#endif
 
 // A block of 4 x 4 results.
 struct Block {
@@ -71,6 +78,26 @@ fn place(lane: u32) -> vec2<u32> {
 }
 
 // The results of invocation `lane` in the tile at (row, column), summed over k_begin <= k < k_end.
+#if width short short4
+fn gemm(row: u32, column: u32, k_begin: u32, k_end: u32, lane: u32) -> Tile {
+    let at = vec2(row, column) + place(lane);
+    let rows = rows_of(at.x);
+    let columns = columns_of(at.y);
+    var c00 = vec4(0.0);
+    var c01 = vec4(0.0);
+    var c02 = vec4(0.0);
+    var c03 = vec4(0.0);
+    for (var k = k_begin; k < k_end; k += 1u) {
+        let a = load_a(rows, k);
+        let b = load_b(columns, k);
+        c00 = fma(vec4(a.x), b, c00);
+        c01 = fma(vec4(a.y), b, c01);
+        c02 = fma(vec4(a.z), b, c02);
+        c03 = fma(vec4(a.w), b, c03);
+    }
+    return Tile(Block(c00, c01, c02, c03));
+}
+#else
 fn gemm(row: u32, column: u32, k_begin: u32, k_end: u32, lane: u32) -> Tile {
     let a_k = select(lane / A_VECTORS, lane % SLICE, A_ALONG_K);
     let a_vector = select(lane % A_VECTORS, lane / SLICE, A_ALONG_K);
@@ -177,3 +204,4 @@ fn gemm(row: u32, column: u32, k_begin: u32, k_end: u32, lane: u32) -> Tile {
 #endif
     );
 }
+#endif

@@ -4,14 +4,14 @@
 #import epilogue
 
 #if epilogue bias grad
-#if width vec4 tall large
+#if width vec4 tall large short4
 @group(0) @binding(4) var<storage, read> extra: array<vec4<f32>>;
 #else
 @group(0) @binding(4) var<storage, read> extra: array<f32>;
 #endif
 #endif
 
-#if width plain
+#if width plain short
 fn finish(sum: f32, at: u32, column: u32) -> f32 {
 #if epilogue plain
     return activate(sum);
@@ -30,7 +30,7 @@ fn store_row(sum: vec4<f32>, row: u32, column: u32, rows: u32, columns: u32) {
         return;
     }
     let at = row_base(row) + column;
-#if width vec4 tall large
+#if width vec4 tall large short4
 #if epilogue plain
     out[at / 4u] = vec4(activate(sum.x), activate(sum.y), activate(sum.z), activate(sum.w));
 #endif

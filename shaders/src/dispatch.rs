@@ -1,6 +1,6 @@
 //! A dispatch as data: what an operation asks of a GPU, without a GPU.
 
-use crate::{Access, GATHER, GatherParams, Kernel, Params, Shader};
+use crate::{Access, GATHER, GatherParams, Kernel, Params, Shader, Tile, Tiled};
 
 /// WebGPU's default limit of workgroups per dimension of a dispatch.
 const MAX_WORKGROUPS: u32 = 65_535;
@@ -31,6 +31,8 @@ pub struct Dispatch {
     /// Set where all that is done is to add so many equal parts of one input, one after another in memory, to the
     /// output; one part is a copy. A device may join such dispatches.
     pub parts: Option<usize>,
+    /// Set where a product is computed in tiles: which others there are.
+    pub tiled: Option<Tiled>,
 }
 
 impl Dispatch {
@@ -66,7 +68,20 @@ impl Dispatch {
                 shader.name, binding.name, binding.access
             );
         }
-        Self { shader, params: params.to_bytes(), workgroups, arguments: arguments.to_vec(), parts: None }
+        let (params, arguments) = (params.to_bytes(), arguments.to_vec());
+        Self { shader, params, workgroups, arguments, parts: None, tiled: None }
+    }
+
+    /// The same results by another tile. `None` where nothing is computed in tiles, or this one does not fit.
+    pub fn by_tile(&self, tile: Tile) -> Option<Self> {
+        let tiled = self.tiled.as_ref()?;
+        let ([m, n], [.., parts]) = (tiled.results, self.workgroups);
+        tile.fits(n).then(|| Self {
+            shader: tiled.shaders[tile as usize],
+            workgroups: grid_folded(tile.count(m, n), parts as usize),
+            tiled: Some(Tiled { tile, ..tiled.clone() }),
+            ..self.clone()
+        })
     }
 
     /// The output, of `count` elements, as the sum of `parts` neighbouring runs of `from` in their order.

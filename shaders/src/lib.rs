@@ -26,8 +26,10 @@
 use std::marker::PhantomData;
 
 mod dispatch;
+mod tile;
 
 pub use dispatch::{Argument, Dispatch, Launch, grid_1d, grid_folded};
+pub use tile::{Tile, Tiled};
 
 /// How a shader uses a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,3 +12,7 @@ mod gather;
 mod golden;
 #[path = "gpu/kernels.rs"]
 mod kernels;
+#[path = "gpu/pipelines.rs"]
+mod pipelines;
+#[path = "gpu/tiles.rs"]
+mod tiles;

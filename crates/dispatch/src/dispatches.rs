@@ -10,6 +10,7 @@ use crate::drafts::{Drafts, Memory};
 use crate::launches::launches;
 use crate::layout::Layout;
 use crate::limits::Limits;
+use crate::products::{Tiles, choose};
 
 /// One dispatch: a shader, its parameters, its buffers and its grid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,21 +67,31 @@ impl Dispatches {
     /// # Errors
     /// When an operation has no shader ([`supports`](crate::supports)), or reads a tensor without elements.
     pub fn new(plan: &Plan, layout: &Layout, limits: Limits) -> Result<Dispatches> {
-        Dispatches::made(plan, layout, limits, true)
+        Dispatches::made(plan, layout, limits, &Tiles::new(), true)
+    }
+
+    /// The same with products in the tiles that `tiles` names.
+    ///
+    /// # Errors
+    /// As [`new`](Dispatches::new).
+    pub fn with_tiles(plan: &Plan, layout: &Layout, limits: Limits, tiles: &Tiles) -> Result<Dispatches> {
+        Dispatches::made(plan, layout, limits, tiles, true)
     }
 
     /// The same with every dispatch belonging to one instruction, to be run one by one.
     ///
     /// # Errors
     /// As [`new`](Dispatches::new).
-    pub fn one_by_one(plan: &Plan, layout: &Layout, limits: Limits) -> Result<Dispatches> {
-        Dispatches::made(plan, layout, limits, false)
+    pub fn one_by_one(plan: &Plan, layout: &Layout, limits: Limits, tiles: &Tiles) -> Result<Dispatches> {
+        Dispatches::made(plan, layout, limits, tiles, false)
     }
 
-    fn made(plan: &Plan, layout: &Layout, limits: Limits, joined: bool) -> Result<Dispatches> {
+    fn made(plan: &Plan, layout: &Layout, limits: Limits, tiles: &Tiles, joined: bool) -> Result<Dispatches> {
         let alignment = (limits.storage_alignment / 4).max(1);
+        let mut launches = launches(plan)?;
+        choose(&mut launches, tiles);
         let Drafts { drafts, scratch, kept, .. } =
-            Drafts::new(plan, &layout.places, alignment, joined).made(launches(plan)?);
+            Drafts::new(plan, &layout.places, alignment, joined).made(launches);
         let mut buffers = layout.buffers.clone();
         let mut temporaries = |elements: Vec<usize>, label: fn(usize) -> String| {
             let first = buffers.len();

@@ -32,6 +32,7 @@ mod drafts;
 mod launches;
 mod layout;
 mod limits;
+mod products;
 mod program_file;
 mod shader_text;
 
@@ -40,6 +41,7 @@ pub use dispatches::{Dispatch, Dispatches, Named};
 pub use launches::{launches, supports};
 pub use layout::Layout;
 pub use limits::Limits;
+pub use products::{Product, Tiles, products};
 pub use program_file::{ProgramFile, VERSION};
 pub use shader_text::{ShaderAccess, ShaderBinding, ShaderText};
 

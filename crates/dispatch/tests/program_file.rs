@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gannet_dispatch::{BufferKind, Dispatches, Layout, Limits, ProgramFile, Region, VERSION, supports};
+use gannet_dispatch::{
+    BufferKind, Dispatches, Layout, Limits, ProgramFile, Region, Tiles, VERSION, supports,
+};
 use gannet_shaders::Access;
 use gannet_tensor::{Graph, Plan, Var, grad};
 
@@ -214,7 +216,8 @@ fn dispatches_are_joined_or_belong_to_one_instruction_each() {
     let plan = plan.and_then(|plan| plan.lowered(supports)).expect("a plan");
     let layout = Layout::new(&plan);
     let joined = Dispatches::new(&plan, &layout, Limits::default()).expect("shaders for all");
-    let apart = Dispatches::one_by_one(&plan, &layout, Limits::default()).expect("shaders for all");
+    let apart =
+        Dispatches::one_by_one(&plan, &layout, Limits::default(), &Tiles::new()).expect("shaders for all");
     let instructions = |program: &Dispatches| -> Vec<Vec<usize>> {
         program.dispatches.iter().map(|dispatch| dispatch.instructions.clone()).collect()
     };

@@ -51,6 +51,11 @@ pub fn has_gpu() -> bool {
     enumerate().iter().any(|adapter| !is_software(&adapter.get_info()))
 }
 
+/// The driver of an adapter, with its version.
+pub(crate) fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_string()
+}
+
 fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     let named = [
@@ -62,7 +67,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
     AdapterDescription {
         index,
         name: info.name.clone(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        driver: driver(&info),
         backend: info.backend.to_string(),
         kind: match info.device_type {
             DeviceType::DiscreteGpu => "discrete",

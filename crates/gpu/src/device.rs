@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use gannet_dispatch::{buffer_bytes, supports};
+use gannet_dispatch::{Tiles, buffer_bytes, supports};
 use gannet_tensor::{Backend, Error, Operation, Plan, Result, Shape};
 
 use crate::adapter;
@@ -50,6 +51,12 @@ pub struct Counters {
     pub queued: u64,
     /// Times that the host waited for numbers that had not arrived yet.
     pub waits: u64,
+    /// What the host took so far to write the inputs of programs, which includes no waiting for the device.
+    pub writing: Duration,
+    /// What it took to record the dispatches of runs.
+    pub recording: Duration,
+    /// What it took to hand them to the driver.
+    pub submitting: Duration,
 }
 
 /// A GPU. Clones share it.
@@ -57,6 +64,7 @@ pub struct Counters {
 pub struct Wgpu {
     pub(crate) gpu: Arc<Gpu>,
     pub(crate) pipelines: Arc<Pipelines>,
+    pub(crate) tiles: Arc<Tiles>,
 }
 
 impl Wgpu {
@@ -108,12 +116,26 @@ impl Wgpu {
             dispatches: 0.into(),
             queued: 0.into(),
             waits: 0.into(),
+            writing: 0.into(),
+            recording: 0.into(),
+            submitting: 0.into(),
             budget: u64::MAX.into(),
         });
         let checked = options.checked;
         let runs = Mutex::default();
         let gpu = Gpu { info, device, queue, limits, checked, tally, trouble, runs };
-        Ok(Wgpu { gpu: Arc::new(gpu), pipelines: Arc::new(pipelines) })
+        Ok(Wgpu { gpu: Arc::new(gpu), pipelines: Arc::new(pipelines), tiles: Arc::default() })
+    }
+
+    /// The same device, which computes products of programs that are made from now on in these tiles, as
+    /// [`time_tiles`](Wgpu::time_tiles) finds the best for instance. Results keep their bits.
+    pub fn with_tiles(self, tiles: Tiles) -> Wgpu {
+        Wgpu { tiles: Arc::new(tiles), ..self }
+    }
+
+    /// The tiles of products, where they do not follow a rule.
+    pub fn tiles(&self) -> &Tiles {
+        &self.tiles
     }
 
     /// What the device holds and has done.
@@ -128,7 +150,22 @@ impl Wgpu {
             dispatches: tally.dispatches.load(Relaxed),
             queued: tally.queued.load(Relaxed),
             waits: tally.waits.load(Relaxed),
+            writing: Duration::from_nanos(tally.writing.load(Relaxed)),
+            recording: Duration::from_nanos(tally.recording.load(Relaxed)),
+            submitting: Duration::from_nanos(tally.submitting.load(Relaxed)),
         }
+    }
+
+    /// Waits until all that was handed over is done.
+    ///
+    /// # Errors
+    /// When the device is lost or has reported an error.
+    pub fn finish(&self) -> Result<()> {
+        let waited = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+        self.gpu.queue_is_done();
+        self.gpu.check()?;
+        let waiting = |error| Error::new(format!("waiting for the GPU {}: {error}", self.gpu.info.name));
+        waited.map(|_| ()).map_err(waiting)
     }
 
     /// Whether [`profile`](Wgpu::profile) can time dispatches on this adapter.
@@ -139,6 +176,16 @@ impl Wgpu {
     /// The name of the adapter.
     pub fn name(&self) -> &str {
         &self.gpu.info.name
+    }
+
+    /// What reaches the adapter: Vulkan, Metal, DirectX 12.
+    pub fn api(&self) -> String {
+        self.gpu.info.backend.to_string()
+    }
+
+    /// The driver, with its version.
+    pub fn driver(&self) -> String {
+        adapter::driver(&self.gpu.info)
     }
 
     /// Fault injection for tests, and a cap for shared machines: allocations that would take the buffers of this
@@ -199,7 +246,7 @@ impl Backend for Wgpu {
     }
 
     fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::new(&self.gpu, &self.pipelines, plan, variables)
+        Executable::new(&self.gpu, &self.pipelines, &self.tiles, plan, variables)
     }
 
     fn write_input(&self, program: &mut Executable, index: usize, data: &[f32]) -> Result<()> {

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
-use gannet_dispatch::{BufferKind, Dispatches, Layout, Limits, Named, Region};
+use gannet_dispatch::{BufferKind, Dispatches, Layout, Limits, Named, Region, Tiles};
 use gannet_shaders::Shader;
 use gannet_tensor::{Error, Plan, Result, View};
 
 use crate::buffer::{Buffer, Storage};
-use crate::gpu::{Gpu, QUEUED_RUNS};
+use crate::gpu::{Gpu, QUEUED_RUNS, Tally};
 use crate::pipelines::Pipelines;
 use crate::readback::{Staging, read_now, read_through};
 
@@ -67,20 +68,26 @@ impl Executable {
     pub(crate) fn new(
         gpu: &Arc<Gpu>,
         pipelines: &Pipelines,
+        tiles: &Tiles,
         plan: Arc<Plan>,
         variables: Vec<Storage>,
     ) -> Result<Executable> {
-        Executable::made(gpu, pipelines, plan, variables, true)
+        let (layout, limits) = (Layout::new(&plan), limits_of(gpu));
+        let program = Dispatches::with_tiles(&plan, &layout, limits, tiles)?;
+        Executable::made(gpu, pipelines, plan, variables, (layout, program))
     }
 
     /// An executable whose every dispatch belongs to one instruction, to be run one by one.
     pub(crate) fn one_by_one(
         gpu: &Arc<Gpu>,
         pipelines: &Pipelines,
+        tiles: &Tiles,
         plan: Arc<Plan>,
         variables: Vec<Storage>,
     ) -> Result<Executable> {
-        Executable::made(gpu, pipelines, plan, variables, false)
+        let (layout, limits) = (Layout::new(&plan), limits_of(gpu));
+        let program = Dispatches::one_by_one(&plan, &layout, limits, tiles)?;
+        Executable::made(gpu, pipelines, plan, variables, (layout, program))
     }
 
     fn made(
@@ -88,15 +95,8 @@ impl Executable {
         pipelines: &Pipelines,
         plan: Arc<Plan>,
         variables: Vec<Storage>,
-        joined: bool,
+        (layout, program): (Layout, Dispatches),
     ) -> Result<Executable> {
-        let alignment = |bytes: u32| (bytes as usize).max(4);
-        let limits = Limits {
-            storage_alignment: alignment(gpu.limits.min_storage_buffer_offset_alignment),
-            uniform_alignment: alignment(gpu.limits.min_uniform_buffer_offset_alignment),
-        };
-        let layout = Layout::new(&plan);
-        let program = if joined { Dispatches::new } else { Dispatches::one_by_one }(&plan, &layout, limits)?;
         let buffers = allocate(gpu, &program, &variables)?;
         let steps = bind(gpu, pipelines, &plan, &program, &buffers)?;
         let small = program.buffers.iter().position(|buffer| buffer.kind == BufferKind::SmallInputs);
@@ -148,6 +148,7 @@ impl Executable {
 
     pub(crate) fn write_input(&mut self, index: usize, data: &[f32]) -> Result<()> {
         self.gpu.check()?;
+        let began = Instant::now();
         let Region { buffer, offset, .. } = self.inputs[index].region;
         if self.small == Some(buffer) {
             self.small_values[offset / 4..][..data.len()].copy_from_slice(data);
@@ -156,12 +157,14 @@ impl Executable {
         }
         let bytes = bytemuck::cast_slice(data);
         self.gpu.queue.write_buffer(&self.buffers[buffer].raw, offset as u64, bytes);
+        Tally::add(&self.gpu.tally.writing, began);
         self.gpu.check()
     }
 
     pub(crate) fn run(&mut self) -> Result<()> {
         self.gpu.check()?;
         self.flush();
+        let began = Instant::now();
         let gpu = self.gpu.clone();
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
@@ -175,7 +178,7 @@ impl Executable {
             }
         }
         let reading = self.record_requests(&mut encoder)?;
-        let submission = gpu.submit(encoder);
+        let submission = gpu.submit_run(encoder, began);
         if let Some(mut reading) = reading {
             reading.staging.map();
             reading.submission = Some(submission.clone());
@@ -216,9 +219,11 @@ impl Executable {
     /// Writes the small inputs if they have changed.
     pub(crate) fn flush(&mut self) {
         if let (true, Some(small)) = (self.small_changed, self.small) {
+            let began = Instant::now();
             let values = bytemuck::cast_slice(&self.small_values);
             self.gpu.queue.write_buffer(&self.buffers[small].raw, 0, values);
             self.small_changed = false;
+            Tally::add(&self.gpu.tally.writing, began);
         }
     }
 
@@ -307,6 +312,15 @@ impl Executable {
     }
 }
 
+/// What the offsets of a device's bindings keep to.
+fn limits_of(gpu: &Gpu) -> Limits {
+    let alignment = |bytes: u32| (bytes as usize).max(4);
+    Limits {
+        storage_alignment: alignment(gpu.limits.min_storage_buffer_offset_alignment),
+        uniform_alignment: alignment(gpu.limits.min_uniform_buffer_offset_alignment),
+    }
+}
+
 /// Bytes of a staging buffer that numbers take, one output after another: mapped ranges start at multiples of 8.
 fn staged(elements: usize) -> u64 {
     (elements as u64 * 4).next_multiple_of(8)
@@ -340,7 +354,7 @@ fn allocate(gpu: &Gpu, program: &Dispatches, variables: &[Storage]) -> Result<Ve
 }
 
 /// `bytes` of a buffer from `offset` on, as an entry of a bind group.
-fn bound(binding: u32, buffer: &Buffer, offset: usize, bytes: usize) -> wgpu::BindGroupEntry<'_> {
+pub(crate) fn bound(binding: u32, buffer: &Buffer, offset: usize, bytes: usize) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry {
         binding,
         resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use gannet_tensor::{Error, Result};
 
@@ -21,7 +22,18 @@ pub(crate) struct Tally {
     pub(crate) dispatches: AtomicU64,
     pub(crate) queued: AtomicU64,
     pub(crate) waits: AtomicU64,
+    /// In nanoseconds, as the next two.
+    pub(crate) writing: AtomicU64,
+    pub(crate) recording: AtomicU64,
+    pub(crate) submitting: AtomicU64,
     pub(crate) budget: AtomicU64,
+}
+
+impl Tally {
+    /// Adds what it took since `began` to a sum of nanoseconds.
+    pub(crate) fn add(sum: &AtomicU64, began: Instant) {
+        sum.fetch_add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
 }
 
 /// What the callbacks of the device have reported.
@@ -64,10 +76,22 @@ impl Gpu {
         }
     }
 
-    /// Submits one command buffer.
+    /// Submits what was recorded.
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.tally.submissions.fetch_add(1, Relaxed);
         self.queue.submit([encoder.finish()])
+    }
+
+    /// [`submit`](Gpu::submit) of a run whose recording began at `began`, and counts what recording and submitting took.
+    pub(crate) fn submit_run(&self, encoder: wgpu::CommandEncoder, began: Instant) -> wgpu::SubmissionIndex {
+        // What was recorded is checked and translated as it is finished.
+        let commands = encoder.finish();
+        Tally::add(&self.tally.recording, began);
+        let recorded = Instant::now();
+        self.tally.submissions.fetch_add(1, Relaxed);
+        let submission = self.queue.submit([commands]);
+        Tally::add(&self.tally.submitting, recorded);
+        submission
     }
 
     /// Notes a run that was submitted, and waits for an earlier one if too many are in the queue.

@@ -29,8 +29,24 @@ pub(crate) struct Pipelines {
 struct Disk {
     cache: wgpu::PipelineCache,
     path: PathBuf,
-    /// Held while the file is written.
-    writing: Mutex<()>,
+    /// The checksum of the data in the file, if it is whole. Held while the file is written.
+    kept: Mutex<Option<u32>>,
+}
+
+/// How a file of compiled pipelines begins. The CRC-32 of the driver's data follows, little-endian, and then the data: neither
+/// wgpu nor drivers notice all that can happen to a file.
+const MAGIC: &[u8; 8] = b"GANNETPC";
+
+/// The file of a driver's data.
+fn sealed(data: &[u8]) -> Vec<u8> {
+    [&MAGIC[..], &crc32fast::hash(data).to_le_bytes(), data].concat()
+}
+
+/// The driver's data in a file with its checksum, if the file is whole.
+fn unsealed(file: &[u8]) -> Option<(u32, &[u8])> {
+    let (checksum, data) = file.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let checksum = u32::from_le_bytes(*checksum);
+    (crc32fast::hash(data) == checksum).then_some((checksum, data))
 }
 
 impl Pipelines {
@@ -102,31 +118,39 @@ impl Disk {
             return None;
         }
         let path = folder.join(wgpu::util::pipeline_cache_key(info)?);
-        let data = std::fs::read(&path).ok();
-        // SAFETY: the data was written by `save`, from this crate, for an adapter of the same vendor and device;
-        // `fallback` lets the driver start from nothing where its own check refuses the data.
+        let file = std::fs::read(&path).unwrap_or_default();
+        let (checksum, data) = unsealed(&file).unzip();
+        // SAFETY: the data is what `save` wrote, as its checksum says, from this crate, for an adapter of the same vendor and
+        // device; `fallback` lets the driver start from nothing where its own check refuses the data.
         let cache = unsafe {
             device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
                 label: Some("gannet"),
-                data: data.as_deref(),
+                data,
                 fallback: true,
             })
         };
-        Some(Disk { cache, path, writing: Mutex::new(()) })
+        Some(Disk { cache, path, kept: Mutex::new(checksum) })
     }
 
-    /// Writes the cache beside its file and renames it, so that a reader never sees half of it. A cache that
-    /// cannot be written costs time at the next start and nothing else, so errors are dropped.
+    /// Writes the cache beside its file and renames it, so that a reader never sees half of it, unless the file holds the same.
+    /// A cache that cannot be written costs time at the next start and nothing else, so errors are dropped.
     fn save(&self) {
-        let _guard = self.writing.lock().unwrap_or_else(|e| e.into_inner());
+        let mut kept = self.kept.lock().unwrap_or_else(|e| e.into_inner());
         let Some(data) = self.cache.get_data() else { return };
+        let checksum = Some(crc32fast::hash(&data));
+        if *kept == checksum {
+            return;
+        }
         let temporary = self.path.with_extension(format!("{}.new", std::process::id()));
-        let folder = self.path.parent().map(std::fs::create_dir_all).transpose();
-        if folder.is_ok()
-            && std::fs::write(&temporary, data).is_ok()
-            && std::fs::rename(&temporary, &self.path).is_err()
-        {
-            let _ = std::fs::remove_file(&temporary);
+        let written = self
+            .path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&temporary, sealed(&data)))
+            .and_then(|()| std::fs::rename(&temporary, &self.path));
+        match written {
+            Ok(()) => *kept = checksum,
+            Err(_) => drop(std::fs::remove_file(&temporary)),
         }
     }
 }
@@ -192,4 +216,24 @@ fn make(gpu: &Gpu, shader: &'static Shader, cache: Option<&wgpu::PipelineCache>)
     }
     gpu.check()?;
     Ok(Pipeline { raw, layout })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_file_reaches_the_driver() {
+        let file = sealed(b"compiled");
+        assert_eq!(unsealed(&file).map(|(_, data)| data), Some(&b"compiled"[..]));
+        for length in 0..file.len() {
+            assert_eq!(unsealed(&file[..length]), None, "cut off after {length} bytes");
+        }
+        for at in 0..file.len() {
+            let mut other = file.clone();
+            other[at] ^= 4;
+            assert_eq!(unsealed(&other), None, "another byte at {at}");
+        }
+        assert_eq!(unsealed(&sealed(b"")).map(|(_, data)| data), Some(&b""[..]));
+    }
 }

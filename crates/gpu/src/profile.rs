@@ -5,10 +5,7 @@ use gannet_tensor::{Error, Instruction, Result};
 
 use crate::device::Wgpu;
 use crate::executable::{Executable, Step};
-use crate::readback::Staging;
-
-/// Dispatches that one query set holds: WebGPU allows 4,096 queries, two are needed for each.
-const PER_QUERY_SET: usize = 2048;
+use crate::stopwatch::{PASSES, Stopwatch};
 
 /// What one dispatch took.
 #[derive(Clone, Debug)]
@@ -44,44 +41,18 @@ impl Wgpu {
         }
         program.flush();
         let mut seconds = Vec::new();
-        for steps in program.steps.chunks(PER_QUERY_SET) {
-            let count = 2 * steps.len() as u32;
-            let bytes = u64::from(count) * 8;
-            let set = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("profile"),
-                ty: wgpu::QueryType::Timestamp,
-                count,
-            });
-            let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-            let resolved = gpu.buffer("timestamps", bytes, usage)?;
-            let mut staging = Staging::new(gpu, bytes)?;
+        for steps in program.steps.chunks(PASSES) {
+            let stopwatch = Stopwatch::new(gpu, steps.len() as u32)?;
             let mut encoder =
                 gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
             for (number, step) in (0..).zip(steps) {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                     label: Some(step.shader.name),
-                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                        query_set: &set,
-                        beginning_of_pass_write_index: Some(2 * number),
-                        end_of_pass_write_index: Some(2 * number + 1),
-                    }),
+                    timestamp_writes: Some(stopwatch.writes(number)),
                 });
                 step.record(&mut pass);
             }
-            encoder.resolve_query_set(&set, 0..count, &resolved.raw, 0);
-            staging.record(&mut encoder, &resolved, 0, 2 * count as usize, 0);
-            let submission = gpu.submit(encoder);
-            staging.map();
-            staging.wait(gpu, submission)?;
-            let mut words = vec![0.0f32; 2 * count as usize];
-            staging.take(0, &mut words)?;
-            staging.unmap();
-            let ticks: Vec<u64> = words
-                .chunks_exact(2)
-                .map(|pair| u64::from(pair[0].to_bits()) | u64::from(pair[1].to_bits()) << 32)
-                .collect();
-            let period = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
-            seconds.extend(ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period));
+            seconds.extend(stopwatch.seconds(gpu, encoder)?);
         }
         let instructions = program.plan.instructions();
         // The work of an instruction is that of the first of its dispatches that does more than add parts.

@@ -190,7 +190,8 @@ impl Backend for Verifier {
     }
 
     fn compile(&self, plan: Arc<Plan>, variables: Vec<Storage>) -> Result<Executable> {
-        Executable::one_by_one(&self.gpu.gpu, &self.gpu.pipelines, plan, variables)
+        let Wgpu { gpu, pipelines, tiles } = &self.gpu;
+        Executable::one_by_one(gpu, pipelines, tiles, plan, variables)
     }
 
     fn write_input(&self, program: &mut Executable, index: usize, data: &[f32]) -> Result<()> {

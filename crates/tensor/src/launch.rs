@@ -2,13 +2,14 @@
 
 use gannet_shaders::{
     Argument, BinaryParams, ChannelsParams, ConvolutionParams, CotangentParams, Dispatch, Kernel, Launch,
-    MAX, PoolingParams, ReduceParams, STRIDED_COPY, SUM, SplitKSumParams, StridedCopyParams, UnaryParams,
-    grid_1d, grid_folded,
+    MAX, Params, PoolingParams, ReduceParams, STRIDED_COPY, SUM, SplitKSumParams, StridedCopyParams, Tiled,
+    UnaryParams, grid_1d, grid_folded,
 };
 
 use crate::geometry::{Conv2dGeometry, Pool2dGeometry};
 use crate::ops::{Activation, Epilogue};
 use crate::shape::Shape;
+use crate::tiling::Tiling;
 
 pub(crate) use Argument::{Input, Output, Scratch};
 pub(crate) use gannet_shaders as shaders;
@@ -277,6 +278,35 @@ pub(crate) fn split_k_sum(splits: usize, output: Shape, finish: Finish) -> Dispa
         arguments.push(Input(2));
     }
     Dispatch::new(kernel, &params, grid_1d(kernel, output.len()), &arguments)
+}
+
+/// A dispatch of a product over the tiles of its [m, n] result, of which there are `parts` in z. `kernels` are those of each
+/// tile; `sizes` says in words what the product's time depends on beside the kernel.
+pub(crate) fn tiled<P: Params>(
+    kernels: [Kernel<P>; 4],
+    params: &P,
+    sizes: &str,
+    (results @ [m, n], parts): ([usize; 2], usize),
+    arguments: &[Argument],
+) -> Dispatch {
+    let Tiling { tile, asked } = Tiling::new(m, n, parts);
+    let grid = grid_folded(tile.count(m, n), parts);
+    let shaders = kernels.map(|kernel| kernel.shader);
+    let product = format!("{} {sizes}", shaders[0].name);
+    let tiled = Some(Tiled { product, results, tile, asked, shaders });
+    Dispatch { tiled, ..Dispatch::new(kernels[tile as usize], params, grid, arguments) }
+}
+
+/// The sizes of a convolution in words: `14x14x64 of 7x7x128, 4x4/2, N 128` is an image of 14 x 14 pixels with 64 channels, its
+/// features of 7 x 7 with 128, a kernel of 4 x 4 every two pixels, and 128 images.
+pub(crate) fn sizes(g: &Conv2dGeometry) -> String {
+    let Conv2dGeometry { batch, in_h, in_w, in_c, out_h, out_w, out_c, .. } = g;
+    let stride = match [g.stride_h, g.stride_w] {
+        [h, w] if h == w => h.to_string(),
+        [h, w] => format!("{h}x{w}"),
+    };
+    let kernel = format!("{}x{}/{stride}", g.kernel_h, g.kernel_w);
+    format!("{in_h}x{in_w}x{in_c} of {out_h}x{out_w}x{out_c}, {kernel}, N {batch}")
 }
 
 /// Into how many parts to cut the sum over `k` of a product with [m, n] results, and how much of k each part takes.

@@ -2,7 +2,6 @@
 
 use crate::graph::NodeKind;
 use crate::ops::prelude::*;
-use crate::tiling::Tiling;
 use crate::ops::resampled::{Seen, spread};
 use crate::ops::{Conv2dWeightGrad, ConvTranspose2d, Epilogue, UpsampleNearest};
 
@@ -48,7 +47,7 @@ impl Operation for Conv2d {
 }
 
 /// The dispatch of a convolution with an epilogue: one element at a time where there are few channels,
-/// otherwise tiles of 64 x 64.
+/// otherwise tiles.
 pub(super) fn launch_conv2d(
     g: &Conv2dGeometry,
     epilogue: Option<Epilogue>,
@@ -67,14 +66,13 @@ pub(super) fn launch_conv2d(
         let grid = shaders::grid_1d(kernel, output.len());
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
-    let tiling = Tiling::new(output.len() / channels, channels, 1);
-    let kernel = [
+    let kernels = [
         [shaders::CONV2D, shaders::CONV2D_VEC4, shaders::CONV2D_TALL, shaders::CONV2D_LARGE],
         [shaders::CONV2D_BIAS, shaders::CONV2D_BIAS_VEC4, shaders::CONV2D_BIAS_TALL, shaders::CONV2D_BIAS_LARGE],
         [shaders::CONV2D_GRAD, shaders::CONV2D_GRAD_VEC4, shaders::CONV2D_GRAD_TALL, shaders::CONV2D_GRAD_LARGE],
-    ][finish.variant][tiling.variant];
-    let grid = shaders::grid_folded(tiling.count, 1);
-    Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
+    ][finish.variant];
+    let results = ([output.len() / channels, channels], 1);
+    Some(launch::tiled(kernels, &params, &launch::sizes(g), results, &finish.arguments()).into())
 }
 
 impl<'g> Var<'g> {

@@ -1,7 +1,6 @@
 //! w = the correlation of images x with features y: the adjoint of conv2d in its kernel.
 
 use crate::ops::prelude::*;
-use crate::tiling::Tiling;
 use crate::ops::{Conv2d, ConvTranspose2d};
 
 /// w = correlation of images x with features y: the adjoint of [`Conv2d`](super::Conv2d) in its kernel.
@@ -42,17 +41,17 @@ impl Operation for Conv2dWeightGrad {
         let g = &self.geometry;
         let (m, n) = (g.kernel_h * g.kernel_w * g.in_c, g.out_c);
         let (splits, part) = launch::split_k(m, n, g.batch * g.out_h * g.out_w);
-        let tiling = Tiling::new(m, n, splits);
-        let kernel = [
+        let kernels = [
             shaders::CONV2D_WEIGHT_GRAD,
             shaders::CONV2D_WEIGHT_GRAD_VEC4,
             shaders::CONV2D_WEIGHT_GRAD_TALL,
             shaders::CONV2D_WEIGHT_GRAD_LARGE,
-        ][tiling.variant];
+        ];
         let params = shaders::ConvolutionParams { k_per_split: size(part), ..launch::convolution(g) };
-        let grid = shaders::grid_folded(tiling.count, splits);
         let to = if splits > 1 { Scratch(0) } else { Output };
-        let product = Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), to]);
+        let sizes = launch::sizes(g);
+        let product =
+            launch::tiled(kernels, &params, &sizes, ([m, n], splits), &[Input(0), Input(1), to]);
         if splits == 1 {
             return Some(product.into());
         }

@@ -1,7 +1,6 @@
 //! x = the transposed convolution of features y with a kernel w: the adjoint of conv2d.
 
 use crate::ops::prelude::*;
-use crate::tiling::Tiling;
 use crate::ops::{Conv2d, Conv2dWeightGrad, Epilogue};
 
 /// x = transposed convolution of features y with a kernel w: the adjoint of [`Conv2d`](super::Conv2d) in its image.
@@ -68,14 +67,13 @@ pub(super) fn launch_conv_transpose2d(
     // The largest phase; smaller ones leave workgroups without work.
     let pixels = g.batch * g.in_h.div_ceil(g.stride_h) * g.in_w.div_ceil(g.stride_w);
     let phases = g.stride_h * g.stride_w;
-    let tiling = Tiling::new(pixels, channels, phases);
-    let kernel = [
+    let kernels = [
         [shaders::CONV_TRANSPOSE2D, shaders::CONV_TRANSPOSE2D_VEC4, shaders::CONV_TRANSPOSE2D_TALL, shaders::CONV_TRANSPOSE2D_LARGE],
         [shaders::CONV_TRANSPOSE2D_BIAS, shaders::CONV_TRANSPOSE2D_BIAS_VEC4, shaders::CONV_TRANSPOSE2D_BIAS_TALL, shaders::CONV_TRANSPOSE2D_BIAS_LARGE],
         [shaders::CONV_TRANSPOSE2D_GRAD, shaders::CONV_TRANSPOSE2D_GRAD_VEC4, shaders::CONV_TRANSPOSE2D_GRAD_TALL, shaders::CONV_TRANSPOSE2D_GRAD_LARGE],
-    ][finish.variant][tiling.variant];
-    let grid = shaders::grid_folded(tiling.count, phases);
-    Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into())
+    ][finish.variant];
+    let results = ([pixels, channels], phases);
+    Some(launch::tiled(kernels, &params, &launch::sizes(g), results, &finish.arguments()).into())
 }
 
 impl<'g> Var<'g> {

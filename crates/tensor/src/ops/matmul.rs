@@ -2,7 +2,6 @@
 
 use crate::ops::Epilogue;
 use crate::ops::prelude::*;
-use crate::tiling::Tiling;
 
 /// C = A B for matrices, each of which may be given transposed.
 #[derive(Debug)]
@@ -83,8 +82,36 @@ const TILED: [[[shaders::Kernel<shaders::MatmulParams>; 4]; 3]; 4] = [
     ],
 ];
 
-/// The dispatches of a product [m, k] x [k, n] with an epilogue: dot products where n is small, otherwise tiles, and a
-/// second pass over partial sums where k is long and the results are few.
+/// The shaders of a product with a short sum: by operands transposed, epilogue, and whether columns come in whole vectors.
+const SHORT: [[[shaders::Kernel<shaders::MatmulParams>; 2]; 3]; 4] = [
+    [
+        [shaders::MATMUL_NN_SHORT, shaders::MATMUL_NN_SHORT4],
+        [shaders::MATMUL_NN_BIAS_SHORT, shaders::MATMUL_NN_BIAS_SHORT4],
+        [shaders::MATMUL_NN_GRAD_SHORT, shaders::MATMUL_NN_GRAD_SHORT4],
+    ],
+    [
+        [shaders::MATMUL_NT_SHORT, shaders::MATMUL_NT_SHORT4],
+        [shaders::MATMUL_NT_BIAS_SHORT, shaders::MATMUL_NT_BIAS_SHORT4],
+        [shaders::MATMUL_NT_GRAD_SHORT, shaders::MATMUL_NT_GRAD_SHORT4],
+    ],
+    [
+        [shaders::MATMUL_TN_SHORT, shaders::MATMUL_TN_SHORT4],
+        [shaders::MATMUL_TN_BIAS_SHORT, shaders::MATMUL_TN_BIAS_SHORT4],
+        [shaders::MATMUL_TN_GRAD_SHORT, shaders::MATMUL_TN_GRAD_SHORT4],
+    ],
+    [
+        [shaders::MATMUL_TT_SHORT, shaders::MATMUL_TT_SHORT4],
+        [shaders::MATMUL_TT_BIAS_SHORT, shaders::MATMUL_TT_BIAS_SHORT4],
+        [shaders::MATMUL_TT_GRAD_SHORT, shaders::MATMUL_TT_GRAD_SHORT4],
+    ],
+];
+
+/// The longest short sum: a slice of a tile, or a small batch in the gradient of a dense layer's kernel. Staging one slice
+/// costs two barriers and saves little, and a browser clears workgroup memory first, which took longer than the product.
+const MOST_SHORT: usize = 16;
+
+/// The dispatches of a product [m, k] x [k, n] with an epilogue: dot products where n is small, blocks straight
+/// from memory where k is, otherwise tiles, and a second pass over partial sums where k is long and the results are few.
 pub(super) fn launch_matmul(
     op: &MatMul,
     epilogue: Option<Epilogue>,
@@ -108,11 +135,23 @@ pub(super) fn launch_matmul(
         let grid = shaders::grid_folded(m * n, 1);
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
-    let (splits, part) = launch::split_k(m, n, k);
-    let tiling = Tiling::new(m, n, splits);
-    let inner = if splits > 1 { launch::Finish::NONE } else { finish };
     let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
-    let kernel = TILED[transposes][inner.variant][tiling.variant];
+    if k <= MOST_SHORT {
+        let kernel = SHORT[transposes][finish.variant][usize::from(n.is_multiple_of(4))];
+        let params = shaders::MatmulParams {
+            m: size(m),
+            n: size(n),
+            k: size(k),
+            k_per_split: size(k),
+            activation: finish.activation,
+            slope: finish.slope,
+        };
+        let grid = shaders::grid_folded(shaders::Tile::Plain.count(m, n), 1);
+        return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
+    }
+    let (splits, part) = launch::split_k(m, n, k);
+    let inner = if splits > 1 { launch::Finish::NONE } else { finish };
+    let kernels = TILED[transposes][inner.variant];
     let params = shaders::MatmulParams {
         m: size(m),
         n: size(n),
@@ -121,11 +160,11 @@ pub(super) fn launch_matmul(
         activation: inner.activation,
         slope: inner.slope,
     };
-    let grid = shaders::grid_folded(tiling.count, splits);
+    let (sizes, results) = (format!("{m}x{n}x{k}"), ([m, n], splits));
     if splits == 1 {
-        return Some(Dispatch::new(kernel, &params, grid, &inner.arguments()).into());
+        return Some(launch::tiled(kernels, &params, &sizes, results, &inner.arguments()).into());
     }
-    let product = Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), Scratch(0)]);
+    let product = launch::tiled(kernels, &params, &sizes, results, &[Input(0), Input(1), Scratch(0)]);
     let sum = launch::split_k_sum(splits, output, finish);
     Some(Launch { dispatches: vec![product, sum], scratch: vec![splits * m * n] })
 }
