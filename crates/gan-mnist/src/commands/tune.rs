@@ -207,7 +207,37 @@ fn row(product: &Product, per_step: f64, times: &TileTimes, peak: f64) -> String
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::Command;
+    use crate::parse::{Parsed, parse};
+
     use super::*;
+
+    fn configured(line: &str) -> Result<GanConfig> {
+        let Parsed::Run(cli) = parse(format!("gan-mnist tune {line}").split_whitespace()) else {
+            panic!("{line}")
+        };
+        let Some(Command::Tune(args)) = cli.command else { panic!("{line}") };
+        configure(&args)
+    }
+
+    #[test]
+    fn models_have_their_size_or_are_given_one() {
+        let config = configured("--batch-size 3 --accumulate 2").unwrap();
+        assert_eq!((config.name.as_str(), config.batch_size, config.accumulate), (DEFAULT_PRESET, 3, 2));
+        for line in [
+            "--image-size 48x16",
+            "--image-size 48x16 --capacity small",
+            "--preset pictures --image-size 48x16",
+        ] {
+            let (generator, _) = configured(line).unwrap().build().unwrap();
+            assert_eq!(generator.output().dims(), [16, 48, 3], "{line}");
+        }
+        let channels = |line| configured(line).unwrap().to_toml().unwrap();
+        assert_ne!(channels("--image-size 32"), channels("--image-size 32 --capacity large"));
+        assert!(
+            configured("--preset dcgan --image-size 32").is_err() && configured("--preset pictures").is_err()
+        );
+    }
 
     #[test]
     fn a_row_says_the_times_and_both_choices() {
