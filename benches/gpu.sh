@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures all that is worth knowing of a GPU in about eight minutes: whether its numbers are right, its peaks, every kernel's
-# share of them, and training steps, with PyTorch on CUDA beside them where Python has that.
+# share of them, and training steps, with PyTorch on CUDA beside them where Python has that; what tiles of products are worth
+# that were measured, before and after.
 #
 #   benches/gpu.sh [--tiny] [FOLDER]
 #
@@ -43,6 +44,10 @@ cargo test --no-run -p gannet-backend-tests --test gpu || exit 2
 rm -rf "$folder"
 mkdir -p "$folder"
 : >"$folder/jobs.tsv"
+# Nothing that an earlier run has kept: neither compiled shaders nor measured tiles.
+GANNET_CACHE=$(cd "$folder" && pwd)/cache
+export GANNET_CACHE
+unset GANNET_TILES
 deadline=$((SECONDS + 60 * MINUTES))
 failures=0
 
@@ -83,8 +88,17 @@ gan_mnist() { # NAME SECONDS ARGUMENTS…
 step() {
     local name=$1 batch_size=$2
     shift 2
-    [ -z "$tiny" ] || batch_size=2
     gan_mnist "step-$name-$batch_size" 60 bench --device gpu --json --steps "$steps" --batch-size "$batch_size" "$@"
+}
+
+# tuned NAME BATCH_SIZE ARGUMENTS…: which tiles are best for a model, and its steps in those. What is measured is kept apart, so
+# that other jobs follow the rule.
+tuned() {
+    local name=$1 batch_size=$2
+    local -x GANNET_CACHE=$GANNET_CACHE/$name
+    shift 2
+    gan_mnist "tune-$name-$batch_size" 60 tune --device gpu --batch-size "$batch_size" "$@"
+    step "$name-tuned" "$batch_size" "$@"
 }
 
 torch() { # NAME BATCH_SIZE FILE.toml MODES…
@@ -111,6 +125,7 @@ tiles=(vec4 tall large)
 kernels=(gpu)
 tests=()
 profiled=128
+wide=32
 if [ -n "$tiny" ]; then
     presets=(dcgan)
     batch_sizes=(2)
@@ -118,6 +133,7 @@ if [ -n "$tiny" ]; then
     kernels=(gpu "758000 parameters")
     tests=(adapter)
     profiled=2
+    wide=2
 fi
 
 gan_mnist devices 60 devices
@@ -129,6 +145,7 @@ for batch_size in "${batch_sizes[@]}"; do
 done
 torch dcgan 128 "$dcgan" eager graph eager-channels-last graph-channels-last compile \
     graph-tf32-channels-last graph-bf16-channels-last
+tuned dcgan "$profiled" --preset dcgan
 gan_mnist profile-dcgan 60 bench --device gpu --profile --preset dcgan --steps "$steps" --batch-size "$profiled"
 job kernels 120 cargo bench --profile "$PROFILE" --quiet -p gannet-benches --bench kernels -- "${kernels[@]}"
 if [ -z "$tiny" ]; then
@@ -136,13 +153,14 @@ if [ -z "$tiny" ]; then
     step wgan-gp 64 --preset wgan-gp
     for name in dcgan-64 upsampling-128 residual-64; do
         step "$name" 32 --model "$networks/$name.toml"
+        tuned "$name" 32 --model "$networks/$name.toml"
         torch "$name" 32 "$networks/$name.toml" eager graph graph-channels-last compile-channels-last \
             graph-tf32-channels-last graph-bf16-channels-last
     done
 fi
 # What each of the larger tiles is worth, wherever it can be used.
 for tile in "${tiles[@]}"; do
-    GANNET_TILES=$tile step "dcgan-64-tiles-$tile" 32 --model "$networks/dcgan-64.toml"
+    GANNET_TILES=$tile step "dcgan-64-tiles-$tile" "$wide" --model "$networks/dcgan-64.toml"
 done
 job tests 180 cargo test --quiet -p gannet-backend-tests --test gpu -- ${tests[@]+"${tests[@]}"}
 

@@ -105,17 +105,19 @@ fn table_of(jobs: &[Job]) -> String {
             status => format!("- **{} failed** with exit status {status}: `{}`\n", job.name, job.command),
         });
     }
-    text.push_str("\n## Steps\n\n| network, images | ms | images/s | GFLOP/s | of the FMA peak | dispatches, submissions |");
+    text.push_str("\n## Steps\n\n| network, images | ms | of the host | images/s | GFLOP/s | of the FMA peak | dispatches, submissions |");
     let peers = ["eager", "graph", "compile", "tf32", "bf16"];
     peers.iter().for_each(|peer| text.push_str(&format!(" PyTorch {peer} |")));
-    text.push_str(&format!("\n|{}\n", "---|".repeat(6 + peers.len())));
+    text.push_str(&format!("\n|{}\n", "---|".repeat(7 + peers.len())));
     for job in jobs {
         let Some(name) = job.name.strip_prefix("step-") else { continue };
         let Some(ours) = job.figures().into_iter().next() else { continue };
         let number = |key: &str| ours[key].as_f64().unwrap_or(f64::NAN);
         let ms = ours["step_ms"]["median"].as_f64().unwrap_or(f64::NAN);
+        let host = |part: &str| ours["host_ms"][part].as_f64().unwrap_or(f64::NAN);
         text.push_str(&format!(
-            "| {name} | {ms:.3} | {:.0} | {:.0} | {:.0} % | {:.0}, {:.0} |",
+            "| {name} | {ms:.3} | {:.3} | {:.0} | {:.0} | {:.0} % | {:.0}, {:.0} |",
+            ["write", "record", "submit"].map(host).iter().sum::<f64>(),
             number("images_per_s"),
             number("gflops"),
             100.0 * number("gflops") / number("fma_peak_gflops"),
@@ -132,7 +134,10 @@ fn table_of(jobs: &[Job]) -> String {
         }
         text.push('\n');
     }
-    text.push_str("\nIn brackets: how many times as long as ours.\n");
+    text.push_str(
+        "\nIn brackets: how many times as long as ours. Of the host: what it takes to write the inputs of a step, to record and to submit it. Tuned: in the tiles \
+         that `tune` has chosen.\n",
+    );
     for job in jobs {
         if job.name.starts_with("step-") || job.name.starts_with("torch-") || job.output.trim().is_empty() {
             continue;
@@ -186,7 +191,7 @@ mod tests {
         write("devices.txt", "gpu  a card\n");
         write(
             "step-dcgan-128.txt",
-            r#"{"step_ms":{"min":1.9,"median":2.0},"images_per_s":64000,"gflops":300,"fma_peak_gflops":400,"dispatches":55,"submits_per_step":1}"#,
+            r#"{"step_ms":{"min":1.9,"median":2.0},"images_per_s":64000,"gflops":300,"fma_peak_gflops":400,"dispatches":55,"submits_per_step":1,"host_ms":{"write":0.0,"record":0.25,"submit":0.125}}"#,
         );
         write(
             "torch-dcgan-128.txt",
@@ -195,8 +200,7 @@ mod tests {
         );
         write("step-wide-32.err", "slow");
         let table = report(folder.path()).unwrap();
-        let row =
-            "| dcgan-128 | 2.000 | 64000 | 300 | 75 % | 55, 1 | 8.000 (4.00 x) | | | 3.000 (1.50 x) | |\n";
+        let row = "| dcgan-128 | 2.000 | 0.375 | 64000 | 300 | 75 % | 55, 1 | 8.000 (4.00 x) | | | 3.000 (1.50 x) | |\n";
         for part in [
             row,
             "**step-wide-32 took longer",

@@ -36,6 +36,7 @@ pub use images::{Images, Scratch};
 pub use labelled_images::LabelledImages;
 pub use listener::{Listener, Progress, Silent};
 pub use named_set::NamedSet;
+pub use sets::cached::cache_folder;
 pub use shuffle::Shuffle;
 pub use split::Split;
 pub use stored::Stored;

@@ -18,6 +18,7 @@ use crate::commands::report::{CompareArgs, ReportArgs};
 use crate::commands::resume::ResumeArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::train_classifier::TrainClassifierArgs;
+use crate::commands::tune::TuneArgs;
 use crate::commands::verify::VerifyArgs;
 
 /// Trains generative adversarial networks on pictures: your own, or handwritten digits.
@@ -73,6 +74,8 @@ pub enum Command {
     Presets(PresetsArgs),
     /// List what --device and --adapter can name
     Devices,
+    /// Measure which tiles of products are fastest on a GPU, and keep that for later runs
+    Tune(TuneArgs),
     /// Check every operation of a GPU against the reference, in training steps
     Verify(VerifyArgs),
 }

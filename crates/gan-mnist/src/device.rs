@@ -2,16 +2,16 @@
 //!
 //! All devices are one backend, so that what trains and draws is compiled once for them, and not once for each.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gannet::tensor::{self, Backend, Operation, Plan, Reference, Shape};
 use gannet_cpu::Cpu;
-use gannet_gpu::{Options, Wgpu};
+use gannet_gpu::{Options, Tile, Wgpu};
 
 use crate::arguments::{DeviceArgs, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::terminal::note;
+use crate::terminal::{counted, note};
+use crate::tiles_file::{TilesFile, in_words};
 
 /// A device that is ready to use.
 #[derive(Clone)]
@@ -66,6 +66,16 @@ impl Device {
         }
     }
 
+    /// Which tiles a GPU computes products in, in words. It changes how long they take, and no bit of their results.
+    pub fn tiles(&self) -> Option<String> {
+        let Device::Gpu(gpu) = self else { return None };
+        Some(match tile_asked() {
+            Ok(Some(tile)) => format!("{} ({TILES})", tile.name()),
+            _ if gpu.tiles().is_empty() => "by rule".into(),
+            _ => in_words(gpu.tiles()),
+        })
+    }
+
     /// The threads that compute on this machine's CPU.
     pub fn threads(&self) -> usize {
         match self {
@@ -75,11 +85,49 @@ impl Device {
     }
 }
 
-/// Opens the GPU that the flags name.
+/// The environment variable that names the tile of all products that have it.
+pub const TILES: &str = "GANNET_TILES";
+
+/// The tile that the environment asks for. Errors when there is none of that name.
+fn tile_asked() -> Result<Option<Tile>> {
+    let Some(name) = std::env::var_os(TILES) else { return Ok(None) };
+    let name = name.to_string_lossy();
+    let known = || Tile::ALL.map(Tile::name).join(", ");
+    match Tile::find(&name) {
+        Some(tile) => Ok(Some(tile)),
+        None => Err(Error::Usage(format!("{TILES} is '{name}'; expected one of {}", known()))),
+    }
+}
+
+/// Opens the GPU that the flags name, with the tiles that `tune` has measured there, and says so.
 pub fn gpu(args: &DeviceArgs) -> Result<Device> {
+    let asked = tile_asked()?;
+    let gpu = plain_gpu(args)?;
+    if let Some(tile) = asked {
+        note(&format!("tiles of products: {} wherever it fits, as {TILES} says", tile.name()));
+        return Ok(Device::Gpu(gpu));
+    }
+    // Without a cache folder nothing has been measured.
+    let Ok(file) = TilesFile::of(&gpu) else { return Ok(Device::Gpu(gpu)) };
+    Ok(Device::Gpu(match file.read() {
+        Ok(None) => gpu,
+        Ok(Some(tiles)) => {
+            let products = counted(tiles.len() as u64, "product");
+            note(&format!("tiles of {products} as measured: {}", file.path().display()));
+            gpu.with_tiles(tiles)
+        }
+        Err(error) => {
+            note(&error.line());
+            gpu
+        }
+    }))
+}
+
+/// Opens the GPU that the flags name, with the tiles that follow the rule.
+pub fn plain_gpu(args: &DeviceArgs) -> Result<Wgpu> {
     let options = Options {
         adapter: args.adapter.clone(),
-        cache: cache_folder(),
+        cache: gannet_data::cache_folder().ok(),
         progress: Some(Arc::new(|done, of| {
             if done == of {
                 note(&format!("{of} shaders compiled"));
@@ -87,15 +135,7 @@ pub fn gpu(args: &DeviceArgs) -> Result<Device> {
         })),
         ..Options::default()
     };
-    Ok(Device::Gpu(Wgpu::new(&options).map_err(Error::failure)?))
-}
-
-/// Where compiled shaders are kept between runs: `gannet` in the user's cache folder, if there is one.
-fn cache_folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
-    let folder = folder.or_else(|| variable("HOME").map(|home| home.join(".cache")));
-    folder.map(|folder| folder.join("gannet"))
+    Wgpu::new(&options).map_err(Error::failure)
 }
 
 /// What belongs to one of the devices.

@@ -24,6 +24,7 @@ pub mod report;
 pub mod run;
 mod server;
 pub mod terminal;
+pub mod tiles_file;
 pub mod training;
 mod web;
 
@@ -67,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Bench(args)) => commands::bench::run(&args),
         Some(Command::Presets(args)) => commands::presets::run(&args),
         Some(Command::Devices) => commands::devices::run(),
+        Some(Command::Tune(args)) => commands::tune::run(&args),
         Some(Command::Verify(args)) => commands::verify::run(&args),
     };
     match result {

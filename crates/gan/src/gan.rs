@@ -673,17 +673,28 @@ impl<B: Backend> Gan<B> {
         let further = samples.further(self.generator.name(), self.generator.inputs(), n)?;
         let further_names: Vec<String> =
             self.generator.inputs().iter().map(|(name, _)| names::further(name)).collect();
-        if self.sampling.is_none() {
-            let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
-            self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
-        }
-        let Some(program) = &mut self.sampling else { unreachable!("made above") };
+        let program = self.sampling()?;
         let mut inputs = vec![(names::LATENTS, latents)];
         if !labels.is_empty() {
             inputs.push((names::LABELS, &labels));
         }
         inputs.extend(further_names.iter().map(String::as_str).zip(further));
         images_of(program, n, &inputs, pixels)
+    }
+
+    /// The plan by which [`generate`](Gan::generate) draws, of as many images as it draws at a time.
+    pub fn sampling_plan(&mut self) -> Result<&Plan> {
+        Ok(self.sampling()?.plan())
+    }
+
+    /// The program that draws images.
+    fn sampling(&mut self) -> Result<&mut Program<B>> {
+        if self.sampling.is_none() {
+            let plan = step::sampling(&self.config, &self.generator, CHUNK)?;
+            self.sampling = Some(Program::new(&self.backend, plan, &self.variables)?);
+        }
+        let Some(program) = &mut self.sampling else { unreachable!("made above") };
+        Ok(program)
     }
 
     /// Errors for a generator whose layers take more than latents and labels.

@@ -55,7 +55,7 @@ pub struct Counters {
     pub writing: Duration,
     /// What it took to record the dispatches of runs.
     pub recording: Duration,
-    /// What it took to hand them to the driver.
+    /// What it took to hand them to the driver. Where software is the device, some of its work may be done meanwhile.
     pub submitting: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! What a product takes by each of its tiles.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gannet_dispatch::{Product, buffer_bytes};
 use gannet_shaders::{Dispatch, Shader, Tile};
@@ -17,6 +17,9 @@ const MOST: u32 = 1024;
 
 /// The samples of each tile, of which the best counts. They take turns: clocks rise and fall meanwhile.
 const SAMPLES: usize = 5;
+
+/// No further samples are taken of a product that has taken so long: a device that is so slow needs no more of them.
+const LONG: Duration = Duration::from_millis(500);
 
 /// A tile is better than the rule's if it takes less than this share of its time; what is less is noise.
 const CLEARLY: f64 = 0.97;
@@ -113,14 +116,20 @@ impl Wgpu {
         let Some((_, first)) = ready.first() else {
             return Err(Error::new(format!("the product {} has no tiles", product.name)));
         };
-        // Timestamps that stand still are of no use.
-        let timestamps = self.has_timestamps() && self.sample(first, 1, true)? > 0.0;
+        let began = Instant::now();
         let mut count = 1;
-        while count < MOST && self.sample(first, count, timestamps)? < SAMPLE {
+        let mut took = self.sample(first, count, self.has_timestamps())?;
+        // Timestamps that stand still are of no use.
+        let timestamps = self.has_timestamps() && took > 0.0;
+        while count < MOST && took < SAMPLE {
             count *= 2;
+            took = self.sample(first, count, timestamps)?;
         }
         let mut seconds: Vec<(Tile, f64)> = ready.iter().map(|(tile, _)| (*tile, f64::INFINITY)).collect();
-        for _ in 0..SAMPLES {
+        for turn in 0..SAMPLES {
+            if turn > 0 && began.elapsed() > LONG {
+                break;
+            }
             for ((_, ready), (_, best)) in ready.iter().zip(&mut seconds) {
                 *best = best.min(self.sample(ready, count, timestamps)? / f64::from(count));
             }

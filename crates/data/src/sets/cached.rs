@@ -85,8 +85,9 @@ impl CachedSet {
     }
 }
 
-/// Where sets are kept: GANNET_CACHE, or `gannet` in the user's cache folder.
-pub(crate) fn cache_folder() -> Result<PathBuf> {
+/// Where sets are kept, and what else is to outlast a process: the folder that the environment variable `GANNET_CACHE` names, or
+/// `gannet` in the user's cache folder. It need not exist. Errors where neither is known.
+pub fn cache_folder() -> Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || {
         let folder = variable("XDG_CACHE_HOME").or_else(|| variable("LOCALAPPDATA"));
@@ -95,9 +96,7 @@ pub(crate) fn cache_folder() -> Result<PathBuf> {
             .map(|folder| folder.join("gannet"))
     };
     variable("GANNET_CACHE").or_else(user).ok_or_else(|| {
-        Error::failure(
-            "there is no cache folder for data sets: name one in the environment variable GANNET_CACHE",
-        )
+        Error::failure("there is no cache folder: name one in the environment variable GANNET_CACHE")
     })
 }
 

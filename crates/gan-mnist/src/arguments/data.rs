@@ -19,7 +19,7 @@ pub(crate) fn resize() -> impl TypedValueParser<Value = Resize> {
 }
 
 /// Parses `32` or `96x48`, width first, into a height and a width.
-fn image_size(text: &str) -> std::result::Result<(usize, usize), String> {
+pub(crate) fn image_size(text: &str) -> std::result::Result<(usize, usize), String> {
     let (width, height) = text.split_once(['x', 'X']).unwrap_or((text, text));
     let side = |text: &str| text.parse().ok().filter(|side| (1..=1024).contains(side));
     match (side(height), side(width)) {

@@ -12,7 +12,7 @@ mod ranks;
 
 pub use capacity::capacity;
 pub use data::DataArgs;
-pub(crate) use data::resize;
+pub(crate) use data::{image_size, resize};
 pub use device::{DeviceArgs, DeviceChoice};
 pub(crate) use ending::check_ending;
 pub use every::Every;

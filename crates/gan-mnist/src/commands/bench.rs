@@ -1,6 +1,6 @@
 //! `gan-mnist bench`: how fast training steps are, beside what the machine could do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use clap::Args;
 use gannet::{Backend as _, Gan, GanConfig};
 use gannet_cpu::Cpu;
 use gannet_data::DataSet;
-use gannet_gpu::{DispatchTime, Wgpu};
+use gannet_gpu::{Counters, DispatchTime, Wgpu, products};
 use serde::Serialize;
 
 use crate::arguments::{DEFAULT_PRESET, DeviceArgs, RankArgs, preset, whole_number};
@@ -86,6 +86,10 @@ struct Report {
     submits_per_step: Option<f64>,
     /// Times that the host waits for a GPU's numbers in a step, with nothing queued for it meanwhile; null elsewhere.
     waits_per_step: Option<f64>,
+    /// What the host's thread takes to hand a step to a GPU; null elsewhere.
+    host_ms: Option<HostTimes>,
+    /// Which tiles a GPU computes products in; null elsewhere.
+    tiles: Option<String>,
 }
 
 /// In milliseconds.
@@ -93,6 +97,37 @@ struct Report {
 struct StepTimes {
     min: f64,
     median: f64,
+}
+
+/// Of a step, in milliseconds.
+#[derive(Debug, Serialize)]
+struct HostTimes {
+    /// To write its inputs.
+    write: f64,
+    /// To record its dispatches.
+    record: f64,
+    /// To submit what was recorded.
+    submit: f64,
+}
+
+impl HostTimes {
+    /// Those of `steps` steps between two counts.
+    fn between(before: &Counters, after: &Counters, steps: u64) -> HostTimes {
+        let each = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1e3 / steps as f64;
+        HostTimes {
+            write: each(before.writing, after.writing),
+            record: each(before.recording, after.recording),
+            submit: each(before.submitting, after.submitting),
+        }
+    }
+
+    fn in_words(&self, step_ms: f64) -> String {
+        let HostTimes { write, record, submit } = self;
+        let share = 100.0 * (write + record + submit) / step_ms;
+        format!(
+            "{write:.3} ms to write, {record:.3} ms to record and {submit:.3} ms to submit a step ({share:.0} %)"
+        )
+    }
 }
 
 /// Measures what the flags ask for.
@@ -117,7 +152,9 @@ fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
     }
     let count = || if let Device::Gpu(gpu) = &device { Some(gpu.counters()) } else { None };
     let (measured, [before, after]) = measure(args, ranks, &device, data, count)?;
-    let per_step = before.zip(after).map(|(before, after)| {
+    let counted = before.zip(after);
+    let host_ms = counted.as_ref().map(|(before, after)| HostTimes::between(before, after, args.steps));
+    let per_step = counted.map(|(before, after)| {
         let each = |count: u64| count as f64 / args.steps as f64;
         (
             each(after.dispatches - before.dispatches),
@@ -164,6 +201,8 @@ fn run_among(args: &BenchArgs, ranks: &Ranks) -> Result<()> {
         dispatches: per_step.map(|(dispatches, ..)| dispatches),
         submits_per_step: per_step.map(|(_, submits, _)| submits),
         waits_per_step: per_step.map(|(.., waits)| waits),
+        host_ms,
+        tiles: measured.tiles,
     };
     if args.json {
         say(&serde_json::to_string(&report).map_err(Error::failure)?);
@@ -182,6 +221,8 @@ struct Measured {
     milliseconds: Vec<f64>,
     /// How long gradients were under way between ranks, and the bytes that this one sent, of all steps.
     reduction: (Duration, u64),
+    /// Which tiles a GPU computes products in.
+    tiles: Option<String>,
 }
 
 /// The preset as the flags change it, ready to train.
@@ -196,6 +237,21 @@ fn prepare(args: &BenchArgs, ranks: &Ranks, device: &Device, data: &DataSet) -> 
     check_fit(&gan, data)?;
     let flops = gan.plans()?.into_iter().map(|(plan, runs)| runs * plan.flops()).sum();
     Ok((gan, flops))
+}
+
+/// Which tiles the next step computes its products in on a GPU, and how many of them as they were measured.
+fn tiles_of(gan: &mut Gan<Device>) -> Result<Option<String>> {
+    let Device::Gpu(gpu) = gan.backend().clone() else { return Ok(None) };
+    let words = gan.backend().tiles();
+    if gpu.tiles().is_empty() {
+        return Ok(words);
+    }
+    let mut names = BTreeSet::new();
+    for (plan, _) in gan.plans()? {
+        names.extend(products(plan).map_err(Error::failure)?.into_iter().map(|product| product.name));
+    }
+    let known = names.iter().filter(|name| gpu.tiles().contains_key(*name)).count();
+    Ok(words.map(|words| format!("{words}: {known} of the {} of a step", names.len())))
 }
 
 /// Times steps, and calls `count` before the first that is measured and after the last. A step is timed to its
@@ -244,7 +300,8 @@ fn measure<C>(
     milliseconds.iter_mut().for_each(|time| *time += rest);
     milliseconds.sort_by(f64::total_cmp);
     let preset = gan.config().name.clone();
-    Ok((Measured { preset, batch_size, accumulate, flops, milliseconds, reduction }, [before, after]))
+    let tiles = tiles_of(&mut gan)?;
+    Ok((Measured { preset, batch_size, accumulate, flops, milliseconds, reduction, tiles }, [before, after]))
 }
 
 /// The device's form of a training step after a few of them: what [`profile_gpu`] and [`profile_cpu`] run.
@@ -269,6 +326,15 @@ fn warmed_up(args: &BenchArgs, device: &Device, data: &DataSet) -> Result<Gan<De
 /// Prints what each kernel of a step took on a GPU, the slowest first.
 fn profile_gpu(args: &BenchArgs, device: &Device, gpu: &Wgpu, data: &DataSet) -> Result<()> {
     let mut gan = warmed_up(args, device, data)?;
+    let tiles = tiles_of(&mut gan)?.unwrap_or_default();
+    let Own::Gpu(program) = gan.executable()? else { unreachable!("a program of the GPU") };
+    let (before, began) = (gpu.counters(), Instant::now());
+    for _ in 0..args.steps {
+        gpu.run(program).map_err(Error::failure)?;
+    }
+    gpu.finish().map_err(Error::failure)?;
+    let step_ms = began.elapsed().as_secs_f64() * 1e3 / args.steps as f64;
+    let host = HostTimes::between(&before, &gpu.counters(), args.steps);
     let mut kernels: BTreeMap<&'static str, Vec<DispatchTime>> = BTreeMap::new();
     for _ in 0..args.steps {
         let Own::Gpu(program) = gan.executable()? else { unreachable!("a program of the GPU") };
@@ -282,6 +348,7 @@ fn profile_gpu(args: &BenchArgs, device: &Device, gpu: &Wgpu, data: &DataSet) ->
         "peaks, measured: {:.0} GFLOP/s of multiply-adds, {:.0} GB/s of copying",
         peak.fma_gflops, peak.copy_gb_s
     ));
+    say(&format!("step: {step_ms:.3} ms; the host takes {}; tiles {tiles}", host.in_words(step_ms)));
     let sum = |times: &[DispatchTime], of: fn(&DispatchTime) -> f64| times.iter().map(of).sum::<f64>();
     let mut rows: Vec<(&str, Vec<DispatchTime>)> = kernels.into_iter().collect();
     rows.sort_by(|(_, a), (_, b)| sum(b, |t| t.seconds).total_cmp(&sum(a, |t| t.seconds)));
@@ -360,6 +427,12 @@ fn print(report: &Report, ranks: &Ranks, device: &Device, steps: u64) {
         (report.dispatches, report.submits_per_step, report.waits_per_step)
     {
         say(&format!("GPU         {dispatches} dispatches, {submits} submits and {waits} waits a step"));
+    }
+    if let Some(host) = &report.host_ms {
+        say(&format!("host        {}", host.in_words(step_ms.median)));
+    }
+    if let Some(tiles) = &report.tiles {
+        say(&format!("tiles       {tiles}"));
     }
     if let (Some(reduction), Some(sent)) = (report.reduction_ms, report.sent_mb) {
         let share = 100.0 * reduction / step_ms.median;

@@ -17,4 +17,5 @@ pub mod report;
 pub mod resume;
 pub mod train;
 pub mod train_classifier;
+pub mod tune;
 pub mod verify;

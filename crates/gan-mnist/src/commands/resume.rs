@@ -223,6 +223,7 @@ fn go_on(
     (live, ranks): (Option<Listener>, Ranks),
 ) -> Result<()> {
     let was = std::mem::replace(&mut settings.device_description, device.describe());
+    let tiles_were = std::mem::replace(&mut settings.tiles, device.tiles());
     settings.device = device.name().into();
     settings.threads = device.threads();
     let gan = GanConfig::of_file(&checkpoint.model).and_then(|config| {
@@ -246,6 +247,12 @@ fn go_on(
         }
         if device != was {
             note(&format!("the run was on {was} before"));
+        } else if let (Some(were), Some(are)) = (&tiles_were, &settings.tiles)
+            && were != are
+        {
+            note(&format!(
+                "tiles of products were {were} before and are {are}: steps take another time and have the same results"
+            ));
         }
         if gan.config().schedule.needs_length()
             && (args.epochs, args.steps, args.images) != (None, None, None)

@@ -390,6 +390,7 @@ fn train_in<B: Backend<Element = f32>>(
         device: device.name().into(),
         adapter: args.device.adapter.clone(),
         device_description: device.describe(),
+        tiles: device.tiles(),
         threads: device.threads(),
         command: command(),
         changes: Vec::new(),

@@ -46,6 +46,9 @@ pub struct Config {
     pub adapter: Option<String>,
     /// The device in words.
     pub device_description: String,
+    /// Which tiles a GPU computes products in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<String>,
     /// Threads of the device.
     pub threads: usize,
     /// The command that began the run.
@@ -122,7 +125,7 @@ impl Config {
         let found: toml::Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
         let own: toml::Table = toml::Table::try_from(self).map_err(|e| e.to_string())?;
         // What a run's going on changes may lag behind in the file.
-        const LAG: [&str; 14] = [
+        const LAG: [&str; 15] = [
             "version",
             // History, which decides nothing.
             "command",
@@ -133,6 +136,7 @@ impl Config {
             "device",
             "adapter",
             "device_description",
+            "tiles",
             "threads",
             "model.steps",
             "data.path",

@@ -92,6 +92,7 @@ pub(crate) fn settings(config: &GanConfig, every: &str) -> Config {
         device: "cpu".into(),
         adapter: None,
         device_description: String::new(),
+        tiles: None,
         threads: 1,
         command: String::new(),
         changes: Vec::new(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::program::{folder, names, run};
 
 /// `--device gpu` with the first adapter, or nothing where there is none; `REQUIRE_GPU=1` asks for one.
-fn gpu() -> Option<&'static str> {
+pub(crate) fn gpu() -> Option<&'static str> {
     if gannet_gpu::adapters().is_empty() {
         assert!(
             std::env::var_os("REQUIRE_GPU").is_none_or(|value| value != "1"),

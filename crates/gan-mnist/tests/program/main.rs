@@ -20,5 +20,6 @@ mod resume;
 mod serving;
 mod static_server;
 mod train;
+mod tune;
 mod web;
 mod web_training;

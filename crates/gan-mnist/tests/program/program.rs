@@ -46,11 +46,24 @@ impl Outcome {
 
 /// Runs the program in `folder`.
 pub(crate) fn run_in(folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Outcome {
-    let output = Command::new(env!("CARGO_BIN_EXE_gan-mnist"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the program starts");
+    outcome(Command::new(env!("CARGO_BIN_EXE_gan-mnist")).args(arguments).current_dir(folder))
+}
+
+/// Runs the program in `folder` with a line of arguments, cut at spaces, and these variables in its environment; those without
+/// a value are taken out of it.
+pub(crate) fn run_with(folder: &Path, environment: &[(&str, Option<&OsStr>)], line: &str) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gan-mnist"));
+    for (name, value) in environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    outcome(command.args(line.split_whitespace()).current_dir(folder))
+}
+
+fn outcome(command: &mut Command) -> Outcome {
+    let output = command.output().expect("the program starts");
     Outcome {
         code: output.status.code().expect("no signal"),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
