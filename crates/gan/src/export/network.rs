@@ -19,8 +19,10 @@ const NORMALISED: f64 = 1e-6;
 /// A layer that can be written down elsewhere.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
+    Add(layers::Add),
     AvgPool2d(layers::AvgPool2d),
     BatchNorm(layers::BatchNorm),
+    Concat(layers::Concat),
     ConditionalBatchNorm(layers::ConditionalBatchNorm),
     Conv2d(layers::Conv2d),
     ConvTranspose2d(layers::ConvTranspose2d),
@@ -33,6 +35,7 @@ pub(super) enum Known {
     GlobalAvgPool2d,
     GroupNorm(layers::GroupNorm),
     InstanceNorm(layers::InstanceNorm),
+    Keep(layers::Keep),
     Label(layers::Label),
     LayerNorm(layers::LayerNorm),
     LeakyRelu(layers::LeakyRelu),
@@ -46,6 +49,7 @@ pub(super) enum Known {
     Residual(Vec<Step>, Vec<Step>),
     Sigmoid,
     Silu,
+    SkipExcite(layers::SkipExcite),
     Softplus,
     Tanh,
     UpsampleNearest(layers::UpsampleNearest),
@@ -92,21 +96,19 @@ pub(super) struct Network {
 impl Network {
     /// The layers of a part of a GAN. Errors, naming the layer, when one is not this crate's.
     pub(super) fn of<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Network> {
-        let (sequential, model) = (part.sequential(gan), part.model(gan));
+        let model = part.model(gan);
         let signature = Signature::of(gan, part);
         let mut lowering = Lowering { model, weights: Vec::new() };
         let mut steps = Vec::new();
         let mut shape = model.input();
-        for (index, layer) in sequential.layers.iter().enumerate() {
+        for (index, layer) in model.placed().enumerate() {
             let path = format!("{index}.{}", layer.kind());
             let place = Place { path, parameters: String::new(), prefix: String::new(), spectral: false };
-            let step = lowering.step(layer.as_ref(), &index.to_string(), shape, &place).map_err(|e| {
-                Error::Layer {
-                    model: model.name().into(),
-                    index,
-                    kind: layer.kind().into(),
-                    message: e.to_string(),
-                }
+            let step = lowering.step(layer, &index.to_string(), shape, &place).map_err(|e| Error::Layer {
+                model: model.name().into(),
+                index,
+                kind: layer.kind().into(),
+                message: e.to_string(),
             })?;
             shape = step.output;
             steps.push(step);
@@ -169,8 +171,10 @@ impl Lowering<'_> {
         }
         let name = format!("{}{}_{number}", place.prefix, layer.kind());
         let layer = match layer.kind() {
+            "add" => Known::Add(known(layer)?),
             "avg_pool2d" => Known::AvgPool2d(known(layer)?),
             "batch_norm" => Known::BatchNorm(known(layer)?),
+            "concat" => Known::Concat(known(layer)?),
             "conditional_batch_norm" => Known::ConditionalBatchNorm(known(layer)?),
             "conv2d" => Known::Conv2d(known(layer)?),
             "conv_transpose2d" => Known::ConvTranspose2d(known(layer)?),
@@ -183,6 +187,7 @@ impl Lowering<'_> {
             "global_avg_pool2d" => Known::GlobalAvgPool2d,
             "group_norm" => Known::GroupNorm(known(layer)?),
             "instance_norm" => Known::InstanceNorm(known(layer)?),
+            "keep" => Known::Keep(known(layer)?),
             "label" => Known::Label(known(layer)?),
             "layer_norm" => Known::LayerNorm(known(layer)?),
             "leaky_relu" => Known::LeakyRelu(known(layer)?),
@@ -201,6 +206,7 @@ impl Lowering<'_> {
             }
             "sigmoid" => Known::Sigmoid,
             "silu" => Known::Silu,
+            "skip_excite" => Known::SkipExcite(known(layer)?),
             "softplus" => Known::Softplus,
             "tanh" => Known::Tanh,
             "upsample_nearest" => Known::UpsampleNearest(known(layer)?),
@@ -210,7 +216,7 @@ impl Lowering<'_> {
                 )));
             }
         };
-        for (tensor, own, shape) in tensors(&layer, input) {
+        for (tensor, own, shape) in tensors(&layer, input)? {
             self.add(format!("{name}{tensor}"), own, shape, place)?;
         }
         Ok(Step { name, layer, input, output })
@@ -279,7 +285,7 @@ fn known<T: Layer + Clone>(layer: &dyn Layer) -> Result<T> {
 }
 
 /// What follows the step's name in PyTorch, the name here, and the shape here of each tensor of a layer.
-fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<usize>)> {
+fn tensors(layer: &Known, input: Shape) -> Result<Vec<(&'static str, &'static str, Vec<usize>)>> {
     // Of samples without axes there are none with weights but embeddings.
     let channels = input.dims().last().copied().unwrap_or(1);
     let kernel = |shape: Vec<usize>, outputs: usize, use_bias: bool| {
@@ -296,7 +302,7 @@ fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<
             (".running_var", "moving_variance", vec![channels]),
         ]
     };
-    match layer {
+    Ok(match layer {
         Known::Dense(l) => kernel(vec![input.len(), l.units], l.units, l.use_bias),
         Known::Conv2d(l) => {
             kernel(vec![l.kernel[0], l.kernel[1], channels, l.filters], l.filters, l.use_bias)
@@ -317,8 +323,12 @@ fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<
             (".bias", "bias", vec![1]),
             ("_embeddings.weight", "embeddings", vec![l.classes, input.len()]),
         ],
+        Known::SkipExcite(l) => {
+            let [squeeze, excite] = l.kernels(input)?.map(|shape| shape.dims().to_vec());
+            vec![("_squeeze.weight", "squeeze/kernel", squeeze), ("_excite.weight", "excite/kernel", excite)]
+        }
         _ => Vec::new(),
-    }
+    })
 }
 
 impl Weight {
@@ -378,7 +388,7 @@ impl Weight {
 /// transposed convolutions [.., out, in] become [in, out, ..], all others stay.
 fn axes(own: &str, rank: usize) -> Vec<usize> {
     let mut axes: Vec<usize> = (0..rank).collect();
-    if own == "kernel" {
+    if own.rsplit('/').next() == Some("kernel") {
         axes.reverse();
         axes[2.min(rank)..].reverse();
     }

@@ -5,16 +5,20 @@
 //! the metadata of the file does. N is free. The message numbers are those of
 //! onnx.proto, the operators those of the standard's set [`OPSET`].
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use gannet_tensor::{Backend, Shape};
 
 use super::network::{
     Known, Network, Step, Transposed, Window, conv_windows, pool_windows, transposed_windows,
 };
 use super::protobuf::Message;
-use super::{Channels, Part, Weights, channels_first};
+use super::{Channels, Kept, Part, Weights, channels_first};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
+use crate::layers::windows;
 
 /// The version of the standard's set of operators that models are written in (ONNX 1.12 and later).
 pub const OPSET: i64 = 17;
@@ -40,6 +44,7 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
         x: part.input().into(),
         channels: Channels::outside(network.input),
         labels: "labels".into(),
+        kept: BTreeMap::new(),
         serial: 0,
     };
     for weight in &network.weights {
@@ -134,6 +139,8 @@ struct Graph {
     channels: Channels,
     /// The value with the labels that layers are told.
     labels: String,
+    /// Outputs by the names that layers keep them under.
+    kept: BTreeMap<String, Kept>,
     /// How many values were named.
     serial: usize,
 }
@@ -432,6 +439,47 @@ impl Graph {
             Known::Gelu => self.activation(name, Activation::Gelu),
             Known::Silu => self.activation(name, Activation::Silu),
             Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
+            Known::Keep(l) => {
+                let kept = Kept { value: self.x.clone(), channels: self.channels, shape: input };
+                self.kept.insert(l.name.clone(), kept);
+            }
+            Known::Add(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                self.through(name, "Add", &[&kept.value], &[]);
+            }
+            Known::Concat(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                let axis = self.channel_axis(input);
+                self.through(name, "Concat", &[&kept.value], &[integer("axis", axis)]);
+            }
+            Known::SkipExcite(l) => {
+                self.turn(First, input);
+                let Kept { value, channels, shape } = self.kept(l.from.name())?;
+                let features = std::mem::replace(&mut self.x, value);
+                self.channels = channels;
+                self.turn(First, shape);
+                let &[h, w, _] = shape.dims() else {
+                    return Err(Error::invalid(format!("expected a map, got {shape}")));
+                };
+                // Means of windows of rows, then of columns.
+                let rows = self.fresh("rows");
+                let means = windows(h).map(|window| mean_of(window, h)).concat();
+                self.floats(&rows, &[4, h], &means);
+                let map = std::mem::take(&mut self.x);
+                self.x = self.node(name, "MatMul", &[&rows, &map], &[]);
+                let columns = self.fresh("columns");
+                let means = windows(w).map(|window| mean_of(window, w));
+                let means: Vec<f32> = (0..w).flat_map(|x| means.each_ref().map(|mean| mean[x])).collect();
+                self.floats(&columns, &[w, 4], &means);
+                self.through(name, "MatMul", &[&columns], &[]);
+                self.through(name, "Conv", &[&format!("{name}_squeeze.weight")], &[]);
+                self.activation(name, Activation::LeakyRelu { negative_slope: l.negative_slope });
+                self.through(name, "Conv", &[&format!("{name}_excite.weight")], &[]);
+                self.activation(name, Activation::Sigmoid);
+                self.through(name, "Mul", &[&features], &[]);
+            }
             Known::Residual(layers, shortcut) => {
                 let (start, before) = (self.x.clone(), self.channels);
                 self.steps(layers)?;
@@ -443,6 +491,11 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// The output that a layer before keeps under that name.
+    fn kept(&self, name: &str) -> Result<Kept> {
+        self.kept.get(name).cloned().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
     }
 
     /// Each group of channels of each sample normalised, then a scale and a shift for each channel.
@@ -475,6 +528,12 @@ impl Graph {
             Channels::Last => sample.rank() as i64,
         }
     }
+}
+
+/// What each pixel of a side of `len` adds to the mean of a window.
+fn mean_of(window: Range<usize>, len: usize) -> Vec<f32> {
+    let share = 1.0 / window.len() as f32;
+    (0..len).map(|pixel| if window.contains(&pixel) { share } else { 0.0 }).collect()
 }
 
 /// The attributes of a convolution or a pooling.

@@ -15,7 +15,7 @@ use super::network::{
     Known, Network, Step, Transposed, Weight, Window, conv_windows, pool_windows, transposed_windows,
 };
 use super::weights::prefix;
-use super::{Channels, Part, Weights};
+use super::{Channels, Kept, Part, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
@@ -201,8 +201,12 @@ fn check(weights: &[Weight], state: &StateDict) -> Result<(), String> {
 
 /// The Python module.
 fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<String> {
-    let mut code =
-        Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
+    let mut code = Code {
+        modules: String::new(),
+        forward: String::new(),
+        channels: Channels::outside(network.input),
+        kept: BTreeMap::new(),
+    };
     code.labels(network);
     code.steps(&network.steps)?;
     code.turn(Channels::outside(network.output), network.output);
@@ -278,6 +282,8 @@ struct Code {
     modules: String,
     forward: String,
     channels: Channels,
+    /// Outputs by the names that layers keep them under.
+    kept: BTreeMap<String, Kept>,
 }
 
 impl Code {
@@ -516,6 +522,34 @@ impl Code {
             Known::Gelu => self.activation(Activation::Gelu),
             Known::Silu => self.activation(Activation::Silu),
             Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
+            Known::Keep(l) => {
+                self.line(&format!("{name} = x"));
+                let kept = Kept { value: name.clone(), channels: self.channels, shape: input };
+                self.kept.insert(l.name.clone(), kept);
+            }
+            Known::Add(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                self.line(&format!("x = x + {}", kept.value));
+            }
+            Known::Concat(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                let axis = self.channel_axis();
+                self.line(&format!("x = torch.cat([x, {}], {axis})", kept.value));
+            }
+            Known::SkipExcite(l) => {
+                self.turn(First, input);
+                let Kept { value, channels: order, shape } = self.kept(l.from.name())?;
+                for (what, from, side) in [("squeeze", shape.last(), 4), ("excite", channels, 1)] {
+                    let module = format!("nn.Conv2d({from}, {channels}, {}, bias=False)", pair([side, side]));
+                    self.module(&format!("{name}_{what}"), &module);
+                }
+                let turned = if order == First { "" } else { ".permute(0, 3, 1, 2)" };
+                self.line(&format!("gate = self.{name}_squeeze(F.adaptive_avg_pool2d({value}{turned}, 4))"));
+                self.line(&format!("gate = self.{name}_excite(F.leaky_relu(gate, {:?}))", l.negative_slope));
+                self.line("x = x * torch.sigmoid(gate)");
+            }
             Known::Residual(layers, shortcut) => {
                 let before = self.channels;
                 self.line(&format!("{name} = x"));
@@ -533,6 +567,11 @@ impl Code {
             }
         }
         Ok(())
+    }
+
+    /// The output that a layer before keeps under that name.
+    fn kept(&self, name: &str) -> Result<Kept> {
+        self.kept.get(name).cloned().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
     }
 
     /// The axis of the channels: 1 or -1.

@@ -7,6 +7,7 @@ mod named;
 mod normalise;
 mod padding;
 mod prelude;
+mod source;
 
 macro_rules! layers {
     ($($file:ident: $layer:ident,)*) => {
@@ -21,8 +22,10 @@ macro_rules! layers {
 }
 
 layers! {
+    add: Add,
     avg_pool2d: AvgPool2d,
     batch_norm: BatchNorm,
+    concat: Concat,
     concat_input: ConcatInput,
     conditional_batch_norm: ConditionalBatchNorm,
     conv2d: Conv2d,
@@ -36,6 +39,7 @@ layers! {
     global_avg_pool2d: GlobalAvgPool2d,
     group_norm: GroupNorm,
     instance_norm: InstanceNorm,
+    keep: Keep,
     label: Label,
     layer_norm: LayerNorm,
     leaky_relu: LeakyRelu,
@@ -48,6 +52,7 @@ layers! {
     residual: Residual,
     sigmoid: Sigmoid,
     silu: Silu,
+    skip_excite: SkipExcite,
     softplus: Softplus,
     spectral_norm: SpectralNorm,
     tanh: Tanh,
@@ -61,6 +66,7 @@ pub(crate) use entry::Entry;
 pub use named::register;
 pub(crate) use named::{described, is_built_in};
 pub(crate) use prelude::batched;
+pub(crate) use skip_excite::windows;
 
 use crate::kinds::{Kinds, kinds};
 use crate::layer::Layer;

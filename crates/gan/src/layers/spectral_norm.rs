@@ -70,6 +70,16 @@ impl Layer for SpectralNorm {
         self.layer.0.inputs()
     }
 
+    fn keeps(&self) -> Vec<String> {
+        self.layer.0.keeps()
+    }
+
+    fn bind(&self, input: Shape, outputs: &mut Outputs) -> Result<Option<Arc<dyn Layer>>> {
+        let kind = self.layer.0.kind();
+        let bound = self.layer.0.bind(input, outputs).map_err(|e| e.context(kind))?;
+        Ok(bound.map(|layer| Arc::new(SpectralNorm { layer: Entry(layer) }) as Arc<dyn Layer>))
+    }
+
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {
         let input = Shape::new(&x.shape().dims()[1..])?;
         let mut parameters = cx.parameters.clone();

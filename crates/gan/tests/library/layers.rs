@@ -9,24 +9,29 @@ use gannet::{
 };
 use gannet_tensor::{Graph, Program, Shape, Variables, grad};
 
-/// A layer alone on a device, in double precision.
-struct Bench {
-    model: Model,
+/// A layer alone, or some in a row, on a device, in double precision.
+pub(crate) struct Bench {
+    pub(crate) model: Model,
     parameters: BTreeMap<String, Vec<f64>>,
     states: BTreeMap<String, Vec<f64>>,
 }
 
-/// What a layer gave: its output, its states afterwards, and the gradient of sum(y * y) for x.
-struct Got {
-    y: Vec<f64>,
+/// What a layer gave: its output, its states afterwards, the gradient of sum(y * y) for x, and that of the sum of its squares.
+pub(crate) struct Got {
+    pub(crate) y: Vec<f64>,
     shape: Shape,
     states: BTreeMap<String, Vec<f64>>,
     dx: Vec<f64>,
+    ddx: Vec<f64>,
 }
 
 impl Bench {
-    fn new(layer: impl Layer + 'static, input: &[usize]) -> Bench {
-        let model = Sequential::new("m", input).add(layer).build().unwrap();
+    pub(crate) fn new(layer: impl Layer + 'static, input: &[usize]) -> Bench {
+        Bench::of(&Sequential::new("m", input).add(layer))
+    }
+
+    pub(crate) fn of(model: &Sequential) -> Bench {
+        let model = model.build().unwrap();
         let vector = model.initial_vector(1);
         let parameters = model
             .parameters()
@@ -38,11 +43,11 @@ impl Bench {
         Bench { model, parameters, states }
     }
 
-    fn parameter(&mut self, name: &str) -> &mut Vec<f64> {
+    pub(crate) fn parameter(&mut self, name: &str) -> &mut Vec<f64> {
         self.parameters.get_mut(name).unwrap()
     }
 
-    fn run(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) -> Got {
+    pub(crate) fn run(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) -> Got {
         let graph = Graph::new();
         let n = x.len() / self.model.input().len();
         let dims: Vec<usize> = std::iter::once(n).chain(self.model.input().dims().iter().copied()).collect();
@@ -63,10 +68,12 @@ impl Bench {
         let counter = Some(graph.fill([1], 3.0));
         let pass = Pass { mode, labels, counter, ..Pass::training() };
         let y = self.model.trace(input, &parameters, &mut states, pass).unwrap();
-        let dx = grad(y.square().sum_all(), &[input]).map(|dx| dx[0]);
         let mut plan = graph.plan().output("y", y);
-        if let Ok(dx) = dx {
-            plan = plan.output("dx", dx);
+        if let Ok(dx) = grad(y.square().sum_all(), &[input]) {
+            plan = plan.output("dx", dx[0]);
+            if let Ok(ddx) = grad(dx[0].square().sum_all(), &[input]) {
+                plan = plan.output("ddx", ddx[0]);
+            }
         }
         for (name, state) in &states {
             plan = plan.output(name, *state);
@@ -77,33 +84,50 @@ impl Bench {
         program.run().unwrap();
         let states = states.keys().map(|name| (name.clone(), program.read(name).unwrap())).collect();
         assert_eq!(y.shape().dims()[1..], *self.model.output().dims(), "the shape rule");
-        let dx = program.read("dx").unwrap_or_default();
-        Got { y: program.read("y").unwrap(), shape: y.shape(), states, dx }
+        let [dx, ddx] = ["dx", "ddx"].map(|name| program.read(name).unwrap_or_default());
+        Got { y: program.read("y").unwrap(), shape: y.shape(), states, dx, ddx }
     }
 
     /// The gradient for x against central differences.
-    fn check_gradient(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) {
-        let value = |x: &[f64]| self.run(x, mode, labels).y.iter().map(|y| y * y).sum::<f64>();
-        let dx = self.run(x, mode, labels).dx;
-        for i in 0..x.len() {
-            let h = 1e-5;
-            let (mut up, mut down) = (x.to_vec(), x.to_vec());
-            up[i] += h;
-            down[i] -= h;
-            let expected = (value(&up) - value(&down)) / (2.0 * h);
-            assert!((dx[i] - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {} {expected}", dx[i]);
-        }
+    pub(crate) fn check_gradient(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) {
+        let value = |x: &[f64]| sum_of_squares(&self.run(x, mode, labels).y);
+        check_differences(x, &self.run(x, mode, labels).dx, value);
+    }
+
+    /// The gradient for x of the sum of the squares of the gradient for x, a second derivative, against central differences.
+    pub(crate) fn check_second_gradient(&self, x: &[f64], mode: Mode) {
+        let value = |x: &[f64]| sum_of_squares(&self.run(x, mode, None).dx);
+        check_differences(x, &self.run(x, mode, None).ddx, value);
     }
 }
 
-const TRAINING: Mode = Mode::Training { groups: 1 };
+fn sum_of_squares(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum()
+}
 
-fn values(n: usize) -> Vec<f64> {
+/// A gradient against central differences of what it is the gradient of.
+fn check_differences(x: &[f64], gradient: &[f64], value: impl Fn(&[f64]) -> f64) {
+    assert_eq!(x.len(), gradient.len());
+    for i in 0..x.len() {
+        let h = 1e-5;
+        let (mut up, mut down) = (x.to_vec(), x.to_vec());
+        up[i] += h;
+        down[i] -= h;
+        let expected = (value(&up) - value(&down)) / (2.0 * h);
+        let found = gradient[i];
+        assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {found} {expected}");
+    }
+}
+
+pub(crate) const TRAINING: Mode = Mode::Training { groups: 1 };
+
+pub(crate) fn values(n: usize) -> Vec<f64> {
     let mut stream = gannet::Stream::new(11, "values", 0);
     (0..n).map(|_| stream.normal()).collect()
 }
 
-fn close(a: &[f64], b: &[f64]) {
+#[track_caller]
+pub(crate) fn close(a: &[f64], b: &[f64]) {
     assert_eq!(a.len(), b.len());
     for (i, (x, y)) in a.iter().zip(b).enumerate() {
         assert!((x - y).abs() < 1e-10 * (1.0 + y.abs()), "{i}: {x}, expected {y}\n{a:?}\n{b:?}");
