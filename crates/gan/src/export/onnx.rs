@@ -423,6 +423,17 @@ impl Graph {
                 ];
                 self.through(name, "Resize", &["", &scales], &attributes);
             }
+            Known::Glu => {
+                let x = self.x.clone();
+                let axes = self.list("axes", &[self.channel_axis(input)]);
+                let half = channels as i64 / 2;
+                let [a, b] = [0, half].map(|start| {
+                    let (start, end) = (self.list("start", &[start]), self.list("end", &[start + half]));
+                    self.node(name, "Slice", &[&x, &start, &end, &axes], &[])
+                });
+                self.x = self.node(name, "Sigmoid", &[&b], &[]);
+                self.through(name, "Mul", &[&a], &[]);
+            }
             Known::Flatten | Known::Reshape => {
                 self.turn(Last, input);
                 self.reshape(name, output.dims());

@@ -502,6 +502,10 @@ impl Code {
                 let [down, across] = l.factor;
                 self.line(&format!("x = x.repeat_interleave({down}, 2).repeat_interleave({across}, 3)"));
             }
+            Known::Glu => {
+                let axis = self.channel_axis();
+                self.line(&format!("x = F.glu(x, {axis})"));
+            }
             Known::Flatten => {
                 self.turn(Last, input);
                 self.line(&format!("x = x.reshape(-1, {})", output.len()));

@@ -37,6 +37,7 @@ layers! {
     flatten: Flatten,
     gelu: Gelu,
     global_avg_pool2d: GlobalAvgPool2d,
+    glu: Glu,
     group_norm: GroupNorm,
     instance_norm: InstanceNorm,
     keep: Keep,

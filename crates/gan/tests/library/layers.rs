@@ -291,6 +291,23 @@ fn embedding_looks_rows_up() {
 }
 
 #[test]
+fn gated_linear_units_gate_one_half_by_the_other() {
+    let bench = Bench::new(Glu::new(), &[1, 2, 4]);
+    let x = values(16);
+    let gate = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let expected: Vec<f64> = x.chunks_exact(4).flat_map(|x| [x[0] * gate(x[2]), x[1] * gate(x[3])]).collect();
+    let got = bench.run(&x, TRAINING, None);
+    assert_eq!(got.shape, Shape::from([2, 1, 2, 2]));
+    close(&got.y, &expected);
+    bench.check_gradient(&x, TRAINING, None);
+    bench.check_second_gradient(&x, TRAINING);
+    for odd in [&[3][..], &[2, 1]] {
+        let error = Sequential::new("m", odd).add(Glu::new()).build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (glu): expected an input whose last axis is even"), "{error}");
+    }
+}
+
+#[test]
 fn minibatch_std_tells_a_batch_of_copies() {
     let bench = Bench::new(MinibatchStd::new(), &[2, 1, 1]);
     let x = [1.0, 2.0, 3.0, 6.0, 5.0, 5.0, 5.0, 5.0];
