@@ -48,6 +48,7 @@ pub(super) enum Known {
     Reshape,
     /// The layers of the block and those of its shortcut.
     Residual(Vec<Step>, Vec<Step>),
+    SelfAttention,
     Sigmoid,
     Silu,
     SkipExcite(layers::SkipExcite),
@@ -206,6 +207,7 @@ impl Lowering<'_> {
                     self.branch(&branches.shortcut, "shortcut", &name, input, place)?,
                 )
             }
+            "self_attention" => Known::SelfAttention,
             "sigmoid" => Known::Sigmoid,
             "silu" => Known::Silu,
             "skip_excite" => Known::SkipExcite(known(layer)?),
@@ -325,6 +327,14 @@ fn tensors(layer: &Known, input: Shape) -> Result<Vec<(&'static str, &'static st
             (".bias", "bias", vec![1]),
             ("_embeddings.weight", "embeddings", vec![l.classes, input.len()]),
         ],
+        Known::SelfAttention => {
+            let kernels = layers::SelfAttention::kernels(channels);
+            let names = ["_query.weight", "_key.weight", "_value.weight", "_output.weight"];
+            let kernel = |(name, (own, shape)): (_, (_, [usize; 2]))| (name, own, shape.to_vec());
+            let mut tensors: Vec<_> = names.into_iter().zip(kernels).map(kernel).collect();
+            tensors.push(("_gamma", "gamma", vec![1]));
+            tensors
+        }
         Known::SkipExcite(l) => {
             let [squeeze, excite] = l.kernels(input)?.map(|shape| shape.dims().to_vec());
             vec![("_squeeze.weight", "squeeze/kernel", squeeze), ("_excite.weight", "excite/kernel", excite)]

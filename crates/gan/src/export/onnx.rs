@@ -450,6 +450,28 @@ impl Graph {
             Known::Gelu => self.activation(name, Activation::Gelu),
             Known::Silu => self.activation(name, Activation::Silu),
             Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
+            Known::SelfAttention => {
+                self.turn(Last, input);
+                let start = self.x.clone();
+                let pixels = input.len() / channels;
+                self.reshape(name, &[pixels, channels]);
+                let rows = self.x.clone();
+                // PyTorch's weights are [out, in].
+                let linear = |graph: &mut Graph, x: &str, what: &str| {
+                    let weight = format!("{name}_{what}.weight");
+                    let weight = graph.node(name, "Transpose", &[&weight], &[integers("perm", [1, 0])]);
+                    graph.node(name, "MatMul", &[x, &weight], &[])
+                };
+                let [query, key, value] = ["query", "key", "value"].map(|what| linear(self, &rows, what));
+                let key = self.node(name, "Transpose", &[&key], &[integers("perm", [0, 2, 1])]);
+                let scores = self.node(name, "MatMul", &[&query, &key], &[]);
+                let seen = self.node(name, "Softmax", &[&scores], &[integer("axis", -1)]);
+                let seen = self.node(name, "MatMul", &[&seen, &value], &[]);
+                self.x = linear(self, &seen, "output");
+                self.reshape(name, input.dims());
+                self.through(name, "Mul", &[&format!("{name}_gamma")], &[]);
+                self.through(name, "Add", &[&start], &[]);
+            }
             Known::Keep(l) => {
                 let kept = Kept { value: self.x.clone(), channels: self.channels, shape: input };
                 self.kept.insert(l.name.clone(), kept);

@@ -19,6 +19,7 @@ use super::{Channels, Kept, Part, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
+use crate::layers::SelfAttention;
 use crate::tensor_file;
 
 /// The first line of a class that [`export`] wrote.
@@ -526,6 +527,20 @@ impl Code {
             Known::Gelu => self.activation(Activation::Gelu),
             Known::Silu => self.activation(Activation::Silu),
             Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
+            Known::SelfAttention => {
+                self.turn(Last, input);
+                for (own, [from, to]) in SelfAttention::kernels(channels) {
+                    let what = own.trim_end_matches("/kernel");
+                    self.module(&format!("{name}_{what}"), &format!("nn.Linear({from}, {to}, bias=False)"));
+                }
+                self.module(&format!("{name}_gamma"), "nn.Parameter(torch.zeros(1))");
+                self.line("rows = x.flatten(1, 2)");
+                self.line(&format!(
+                    "seen = torch.softmax(self.{name}_query(rows) @ self.{name}_key(rows).transpose(1, 2), -1)"
+                ));
+                self.line(&format!("seen = self.{name}_output(seen @ self.{name}_value(rows))"));
+                self.line(&format!("x = x + self.{name}_gamma * seen.reshape(x.shape)"));
+            }
             Known::Keep(l) => {
                 self.line(&format!("{name} = x"));
                 let kept = Kept { value: name.clone(), channels: self.channels, shape: input };

@@ -51,6 +51,7 @@ layers! {
     relu: Relu,
     reshape: Reshape,
     residual: Residual,
+    self_attention: SelfAttention,
     sigmoid: Sigmoid,
     silu: Silu,
     skip_excite: SkipExcite,

@@ -307,6 +307,58 @@ fn gated_linear_units_gate_one_half_by_the_other() {
     }
 }
 
+/// By plain loops from the paper's equations; before any training it hands its input on.
+#[test]
+fn self_attention_looks_at_all_pixels() {
+    let (shape, n, pixels, channels) = ([2, 3, 16], 2, 6, 16);
+    let mut bench = Bench::new(SelfAttention::new(), &shape);
+    let numbers = values(4096);
+    let x = &numbers[..n * pixels * channels];
+    close(&bench.run(x, TRAINING, None).y, x);
+    let mut from = 1000;
+    for (name, len) in [("query", 32), ("key", 32), ("value", 128), ("output", 128)] {
+        let kernel = numbers[from..from + len].iter().map(|x| 0.3 * x).collect();
+        *bench.parameter(&format!("0.self_attention/{name}/kernel")) = kernel;
+        from += len;
+    }
+    *bench.parameter("0.self_attention/gamma") = vec![0.7];
+    let kernel = |start: usize, at: usize| 0.3 * numbers[1000 + start + at];
+    let mapped = |row: &[f64], start: usize, outs: usize| -> Vec<f64> {
+        (0..outs)
+            .map(|o| row.iter().enumerate().map(|(i, x)| x * kernel(start, i * outs + o)).sum())
+            .collect()
+    };
+    let mut expected = Vec::new();
+    for sample in x.chunks_exact(pixels * channels) {
+        let rows: Vec<&[f64]> = sample.chunks_exact(channels).collect();
+        for row in &rows {
+            let query = mapped(row, 0, 2);
+            let weights: Vec<f64> = rows
+                .iter()
+                .map(|other| mapped(other, 32, 2).iter().zip(&query).map(|(k, q)| k * q).sum::<f64>().exp())
+                .collect();
+            let total: f64 = weights.iter().sum();
+            let mut seen = vec![0.0; 8];
+            for (other, weight) in rows.iter().zip(&weights) {
+                for (seen, value) in seen.iter_mut().zip(mapped(other, 64, 8)) {
+                    *seen += weight / total * value;
+                }
+            }
+            expected.extend(row.iter().zip(mapped(&seen, 192, channels)).map(|(x, o)| x + 0.7 * o));
+        }
+    }
+    close(&bench.run(x, TRAINING, None).y, &expected);
+    bench.check_gradient(x, TRAINING, None);
+    bench.check_second_gradient(&x[..pixels * channels], TRAINING);
+    for (input, words) in [
+        (&[6][..], "expected an input of shape [height, width, channels], got [6]"),
+        (&[129, 128, 1], "at most 16384 pixels, got [129, 128, 1]"),
+    ] {
+        let error = Sequential::new("m", input).add(SelfAttention::new()).build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (self_attention): ") && error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn minibatch_std_tells_a_batch_of_copies() {
     let bench = Bench::new(MinibatchStd::new(), &[2, 1, 1]);
