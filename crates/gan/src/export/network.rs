@@ -9,7 +9,7 @@ use crate::clusters::Bounds;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::layer::Layer;
-use crate::layers::{self, Entry, batched};
+use crate::layers::{self, Entry, Taps, batched};
 use crate::model::Model;
 
 /// How close the norm of a weight must be to 1 for the weight to count as normalised already, so that what was
@@ -27,6 +27,7 @@ pub(super) enum Known {
     Conv2d(layers::Conv2d),
     ConvTranspose2d(layers::ConvTranspose2d),
     Dense(layers::Dense),
+    DownsampleFir(layers::DownsampleFir),
     Dropout(layers::Dropout),
     Elu(layers::Elu),
     Embedding(layers::Embedding),
@@ -54,6 +55,7 @@ pub(super) enum Known {
     SkipExcite(layers::SkipExcite),
     Softplus,
     Tanh,
+    UpsampleFir(layers::UpsampleFir),
     UpsampleNearest(layers::UpsampleNearest),
 }
 
@@ -181,6 +183,7 @@ impl Lowering<'_> {
             "conv2d" => Known::Conv2d(known(layer)?),
             "conv_transpose2d" => Known::ConvTranspose2d(known(layer)?),
             "dense" => Known::Dense(known(layer)?),
+            "downsample_fir" => Known::DownsampleFir(known(layer)?),
             "dropout" => Known::Dropout(known(layer)?),
             "elu" => Known::Elu(known(layer)?),
             "embedding" => Known::Embedding(known(layer)?),
@@ -213,6 +216,7 @@ impl Lowering<'_> {
             "skip_excite" => Known::SkipExcite(known(layer)?),
             "softplus" => Known::Softplus,
             "tanh" => Known::Tanh,
+            "upsample_fir" => Known::UpsampleFir(known(layer)?),
             "upsample_nearest" => Known::UpsampleNearest(known(layer)?),
             kind => {
                 return Err(Error::invalid(format!(
@@ -414,6 +418,12 @@ fn spectral_norm(weight: &[f32], u: &[f32]) -> f64 {
     let square: f64 = weight.chunks_exact(u.len()).map(|row| dot(row, u).powi(2)).sum();
     let square = square / (dot(u, u) + EPS);
     square / (square + EPS).sqrt()
+}
+
+/// A filter along rows and columns as a square kernel [taps, taps] of one channel.
+pub(super) fn square(taps: &Taps, sum: f64) -> Vec<f32> {
+    let taps = taps.scaled(sum);
+    taps.iter().flat_map(|down| taps.iter().map(move |across| (down * across) as f32)).collect()
 }
 
 /// A window along one axis: what PyTorch and ONNX have to be told of it.

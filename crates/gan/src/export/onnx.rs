@@ -11,14 +11,14 @@ use std::ops::Range;
 use gannet_tensor::{Backend, Shape};
 
 use super::network::{
-    Known, Network, Step, Transposed, Window, conv_windows, pool_windows, transposed_windows,
+    Known, Network, Step, Transposed, Window, conv_windows, pool_windows, square, transposed_windows,
 };
 use super::protobuf::Message;
 use super::{Channels, Kept, Part, Weights, channels_first};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::layers::windows;
+use crate::layers::{Taps, Way, windows};
 
 /// The version of the standard's set of operators that models are written in (ONNX 1.12 and later).
 pub const OPSET: i64 = 17;
@@ -450,6 +450,14 @@ impl Graph {
             Known::Gelu => self.activation(name, Activation::Gelu),
             Known::Silu => self.activation(name, Activation::Silu),
             Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
+            Known::DownsampleFir(l) => {
+                let [before, after] = l.filter.beyond(Way::Down);
+                self.filter(name, "Conv", input, &l.filter, 1.0, [before, after]);
+            }
+            Known::UpsampleFir(l) => {
+                let [before, after] = l.filter.beyond(Way::Up);
+                self.filter(name, "ConvTranspose", input, &l.filter, 2.0, [before, after]);
+            }
             Known::SelfAttention => {
                 self.turn(Last, input);
                 let start = self.x.clone();
@@ -524,6 +532,28 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// A convolution of every channel by itself with a fixed filter, and a stride of 2.
+    fn filter(
+        &mut self,
+        name: &str,
+        operator: &str,
+        input: Shape,
+        taps: &Taps,
+        sum: f64,
+        [before, after]: [usize; 2],
+    ) {
+        self.turn(Channels::First, input);
+        let (n, channels) = (taps.len(), input.last());
+        let kernel = self.fresh("filter");
+        self.floats(&kernel, &[channels, 1, n, n], &square(taps, sum).repeat(channels));
+        let attributes = [
+            integer("group", channels as i64),
+            integers("strides", [2, 2]),
+            integers("pads", [before, before, after, after]),
+        ];
+        self.through(name, operator, &[&kernel], &attributes);
     }
 
     /// The output that a layer before keeps under that name.

@@ -12,14 +12,14 @@ use gannet_tensor::{Backend, Element, Shape};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::network::{
-    Known, Network, Step, Transposed, Weight, Window, conv_windows, pool_windows, transposed_windows,
+    Known, Network, Step, Transposed, Weight, Window, conv_windows, pool_windows, square, transposed_windows,
 };
 use super::weights::prefix;
 use super::{Channels, Kept, Part, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
-use crate::layers::SelfAttention;
+use crate::layers::{SelfAttention, Taps, Way};
 use crate::tensor_file;
 
 /// The first line of a class that [`export`] wrote.
@@ -527,6 +527,27 @@ impl Code {
             Known::Gelu => self.activation(Activation::Gelu),
             Known::Silu => self.activation(Activation::Silu),
             Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
+            Known::DownsampleFir(l) => {
+                self.turn(First, input);
+                self.filter(name, &l.filter, 1.0);
+                let [before, after] = l.filter.beyond(Way::Down);
+                self.line(&format!(
+                    "x = F.conv2d(F.pad(x, ({before}, {after}, {before}, {after})), {}, stride=2, groups={channels})",
+                    filter_of(name, channels)
+                ));
+            }
+            Known::UpsampleFir(l) => {
+                self.turn(First, input);
+                self.filter(name, &l.filter, 2.0);
+                let [before, _] = l.filter.beyond(Way::Up);
+                let end = |side: usize| before + 2 * side;
+                self.line(&format!(
+                    "x = F.conv_transpose2d(x, {}, stride=2, groups={channels})[:, :, {before}:{}, {before}:{}]",
+                    filter_of(name, channels),
+                    end(input.dims()[0]),
+                    end(input.dims()[1])
+                ));
+            }
             Known::SelfAttention => {
                 self.turn(Last, input);
                 for (own, [from, to]) in SelfAttention::kernels(channels) {
@@ -588,6 +609,17 @@ impl Code {
         Ok(())
     }
 
+    /// A fixed filter, the same for all channels.
+    fn filter(&mut self, name: &str, taps: &Taps, sum: f64) {
+        let numbers: Vec<String> =
+            square(taps, sum).iter().map(|tap| format!("{:?}", f64::from(*tap))).collect();
+        let (numbers, n) = (numbers.join(", "), taps.len());
+        let _ = writeln!(
+            self.modules,
+            "        self.register_buffer(\"{name}_filter\", torch.tensor([{numbers}]).reshape(1, 1, {n}, {n}), persistent=False)"
+        );
+    }
+
     /// The output that a layer before keeps under that name.
     fn kept(&self, name: &str) -> Result<Kept> {
         self.kept.get(name).cloned().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
@@ -629,6 +661,11 @@ impl Cut {
             _ => Cut { padding: 0, output_padding: extra, slice: Some((before, before + output)) },
         }
     }
+}
+
+/// The filter of a layer as a kernel for these channels, each by itself.
+fn filter_of(name: &str, channels: usize) -> String {
+    format!("self.{name}_filter.expand({channels}, -1, -1, -1)")
 }
 
 /// `(a, b)`.

@@ -3,6 +3,7 @@
 //! To add a layer, add its file and a line to the list below.
 
 mod entry;
+mod fir;
 mod named;
 mod normalise;
 mod padding;
@@ -31,6 +32,7 @@ layers! {
     conv2d: Conv2d,
     conv_transpose2d: ConvTranspose2d,
     dense: Dense,
+    downsample_fir: DownsampleFir,
     dropout: Dropout,
     elu: Elu,
     embedding: Embedding,
@@ -58,6 +60,7 @@ layers! {
     softplus: Softplus,
     spectral_norm: SpectralNorm,
     tanh: Tanh,
+    upsample_fir: UpsampleFir,
     upsample_nearest: UpsampleNearest,
 }
 
@@ -65,6 +68,7 @@ layers! {
 pub const KINDS: &[&str] = LayerKinds::BUILT_IN;
 
 pub(crate) use entry::Entry;
+pub(crate) use fir::{Taps, Way};
 pub use named::register;
 pub(crate) use named::{described, is_built_in};
 pub(crate) use prelude::batched;

@@ -359,6 +359,74 @@ fn self_attention_looks_at_all_pixels() {
     }
 }
 
+/// By a plain loop over one axis; images are filtered along rows, then along columns.
+#[test]
+fn filters_make_images_smaller_and_larger() {
+    let down = |x: &[f64], taps: &[f64]| -> Vec<f64> {
+        let (sum, before) = (taps.iter().sum::<f64>(), (taps.len() - 1) / 2);
+        let at = |i: usize| i.checked_sub(before).and_then(|i| x.get(i)).copied().unwrap_or(0.0);
+        (0..x.len() / 2).map(|i| (0..taps.len()).map(|t| taps[t] / sum * at(2 * i + t)).sum()).collect()
+    };
+    let up = |x: &[f64], taps: &[f64]| -> Vec<f64> {
+        let (sum, before) = (taps.iter().sum::<f64>(), (taps.len() - 2) / 2);
+        let mut spread = vec![0.0; 2 * x.len() + taps.len()];
+        for (i, x) in x.iter().enumerate() {
+            for (t, tap) in taps.iter().enumerate() {
+                spread[2 * i + t] += x * 2.0 * tap / sum;
+            }
+        }
+        spread[before..before + 2 * x.len()].to_vec()
+    };
+    // [H, W, C] as lines along an axis, each filtered, and back.
+    let along = |x: &[f64], [h, w, c]: [usize; 3], axis: usize, f: &dyn Fn(&[f64]) -> Vec<f64>| {
+        let (n, step, outer) = if axis == 0 { (h, w * c, 1) } else { (w, c, h) };
+        let m = f(&vec![0.0; n]).len();
+        let mut y = vec![0.0; outer * m * step];
+        for o in 0..outer {
+            for s in 0..step {
+                let line: Vec<f64> = (0..n).map(|i| x[(o * n + i) * step + s]).collect();
+                f(&line).into_iter().enumerate().for_each(|(i, v)| y[(o * m + i) * step + s] = v);
+            }
+        }
+        (y, m)
+    };
+    let [h, w, c] = [5, 4, 3];
+    let x = values(h * w * c);
+    for taps in [&[1.0, 3.0, 3.0, 1.0][..], &[1.0, 2.0, 1.0], &[1.0, 1.0], &[0.5, 2.0, 4.0, 1.0, -0.5, 3.0]] {
+        let layers: [(Bench, &dyn Fn(&[f64]) -> Vec<f64>); 2] = [
+            (Bench::new(DownsampleFir::new().filter(taps), &[h, w, c]), &|x| down(x, taps)),
+            (Bench::new(UpsampleFir::new().filter(taps), &[h, w, c]), &|x| up(x, taps)),
+        ];
+        for (bench, f) in layers {
+            let (rows, m) = along(&x, [h, w, c], 0, f);
+            let (both, _) = along(&rows, [m, w, c], 1, f);
+            close(&bench.run(&x, TRAINING, None).y, &both);
+            bench.check_gradient(&x, TRAINING, None);
+            bench.check_second_gradient(&x, TRAINING);
+        }
+    }
+    // A grey picture stays as grey but for its edges.
+    let grey = vec![0.5; 64];
+    let smaller = Bench::new(DownsampleFir::new(), &[8, 8, 1]).run(&grey, TRAINING, None).y;
+    let larger = Bench::new(UpsampleFir::new(), &[8, 8, 1]).run(&grey, TRAINING, None).y;
+    close(&[smaller[5], larger[7 * 16 + 5]], &[0.5, 0.5]);
+    for (layer, words) in [
+        (
+            Sequential::new("m", [4, 1, 2]).add(DownsampleFir::new()),
+            "at least 2 pixels on each side, got [4, 1, 2]",
+        ),
+        (Sequential::new("m", [4]).add(UpsampleFir::new()), "[height, width, channels], got [4]"),
+        (
+            Sequential::new("m", [4, 4, 2]).add(UpsampleFir::new().filter([1.0])),
+            "filter: expected 2 to 16 numbers",
+        ),
+        (Sequential::new("m", [4, 4, 2]).add(DownsampleFir::new().filter([1.0, -1.0])), "got [1.0, -1.0]"),
+    ] {
+        let error = layer.build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (") && error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn minibatch_std_tells_a_batch_of_copies() {
     let bench = Bench::new(MinibatchStd::new(), &[2, 1, 1]);
