@@ -82,6 +82,8 @@ pub(super) struct Weight {
     axes: Vec<usize>,
     /// The vector of the power iteration whose norm divides it.
     spectral: Option<String>,
+    /// What multiplies it: what is written elsewhere is the product.
+    factor: f64,
 }
 
 /// A model's layers and weights.
@@ -107,7 +109,7 @@ impl Network {
         let mut shape = model.input();
         for (index, layer) in model.placed().enumerate() {
             let path = format!("{index}.{}", layer.kind());
-            let place = Place { path, parameters: String::new(), prefix: String::new(), spectral: false };
+            let place = Place { path, ..Place::default() };
             let step = lowering.step(layer, &index.to_string(), shape, &place).map_err(|e| Error::Layer {
                 model: model.name().into(),
                 index,
@@ -132,7 +134,7 @@ impl Network {
 }
 
 /// Where a layer stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Place {
     /// The path of the outermost layer whose parameters these are, `3.residual`.
     path: String,
@@ -142,6 +144,8 @@ struct Place {
     prefix: String,
     /// Whether weights with two axes or more are divided by their spectral norm.
     spectral: bool,
+    /// What multiplies its kernels.
+    equalised: Option<layers::Equalised>,
 }
 
 struct Lowering<'a> {
@@ -172,6 +176,12 @@ impl Lowering<'_> {
                 input,
                 &Place { spectral: true, ..place.clone() },
             );
+        }
+        if layer.kind() == "equalised" {
+            let equalised: layers::Equalised = known(layer)?;
+            let inner = equalised.layer.clone();
+            let place = Place { equalised: Some(equalised), ..place.clone() };
+            return self.step(inner.0.as_ref(), number, input, &place);
         }
         let name = format!("{}{}_{number}", place.prefix, layer.kind());
         let layer = match layer.kind() {
@@ -267,7 +277,14 @@ impl Lowering<'_> {
         let turned: Vec<usize> = axes.iter().map(|axis| shape[*axis]).collect();
         if !self.model.parameters().iter().any(|slot| slot.name == whole) {
             // A state: the file's name of the row has the layer's own path in front.
-            self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral: None });
+            self.weights.push(Weight {
+                name,
+                shape: turned,
+                source: whole,
+                axes,
+                spectral: None,
+                factor: 1.0,
+            });
             return Ok(());
         }
         let mut spectral = None;
@@ -278,9 +295,13 @@ impl Lowering<'_> {
             let source = format!("{}/{}", slot.layer, slot.rows[0].0);
             spectral = Some(source.clone());
             let (name, shape, axes) = (format!("{name}_u"), vec![slot.len], vec![0]);
-            self.weights.push(Weight { name, shape, source, axes, spectral: None });
+            self.weights.push(Weight { name, shape, source, axes, spectral: None, factor: 1.0 });
         }
-        self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral });
+        let factor = match &place.equalised {
+            Some(equalised) => equalised.factor(own, Shape::new(&shape)?).unwrap_or(1.0),
+            None => 1.0,
+        };
+        self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral, factor });
         Ok(())
     }
 }
@@ -359,7 +380,19 @@ impl Weight {
                 }
             }
         }
+        for value in &mut values {
+            *value = times(*value, self.factor);
+        }
         Ok(values)
+    }
+
+    /// What this crate's tensor holds for these values in PyTorch's layout.
+    pub(super) fn ours(&self, values: &[f32]) -> Vec<f32> {
+        let mut ours = self.turn_back(values);
+        for value in &mut ours {
+            *value = over(*value, self.factor);
+        }
+        ours
     }
 
     /// Values from this crate's layout to PyTorch's.
@@ -368,7 +401,7 @@ impl Weight {
     }
 
     /// Values from PyTorch's layout to this crate's.
-    pub(super) fn turn_back(&self, values: &[f32]) -> Vec<f32> {
+    fn turn_back(&self, values: &[f32]) -> Vec<f32> {
         let mut turned = vec![0.0; values.len()];
         for (value, to) in values.iter().zip(self.sources()) {
             turned[to] = *value;
@@ -398,6 +431,17 @@ impl Weight {
         let Some(u) = &self.spectral else { return Ok(None) };
         Ok(Some(spectral_norm(weights.get(&self.source)?, weights.get(u)?)))
     }
+}
+
+fn times(value: f32, factor: f64) -> f32 {
+    (f64::from(value) * factor) as f32
+}
+
+/// A number that gives `value` times `factor`. Of those that round to it the first is not always one: where a neighbour is,
+/// what was exported and imported is exported as the same bytes again.
+fn over(value: f32, factor: f64) -> f32 {
+    let near = (f64::from(value) / factor) as f32;
+    [near, near.next_up(), near.next_down()].into_iter().find(|x| times(*x, factor) == value).unwrap_or(near)
 }
 
 /// The axes of a tensor in the order in which PyTorch has them: kernels [.., in, out] become [out, in, ..], those of

@@ -149,7 +149,7 @@ pub fn import<B: Backend>(gan: &mut Gan<B>, part: Part, state: &StateDict) -> Re
     for weight in &network.weights {
         let Some((_, values)) = state.tensors.get(&weight.name) else { continue };
         let values: Vec<B::Element> =
-            weight.turn_back(values).into_iter().map(|x| B::Element::of(f64::from(x))).collect();
+            weight.ours(values).into_iter().map(|x| B::Element::of(f64::from(x))).collect();
         gan.write_tensor(&format!("{plain}{}", weight.source), &values)?;
         if averaged != plain {
             gan.write_tensor(&format!("{averaged}{}", weight.source), &values)?;

@@ -36,6 +36,7 @@ layers! {
     dropout: Dropout,
     elu: Elu,
     embedding: Embedding,
+    equalised: Equalised,
     flatten: Flatten,
     gelu: Gelu,
     global_avg_pool2d: GlobalAvgPool2d,

@@ -42,6 +42,11 @@ impl Layer for SpectralNorm {
     fn output_shape(&self, input: Shape) -> Result<Shape> {
         let kind = self.layer.0.kind();
         let output = self.layer.0.output_shape(input).map_err(|e| e.context(kind))?;
+        if kind == "equalised" {
+            return Err(Error::invalid(
+                "spectral_norm divides out what 'equalised' multiplies by: expected one of them around the layer",
+            ));
+        }
         if self.matrices(input).is_empty() {
             return Err(Error::invalid(format!("the layer '{kind}' has no weights to normalise")));
         }

@@ -518,6 +518,67 @@ fn spectral_norm_has_the_gradient_of_a_quotient() {
     assert!(program.read("dw").unwrap().iter().any(|x| x.abs() > 1e-3));
 }
 
+/// Kernels are normal with variance 1 and multiplied by the gain over the root of the products in each result.
+#[test]
+fn equalised_kernels_are_multiplied_where_they_are_used() {
+    let mut bench = Bench::new(Equalised::new(Dense::new(2)), &[3]);
+    *bench.parameter("0.equalised/kernel") = vec![1.0, -1.0, 2.0, 0.5, 0.0, 3.0];
+    *bench.parameter("0.equalised/bias") = vec![0.25, -0.5];
+    let c = (2.0f64 / 3.0).sqrt();
+    close(&bench.run(&[1.0, 2.0, -1.0], TRAINING, None).y, &[5.0 * c + 0.25, -3.0 * c - 0.5]);
+    // 2 x 3 taps of 4 channels, whichever axis they are.
+    let x = values(2 * 3 * 4);
+    for (layer, plain) in [
+        (
+            Bench::new(Equalised::new(Conv2d::new(5, [2, 3])).gain(1.5), &[2, 3, 4]),
+            Bench::new(Conv2d::new(5, [2, 3]), &[2, 3, 4]),
+        ),
+        (
+            Bench::new(Equalised::new(ConvTranspose2d::new(5, [2, 3])).gain(1.5), &[2, 3, 4]),
+            Bench::new(ConvTranspose2d::new(5, [2, 3]), &[2, 3, 4]),
+        ),
+    ] {
+        let (mut layer, mut plain) = (layer, plain);
+        let name = plain.model.parameters()[0].name.clone();
+        let kernel = values(2 * 3 * 4 * 5);
+        *layer.parameter("0.equalised/kernel") = kernel.clone();
+        *plain.parameter(&name) = kernel.iter().map(|w| w * 1.5 / 24f64.sqrt()).collect();
+        close(&layer.run(&x, TRAINING, None).y, &plain.run(&x, TRAINING, None).y);
+        layer.check_gradient(&x, TRAINING, None);
+        layer.check_second_gradient(&x, TRAINING);
+    }
+    let model = Sequential::new("m", [64]).add(Equalised::new(Dense::new(64))).build().unwrap();
+    let start = &model.initial_vector(1)[..64 * 64];
+    let variance = start.iter().map(|x| x * x).sum::<f64>() / 4096.0;
+    assert!((variance - 1.0).abs() < 0.1, "{variance}");
+    for (layer, words) in [
+        (Sequential::new("m", [2]).add(Equalised::new(Relu::new())), "'relu' has no kernels"),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(Residual::new().add(Dense::new(2)))),
+            "expected a single layer with kernels, like conv2d, got 'residual'",
+        ),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(SpectralNorm::new(Dense::new(2)))),
+            "got 'spectral_norm'",
+        ),
+        (
+            Sequential::new("m", [2]).add(SpectralNorm::new(Equalised::new(Dense::new(2)))),
+            "expected one of them around the layer",
+        ),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(Dense::new(2)).gain(0.0)),
+            "gain must be a positive number",
+        ),
+        (
+            Sequential::new("m", [2, 2]).add(Equalised::new(Dense::new(2))),
+            "(equalised): dense: expected an input",
+        ),
+    ] {
+        let error = layer.build().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn shapes_that_do_not_fit_are_named_with_their_layer() {
     let message = |model: Sequential| model.build().unwrap_err().to_string();
