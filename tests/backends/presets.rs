@@ -62,7 +62,7 @@ fn narrow(name: &str) -> GanConfig {
 }
 
 /// Networks with layers that no preset has.
-const NETWORKS: [&str; 1] = [include_str!("networks/fastgan.toml")];
+const NETWORKS: [&str; 2] = [include_str!("networks/fastgan.toml"), include_str!("networks/stylegan.toml")];
 
 fn networks() -> impl Iterator<Item = GanConfig> {
     NETWORKS.into_iter().map(|text| GanConfig::from_toml(text).unwrap())

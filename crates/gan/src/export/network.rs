@@ -24,6 +24,7 @@ pub(super) enum Known {
     BatchNorm(layers::BatchNorm),
     Concat(layers::Concat),
     ConditionalBatchNorm(layers::ConditionalBatchNorm),
+    Constant(layers::Constant),
     Conv2d(layers::Conv2d),
     ConvTranspose2d(layers::ConvTranspose2d),
     Dense(layers::Dense),
@@ -43,6 +44,7 @@ pub(super) enum Known {
     LeakyRelu(layers::LeakyRelu),
     MaxPool2d(layers::MaxPool2d),
     MinibatchStd,
+    ModulatedConv2d(layers::ModulatedConv2d),
     PixelNorm,
     Projection(layers::Projection),
     Relu,
@@ -190,6 +192,7 @@ impl Lowering<'_> {
             "batch_norm" => Known::BatchNorm(known(layer)?),
             "concat" => Known::Concat(known(layer)?),
             "conditional_batch_norm" => Known::ConditionalBatchNorm(known(layer)?),
+            "constant" => Known::Constant(known(layer)?),
             "conv2d" => Known::Conv2d(known(layer)?),
             "conv_transpose2d" => Known::ConvTranspose2d(known(layer)?),
             "dense" => Known::Dense(known(layer)?),
@@ -209,6 +212,7 @@ impl Lowering<'_> {
             "leaky_relu" => Known::LeakyRelu(known(layer)?),
             "max_pool2d" => Known::MaxPool2d(known(layer)?),
             "minibatch_std" => Known::MinibatchStd,
+            "modulated_conv2d" => Known::ModulatedConv2d(known(layer)?),
             "pixel_norm" => Known::PixelNorm,
             "projection" => Known::Projection(known(layer)?),
             "relu" => Known::Relu,
@@ -352,6 +356,14 @@ fn tensors(layer: &Known, input: Shape) -> Result<Vec<(&'static str, &'static st
             (".bias", "bias", vec![1]),
             ("_embeddings.weight", "embeddings", vec![l.classes, input.len()]),
         ],
+        Known::Constant(l) => vec![("_constant", "constant", l.shape.clone())],
+        Known::ModulatedConv2d(l) => {
+            let window = vec![l.kernel[0], l.kernel[1], channels, l.filters];
+            let mut tensors = kernel(window, l.filters, l.use_bias);
+            tensors.push(("_style.weight", "style/kernel", vec![l.from.shape()?.len(), channels]));
+            tensors.push(("_style.bias", "style/bias", vec![channels]));
+            tensors
+        }
         Known::SelfAttention => {
             let kernels = layers::SelfAttention::kernels(channels);
             let names = ["_query.weight", "_key.weight", "_value.weight", "_output.weight"];

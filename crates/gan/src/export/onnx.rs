@@ -359,14 +359,11 @@ impl Graph {
                 let root = self.node(name, "Sqrt", &[&sum], &[]);
                 // One number, over all axes, spread over a channel.
                 let std = self.node(name, "ReduceMean", &[&root], &[]);
-                let batch = [integer("start", 0), integer("end", 1)];
-                let batch = self.node(name, "Shape", &[&x], &batch);
                 let axis = self.channel_axis(input);
                 let mut rest: Vec<i64> = input.dims().iter().map(|dim| *dim as i64).collect();
                 rest.pop();
                 rest.insert(if axis == 1 { 0 } else { rest.len() }, 1);
-                let rest = self.list("shape", &rest);
-                let shape = self.node(name, "Concat", &[&batch, &rest], &[integer("axis", 0)]);
+                let shape = self.batch_of(name, &x, &rest);
                 let channel = self.node(name, "Expand", &[&std, &shape], &[]);
                 self.through(name, "Concat", &[&channel], &[integer("axis", axis)]);
             }
@@ -450,6 +447,46 @@ impl Graph {
             Known::Gelu => self.activation(name, Activation::Gelu),
             Known::Silu => self.activation(name, Activation::Silu),
             Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
+            Known::Constant(l) => {
+                let x = std::mem::take(&mut self.x);
+                let rest: Vec<i64> = l.shape.iter().map(|dim| *dim as i64).collect();
+                let shape = self.batch_of(name, &x, &rest);
+                self.x = self.node(name, "Expand", &[&format!("{name}_constant"), &shape], &[]);
+                self.channels = Last;
+            }
+            Known::ModulatedConv2d(l) => {
+                self.turn(First, input);
+                let vector = self.kept(l.from.name())?.value;
+                let inputs = [vector, format!("{name}_style.weight"), format!("{name}_style.bias")];
+                let style =
+                    self.node(name, "Gemm", &inputs.each_ref().map(String::as_str), &[integer("transB", 1)]);
+                // One number for each channel of each image, the same at every pixel.
+                let pixels = |channels: usize| [0, channels as i64, 1, 1];
+                let shape = self.list("shape", &pixels(channels));
+                let factor = self.node(name, "Reshape", &[&style, &shape], &[]);
+                self.through(name, "Mul", &[&factor], &[]);
+                let attributes = window_attributes(conv_windows(&l.conv2d(), input)?);
+                self.through(name, "Conv", &[&weight], &attributes);
+                if l.demodulate {
+                    let square = self.node(name, "Mul", &[&weight, &weight], &[]);
+                    let axes = self.list("axes", &[2, 3]);
+                    let energy = self.node(name, "ReduceSum", &[&square, &axes], &[integer("keepdims", 0)]);
+                    let energy = self.node(name, "Transpose", &[&energy], &[integers("perm", [1, 0])]);
+                    let square = self.node(name, "Mul", &[&style, &style], &[]);
+                    let energy = self.node(name, "MatMul", &[&square, &energy], &[]);
+                    let eps = self.number("eps", 1e-8);
+                    let energy = self.node(name, "Add", &[&energy, &eps], &[]);
+                    let norm = self.node(name, "Sqrt", &[&energy], &[]);
+                    let shape = self.list("shape", &pixels(l.filters));
+                    let norm = self.node(name, "Reshape", &[&norm, &shape], &[]);
+                    self.through(name, "Div", &[&norm], &[]);
+                }
+                if l.use_bias {
+                    let shape = self.list("shape", &[l.filters as i64, 1, 1]);
+                    let bias = self.node(name, "Reshape", &[&bias, &shape], &[]);
+                    self.through(name, "Add", &[&bias], &[]);
+                }
+            }
             Known::DownsampleFir(l) => {
                 let [before, after] = l.filter.beyond(Way::Down);
                 self.filter(name, "Conv", input, &l.filter, 1.0, [before, after]);
@@ -532,6 +569,13 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// The shape of as many samples of the given shape as there are in x.
+    fn batch_of(&mut self, name: &str, x: &str, sample: &[i64]) -> String {
+        let batch = self.node(name, "Shape", &[x], &[integer("start", 0), integer("end", 1)]);
+        let sample = self.list("shape", sample);
+        self.node(name, "Concat", &[&batch, &sample], &[integer("axis", 0)])
     }
 
     /// A convolution of every channel by itself with a fixed filter, and a stride of 2.

@@ -527,6 +527,36 @@ impl Code {
             Known::Gelu => self.activation(Activation::Gelu),
             Known::Silu => self.activation(Activation::Silu),
             Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
+            Known::Constant(l) => {
+                let dims: Vec<String> = l.shape.iter().map(usize::to_string).collect();
+                let dims = dims.join(", ");
+                self.module(&format!("{name}_constant"), &format!("nn.Parameter(torch.zeros({dims}))"));
+                self.line(&format!("x = self.{name}_constant.expand(x.shape[0], {dims})"));
+                self.channels = Last;
+            }
+            Known::ModulatedConv2d(l) => {
+                self.turn(First, input);
+                let (conv, kept) = (l.conv2d(), self.kept(l.from.name())?);
+                let windows = conv_windows(&conv, input)?;
+                let padding = self.padding(windows, "");
+                let (kernel, bias) = (pair(l.kernel), bias(l.use_bias));
+                self.module(name, &format!("nn.Conv2d({channels}, {}, {kernel}{bias})", l.filters));
+                let style = format!("nn.Linear({}, {channels})", kept.shape.len());
+                self.module(&format!("{name}_style"), &style);
+                self.line(&format!("style = self.{name}_style({})", kept.value));
+                self.line(&format!(
+                    "x = F.conv2d(x * style[:, :, None, None], self.{name}.weight, padding={padding})"
+                ));
+                if l.demodulate {
+                    self.line(&format!(
+                        "energy = style.square() @ self.{name}.weight.square().sum((2, 3)).t()"
+                    ));
+                    self.line("x = x * torch.rsqrt(energy + 1e-8)[:, :, None, None]");
+                }
+                if l.use_bias {
+                    self.line(&format!("x = x + self.{name}.bias[:, None, None]"));
+                }
+            }
             Known::DownsampleFir(l) => {
                 self.turn(First, input);
                 self.filter(name, &l.filter, 1.0);

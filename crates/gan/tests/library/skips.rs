@@ -2,9 +2,10 @@
 
 use gannet::export::{Part, onnx, torch};
 use gannet::layers::{
-    Add, Concat, Conv2d, Dense, Flatten, Keep, LeakyRelu, Relu, Reshape, Residual, SkipExcite, SpectralNorm,
+    Add, Concat, Constant, Conv2d, Dense, Flatten, Keep, LeakyRelu, ModulatedConv2d, Relu, Reshape, Residual,
+    SkipExcite, SpectralNorm,
 };
-use gannet::{Adam, Compiled, Gan, GanConfig, Layer, Objective, Reference, Sequential};
+use gannet::{Adam, Compiled, Gan, GanConfig, Layer, Objective, Padding, Reference, Sequential};
 
 use crate::layers::{Bench, TRAINING, close, values};
 
@@ -84,6 +85,97 @@ fn excitation_is_its_definition() {
         bench.check_gradient(one, TRAINING, None);
         bench.check_second_gradient(one, TRAINING);
     }
+}
+
+/// Each sample with a kernel of its own, modulated and demodulated as the paper writes it.
+#[test]
+fn modulation_is_its_definition() {
+    for demodulate in [true, false] {
+        let model = Sequential::new("m", [3])
+            .add(Keep::new("w"))
+            .add(Dense::new(2 * 3 * 2))
+            .add(Reshape::new([2, 3, 2]))
+            .add(ModulatedConv2d::new(4, [3, 2], "w").demodulate(demodulate).padding(Padding::Valid));
+        // Two rows of pixels have no window of three.
+        assert!(model.build().is_err());
+        let model = Sequential::new("m", [3])
+            .add(Keep::new("w"))
+            .add(Dense::new(3 * 3 * 2))
+            .add(Reshape::new([3, 3, 2]))
+            .add(ModulatedConv2d::new(4, [3, 2], "w").demodulate(demodulate).padding(Padding::Valid));
+        let mut bench = Bench::of(&model);
+        let numbers = values(1024);
+        let mut take = {
+            let mut from = 0;
+            move |len: usize| {
+                from += len;
+                numbers[from - len..from].to_vec()
+            }
+        };
+        let (dense, kernel, bias) = (take(3 * 18), take(3 * 2 * 2 * 4), take(4));
+        let (affine, shift) = (take(3 * 2), take(2));
+        assert_eq!(*bench.parameter("3.modulated_conv2d/style/bias"), [1.0, 1.0]);
+        for (name, values) in [
+            ("1.dense/kernel", &dense),
+            ("3.modulated_conv2d/kernel", &kernel),
+            ("3.modulated_conv2d/bias", &bias),
+            ("3.modulated_conv2d/style/kernel", &affine),
+            ("3.modulated_conv2d/style/bias", &shift),
+        ] {
+            *bench.parameter(name) = values.clone();
+        }
+        let x = take(6);
+        let mut expected = Vec::new();
+        for w in x.chunks_exact(3) {
+            let image: Vec<f64> = (0..18).map(|o| (0..3).map(|i| w[i] * dense[i * 18 + o]).sum()).collect();
+            let style: Vec<f64> =
+                (0..2).map(|c| (0..3).map(|i| w[i] * affine[i * 2 + c]).sum::<f64>() + shift[c]).collect();
+            let mut own = kernel.clone();
+            for (at, weight) in own.iter_mut().enumerate() {
+                *weight *= style[at / 4 % 2];
+            }
+            if demodulate {
+                for f in 0..4 {
+                    let norm = (own.iter().skip(f).step_by(4).map(|x| x * x).sum::<f64>() + 1e-8).sqrt();
+                    own.iter_mut().skip(f).step_by(4).for_each(|x| *x /= norm);
+                }
+            }
+            // Two windows beside one another.
+            for j in 0..2 {
+                for f in 0..4 {
+                    let mut sum = bias[f];
+                    for (at, weight) in own.iter().enumerate().filter(|(at, _)| at % 4 == f) {
+                        let (u, v, c) = (at / 16, at / 8 % 2, at / 4 % 2);
+                        sum += weight * image[(u * 3 + j + v) * 2 + c];
+                    }
+                    expected.push(sum);
+                }
+            }
+        }
+        close(&bench.run(&x, TRAINING, None).y, &expected);
+        bench.check_gradient(&x, TRAINING, None);
+        bench.check_second_gradient(&x, TRAINING);
+    }
+    let message = |model: Sequential| model.build().unwrap_err().to_string();
+    let start = || Sequential::new("m", [2, 2, 3]).add(Keep::new("map"));
+    let error = message(start().add(ModulatedConv2d::new(1, [1, 1], "map")));
+    assert!(
+        error.contains("from: the output \"map\" has the shape [2, 2, 3]") && error.contains("a vector, [n]"),
+        "{error}"
+    );
+}
+
+/// Samples differ by what was kept alone.
+#[test]
+fn a_constant_takes_the_place_of_the_input() {
+    let model = Sequential::new("m", [2]).add(Keep::new("z")).add(Constant::new([2])).add(Add::new("z"));
+    let mut bench = Bench::of(&model);
+    *bench.parameter("1.constant/constant") = vec![10.0, 20.0];
+    let x = [1.0, 2.0, 3.0, 4.0];
+    close(&bench.run(&x, TRAINING, None).y, &[11.0, 22.0, 13.0, 24.0]);
+    bench.check_gradient(&x, TRAINING, None);
+    let error = Sequential::new("m", [2]).add(Constant::new([0])).build().unwrap_err().to_string();
+    assert!(error.contains("layer 0 (constant): the shape [0]"), "{error}");
 }
 
 #[test]
