@@ -394,8 +394,8 @@ fn filters_make_images_smaller_and_larger() {
     let x = values(h * w * c);
     for taps in [&[1.0, 3.0, 3.0, 1.0][..], &[1.0, 2.0, 1.0], &[1.0, 1.0], &[0.5, 2.0, 4.0, 1.0, -0.5, 3.0]] {
         let layers: [(Bench, &dyn Fn(&[f64]) -> Vec<f64>); 2] = [
-            (Bench::new(DownsampleFir::new().filter(taps), &[h, w, c]), &|x| down(x, taps)),
-            (Bench::new(UpsampleFir::new().filter(taps), &[h, w, c]), &|x| up(x, taps)),
+            (Bench::new(DownsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| down(x, taps)),
+            (Bench::new(UpsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| up(x, taps)),
         ];
         for (bench, f) in layers {
             let (rows, m) = along(&x, [h, w, c], 0, f);
