@@ -362,6 +362,8 @@ fn self_attention_looks_at_all_pixels() {
 /// By a plain loop over one axis; images are filtered along rows, then along columns.
 #[test]
 fn filters_make_images_smaller_and_larger() {
+    /// What a line of numbers becomes.
+    type Line<'a> = &'a dyn Fn(&[f64]) -> Vec<f64>;
     let down = |x: &[f64], taps: &[f64]| -> Vec<f64> {
         let (sum, before) = (taps.iter().sum::<f64>(), (taps.len() - 1) / 2);
         let at = |i: usize| i.checked_sub(before).and_then(|i| x.get(i)).copied().unwrap_or(0.0);
@@ -378,7 +380,7 @@ fn filters_make_images_smaller_and_larger() {
         spread[before..before + 2 * x.len()].to_vec()
     };
     // [H, W, C] as lines along an axis, each filtered, and back.
-    let along = |x: &[f64], [h, w, c]: [usize; 3], axis: usize, f: &dyn Fn(&[f64]) -> Vec<f64>| {
+    let along = |x: &[f64], [h, w, c]: [usize; 3], axis: usize, f: Line<'_>| {
         let (n, step, outer) = if axis == 0 { (h, w * c, 1) } else { (w, c, h) };
         let m = f(&vec![0.0; n]).len();
         let mut y = vec![0.0; outer * m * step];
@@ -393,7 +395,7 @@ fn filters_make_images_smaller_and_larger() {
     let [h, w, c] = [5, 4, 3];
     let x = values(h * w * c);
     for taps in [&[1.0, 3.0, 3.0, 1.0][..], &[1.0, 2.0, 1.0], &[1.0, 1.0], &[0.5, 2.0, 4.0, 1.0, -0.5, 3.0]] {
-        let layers: [(Bench, &dyn Fn(&[f64]) -> Vec<f64>); 2] = [
+        let layers: [(Bench, Line<'_>); 2] = [
             (Bench::new(DownsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| down(x, taps)),
             (Bench::new(UpsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| up(x, taps)),
         ];

@@ -234,6 +234,9 @@ fn kinds_are_unique_names() {
     let message = GanConfig::from_toml(text).unwrap_err().to_string();
     assert!(message.contains("registered as 'gated' says that its kind is 'gated_dense'"), "{message}");
     let message = GanConfig::from_toml(&text.replace("gated", "gted")).unwrap_err().to_string();
-    assert!(message.contains("line 4: unknown variant `gted`, expected one of `add`, `avg_pool2d`"), "{message}");
+    assert!(
+        message.contains("line 4: unknown variant `gted`, expected one of `add`, `avg_pool2d`"),
+        "{message}"
+    );
     assert!(message.contains("`gated`"), "{message}");
 }

@@ -142,8 +142,8 @@ fn modulation_is_its_definition() {
             }
             // Two windows beside one another.
             for j in 0..2 {
-                for f in 0..4 {
-                    let mut sum = bias[f];
+                for (f, bias) in bias.iter().enumerate() {
+                    let mut sum = *bias;
                     for (at, weight) in own.iter().enumerate().filter(|(at, _)| at % 4 == f) {
                         let (u, v, c) = (at / 16, at / 8 % 2, at / 4 % 2);
                         sum += weight * image[(u * 3 + j + v) * 2 + c];
