@@ -45,6 +45,7 @@ pub(super) enum Known {
     MaxPool2d(layers::MaxPool2d),
     MinibatchStd,
     ModulatedConv2d(layers::ModulatedConv2d),
+    Noise,
     PixelNorm,
     Projection(layers::Projection),
     Relu,
@@ -213,6 +214,7 @@ impl Lowering<'_> {
             "max_pool2d" => Known::MaxPool2d(known(layer)?),
             "minibatch_std" => Known::MinibatchStd,
             "modulated_conv2d" => Known::ModulatedConv2d(known(layer)?),
+            "noise" => Known::Noise,
             "pixel_norm" => Known::PixelNorm,
             "projection" => Known::Projection(known(layer)?),
             "relu" => Known::Relu,
@@ -356,6 +358,7 @@ fn tensors(layer: &Known, input: Shape) -> Result<Vec<(&'static str, &'static st
             (".bias", "bias", vec![1]),
             ("_embeddings.weight", "embeddings", vec![l.classes, input.len()]),
         ],
+        Known::Noise => vec![("_strength", "strength", vec![1])],
         Known::Constant(l) => vec![("_constant", "constant", l.shape.clone())],
         Known::ModulatedConv2d(l) => {
             let window = vec![l.kernel[0], l.kernel[1], channels, l.filters];

@@ -48,8 +48,8 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
         serial: 0,
     };
     for weight in &network.weights {
-        // The vectors of power iterations are for training alone.
-        if !weight.name.ends_with("weight_u") {
+        // The vectors of power iterations and the strength of noise are for training alone.
+        if !weight.name.ends_with("weight_u") && !weight.name.ends_with("_strength") {
             graph.floats(&weight.name, &weight.shape, &weight.values(&weights)?);
         }
     }
@@ -435,8 +435,8 @@ impl Graph {
                 self.turn(Last, input);
                 self.reshape(name, output.dims());
             }
-            // In inference it hands its input on.
-            Known::Dropout(_) => {}
+            // In inference they hand their input on.
+            Known::Dropout(_) | Known::Noise => {}
             Known::LeakyRelu(l) => {
                 self.activation(name, Activation::LeakyRelu { negative_slope: l.negative_slope });
             }

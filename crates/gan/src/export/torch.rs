@@ -557,6 +557,12 @@ impl Code {
                     self.line(&format!("x = x + self.{name}.bias[:, None, None]"));
                 }
             }
+            Known::Noise => {
+                self.module(&format!("{name}_strength"), "nn.Parameter(torch.zeros(1))");
+                let pixels = if self.channels == First { "x[:, :1]" } else { "x[..., :1]" };
+                self.line("if self.training:");
+                self.line(&format!("    x = x + self.{name}_strength * torch.randn_like({pixels})"));
+            }
             Known::DownsampleFir(l) => {
                 self.turn(First, input);
                 self.filter(name, &l.filter, 1.0);

@@ -51,6 +51,7 @@ layers! {
     max_pool2d: MaxPool2d,
     minibatch_std: MinibatchStd,
     modulated_conv2d: ModulatedConv2d,
+    noise: Noise,
     pixel_norm: PixelNorm,
     projection: Projection,
     relu: Relu,

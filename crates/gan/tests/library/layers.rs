@@ -457,6 +457,36 @@ fn dropout_only_drops_while_training() {
     assert!(got.iter().all(|y| *y == 0.0 || (y - 4.0).abs() < 1e-12));
 }
 
+/// Of mean 0 and variance 1 times its strength, the same for all channels of a pixel; none of it in inference.
+#[test]
+fn noise_is_added_while_training() {
+    let (pixels, channels) = (40 * 50, 2);
+    let mut bench = Bench::new(Noise::new(), &[40, 50, channels]);
+    let x = values(pixels * channels);
+    close(&bench.run(&x, TRAINING, None).y, &x);
+    *bench.parameter("0.noise/strength") = vec![3.0];
+    close(&bench.run(&x, Mode::Inference, None).y, &x);
+    let got = bench.run(&x, TRAINING, None).y;
+    let added: Vec<f64> = got.iter().zip(&x).map(|(y, x)| y - x).collect();
+    let of_pixels: Vec<f64> = added.chunks_exact(channels).map(|of| of[0]).collect();
+    assert!(added.chunks_exact(channels).all(|of| (of[0] - of[1]).abs() < 1e-12));
+    let mean = of_pixels.iter().sum::<f64>() / pixels as f64;
+    let deviation = (of_pixels.iter().map(|x| x * x).sum::<f64>() / pixels as f64).sqrt();
+    // Four times the standard errors of 2000 draws.
+    assert!(
+        mean.abs() < 4.0 * 3.0 / 44.0 && (deviation - 3.0).abs() < 4.0 * 3.0 / 63.0,
+        "{mean} {deviation}"
+    );
+    // Neighbours have nothing to do with one another.
+    let product = of_pixels.windows(2).map(|of| of[0] * of[1]).sum::<f64>() / pixels as f64;
+    assert!(product.abs() < 4.0 * 9.0 / 44.0, "{product}");
+    let error = Sequential::new("m", [4]).add(Noise::new()).build().unwrap_err().to_string();
+    assert!(
+        error.contains("layer 0 (noise): expected an input of shape [height, width, channels]"),
+        "{error}"
+    );
+}
+
 #[test]
 fn residual_blocks_add_their_branches() {
     let block =
