@@ -41,6 +41,13 @@ fn benchmarks() -> Vec<Benchmark> {
     ] {
         list.push(forward(name, rows::matmul_case(sizes, trans)));
     }
+    // Attention on maps of 16 x 16 with 64 channels, a batch of 32: scores of queries and keys, and what they weigh.
+    for (name, sizes, trans) in [
+        ("batch_matmul, 32 x 256x256x8, B transposed", [256, 256, 8], [false, true]),
+        ("batch_matmul, 32 x 256x32x256", [256, 32, 256], [false, false]),
+    ] {
+        list.push(forward(name, rows::batch_matmul_case(32, sizes, trans)));
+    }
     // A convolution, its input gradient (a transposed convolution), and its weight gradient share a geometry.
     for (layer, geometry) in [
         ("14x14x64 of 7x7x128, 4x4/2, N 128", convolution([128, 14, 14, 64], [4, 4, 64, 128], 2)),

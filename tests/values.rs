@@ -183,6 +183,11 @@ fn products() {
     is(product(true, false), [2, 2], &[26.0, 30.0, 38.0, 44.0]);
     is(product(false, true), [2, 2], &[17.0, 23.0, 39.0, 53.0]);
     is(product(true, true), [2, 2], &[23.0, 31.0, 34.0, 46.0]);
+    // Two rows with a column each, then one: [1, 2] [3; 4], and [5, 6] [7; 8].
+    let (a, b) = (t(g, [2, 1, 2], &[1.0, 2.0, 5.0, 6.0]), t(g, [2, 2, 1], &[3.0, 4.0, 7.0, 8.0]));
+    is(a.batch_matmul(b), [2, 1, 1], &[11.0, 83.0]);
+    let outer = node(ops::BatchMatMul { trans_a: true, trans_b: true }, &[a, b]);
+    is(outer, [2, 2, 2], &[3.0, 4.0, 6.0, 8.0, 35.0, 40.0, 42.0, 48.0]);
 
     let (x, w) = (count(g, [1, 3, 3, 1]), count(g, [2, 2, 1, 1]));
     is(x.conv2d(w, [1, 1], Padding::Valid), [1, 2, 2, 1], &[37.0, 47.0, 67.0, 77.0]);

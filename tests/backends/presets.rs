@@ -1,4 +1,5 @@
-//! Every preset trains, on every backend, with losses that agree as far as single precision can.
+//! Every preset trains, on every backend, with losses that agree as far as single precision can; so do networks with layers that
+//! no preset has.
 
 #[path = "gpu/device.rs"]
 #[allow(dead_code, reason = "devices of their own are for the tests of the GPU alone")]
@@ -58,6 +59,13 @@ fn narrow(name: &str) -> GanConfig {
     config.batch_size = 4;
     config.steps = Some(STEPS);
     config
+}
+
+/// Networks with layers that no preset has.
+const NETWORKS: [&str; 2] = [include_str!("networks/fastgan.toml"), include_str!("networks/stylegan.toml")];
+
+fn networks() -> impl Iterator<Item = GanConfig> {
+    NETWORKS.into_iter().map(|text| GanConfig::from_toml(text).unwrap())
 }
 
 /// Moves every number of the state by `size` of itself, up or down.
@@ -194,19 +202,28 @@ impl Expected {
 /// 50 steps of each preset at narrow width on the reference in double precision, on the CPU and on the GPU.
 #[test]
 fn every_preset_trains_and_all_backends_agree() {
-    all_backends_agree(narrow);
+    all_backends_agree(presets::names().map(narrow));
+}
+
+/// The same of other networks, fewer steps.
+#[test]
+fn networks_of_other_layers_train_and_all_backends_agree() {
+    all_backends_agree(networks().map(|config| config.steps(2 * TOGETHER)));
 }
 
 /// A few steps of each preset made of micro-batches.
 #[test]
 fn every_preset_trains_on_micro_batches_and_all_backends_agree() {
-    all_backends_agree(|name| narrow(name).batch_size(2).accumulate(3).steps(2 * TOGETHER));
+    all_backends_agree(
+        presets::names().map(|name| narrow(name).batch_size(2).accumulate(3).steps(2 * TOGETHER)),
+    );
 }
 
-fn all_backends_agree(config: impl Fn(&str) -> GanConfig) {
+fn all_backends_agree(configs: impl Iterator<Item = GanConfig>) {
     let (cpu, gpu) = (Cpu::new().unwrap(), device::device(false));
-    for name in presets::names() {
-        let expected = Expected::new(config(name));
+    for config in configs {
+        let expected = Expected::new(config);
+        let name = &expected.config.name;
         let on_cpu = expected.check(&cpu);
         let on_gpu = gpu.map(|gpu| expected.check(gpu));
         let largest = expected.bounds.iter().copied().fold(0.0, f64::max);
@@ -220,8 +237,9 @@ fn all_backends_agree(config: impl Fn(&str) -> GanConfig) {
 #[test]
 fn every_preset_runs_by_kernels_alone_on_the_cpu() {
     let cpu = Cpu::new().unwrap();
-    for name in presets::names() {
-        let mut gan = Gan::new(&cpu, narrow(name)).unwrap();
+    for config in presets::names().map(narrow).chain(networks()) {
+        let name = config.name.clone();
+        let mut gan = Gan::new(&cpu, config).unwrap();
         let slow: Vec<usize> = gan.executable().unwrap().by_reference().collect();
         let plan = gan.prepare().unwrap();
         let slow: Vec<&str> = slow.iter().map(|&i| plan.instructions()[i].op.name()).collect();

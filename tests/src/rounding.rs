@@ -48,7 +48,7 @@ fn rule(op: &dyn Operation, inputs: usize) -> Rule {
         "embedding" => Rule::Accumulates(0),
         "embedding_grad" | "max_pool2d_grad" => Rule::Accumulates(1),
         "sum" | "avg_pool2d" | "avg_pool2d_grad" => Rule::Accumulates(0),
-        "matmul" | "conv2d" | "conv_transpose2d" | "conv2d_weight_grad" => Rule::Multiplies,
+        "batch_matmul" | "matmul" | "conv2d" | "conv_transpose2d" | "conv2d_weight_grad" => Rule::Multiplies,
         "abs" | "clamp_mask" | "maximum" => Rule::Elementwise { inputs, exact: true },
         "argmax" | "greater" | "one_hot" | "sign" => Rule::Elementwise { inputs: 0, exact: true },
         // The second input of dropout counts steps.

@@ -144,6 +144,22 @@ fn movements() {
 }
 
 #[test]
+fn products_of_a_batch() {
+    for (batch, m, n, k) in
+        [(3, 1, 1, 300), (2, 9, 33, 17), (4, 65, 1, 70), (2, 256, 40, 256), (3, 20, 256, 1), (2, 4, 5, 3000)]
+    {
+        check("batch_matmul", TIGHT, |g| x(g, [batch, m, k]).batch_matmul(a(g, [batch, k, n])));
+        for wanted in 0..2 {
+            check("batch_matmul of transposes", TIGHT, |g| {
+                let operands = [x(g, [batch, m, k]), a(g, [batch, k, n])];
+                let loss = (operands[0].batch_matmul(operands[1]) * g.input("dy", [batch, m, n])).sum_all();
+                gannet_tensor::grad(loss, &[operands[wanted]]).unwrap()[0]
+            });
+        }
+    }
+}
+
+#[test]
 fn matmuls_with_epilogues() {
     for (m, n, k) in [(1, 1, 300), (9, 33, 17), (65, 1, 3000), (100, 130, 70), (128, 2000, 100), (1, 700, 40)]
     {

@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use gannet_tensor::{Graph, Shape, Var};
 
 use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
 use crate::options::Options;
+use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::fnv1a;
 
@@ -112,6 +114,8 @@ pub struct Context<'a, 'g> {
     pub(crate) parameters: &'a Parameters<'g>,
     pub(crate) states: &'a mut States<'g>,
     pub(crate) inputs: &'a Inputs<'g>,
+    /// The outputs that layers before keep, by name.
+    pub(crate) kept: &'a mut Inputs<'g>,
 }
 
 impl<'g> Context<'_, 'g> {
@@ -163,6 +167,17 @@ impl<'g> Context<'_, 'g> {
         self.inputs.get(name).copied().ok_or_else(|| Error::invalid(format!("no input '{name}'")))
     }
 
+    /// Keeps a batch [N, shape] for later layers, under a name that the layer says it [keeps](Layer::keeps).
+    pub fn keep(&mut self, name: &str, output: Var<'g>) {
+        self.kept.insert(name.to_owned(), output);
+    }
+
+    /// The output that an earlier layer keeps under that name [N, shape]. Errors when there is none, which
+    /// [`Layer::bind`] sees before.
+    pub fn kept(&self, name: &str) -> Result<Var<'g>> {
+        self.kept.get(name).copied().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
+    }
+
     /// A number for this layer in this pass, to seed its noise with.
     pub fn noise_seed(&self) -> u32 {
         let hash = fnv1a(&format!("{} {}", self.path, self.pass.index));
@@ -172,7 +187,7 @@ impl<'g> Context<'_, 'g> {
     /// The context of the layer at `path`, with parameters of its own.
     pub(crate) fn at<'b>(&'b mut self, path: String, parameters: &'b Parameters<'g>) -> Context<'b, 'g> {
         let (graph, pass, inputs) = (self.graph, self.pass, self.inputs);
-        Context { graph, pass, path, parameters, states: &mut *self.states, inputs }
+        Context { graph, pass, path, parameters, states: &mut *self.states, inputs, kept: &mut *self.kept }
     }
 
     /// Runs `trace` for a layer `name` inside of this one.
@@ -215,6 +230,19 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// sample.
     fn inputs(&self) -> Vec<(String, Shape)> {
         Vec::new()
+    }
+
+    /// The names under which the layer keeps outputs for later ones.
+    fn keeps(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The layer as it is behind these outputs of earlier ones, for an input of the given shape: one that reads outputs by
+    /// name finds their shapes here, and [`Context::kept`] gives it what they are; one that keeps an output says its shape.
+    /// All that a model asks of a layer later, it asks of the one that this gives; nothing stands for the layer itself.
+    /// Errors, saying what would fit, when an output is not there or does not fit.
+    fn bind(&self, _input: Shape, _outputs: &mut Outputs) -> Result<Option<Arc<dyn Layer>>> {
+        Ok(None)
     }
 
     /// The output for a batch `x` [N, input shape].

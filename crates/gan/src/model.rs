@@ -8,6 +8,7 @@ use gannet_tensor::{Graph, Shape, Var};
 use crate::error::{Error, Result};
 use crate::initialiser::Initialiser;
 use crate::layer::{Context, Inputs, Layer, Parameter, Pass, State, States};
+use crate::outputs::Outputs;
 use crate::parameters::Parameters;
 use crate::random::Stream;
 
@@ -132,6 +133,10 @@ impl Model {
             classes: None,
             inputs: Vec::new(),
         };
+        let names = blueprint.layers.iter().enumerate().flat_map(|(index, layer)| {
+            layer.keeps().into_iter().map(move |name| (name, layer_name(index, layer.as_ref())))
+        });
+        let mut outputs = Outputs::new(names.collect());
         for (index, layer) in blueprint.layers.iter().enumerate() {
             let refused = |message: String| Error::Layer {
                 model: blueprint.name.to_owned(),
@@ -140,6 +145,8 @@ impl Model {
                 message,
             };
             let input = model.output;
+            let bound = layer.bind(input, &mut outputs).map_err(|e| refused(e.to_string()))?;
+            let layer = bound.as_ref().unwrap_or(layer);
             let output =
                 layer.output_shape(input).and_then(check_size).map_err(|e| refused(e.to_string()))?;
             let parameters = layer.parameters(input);
@@ -169,7 +176,7 @@ impl Model {
                     None => model.inputs.push((name, shape)),
                 }
             }
-            let layer_name = format!("{index}.{}", layer.kind());
+            let layer_name = layer_name(index, layer.as_ref());
             model.layers.push(Placed {
                 name: layer_name.clone(),
                 layer: layer.clone(),
@@ -254,6 +261,11 @@ impl Model {
     /// The names of the layers, `2.batch_norm`, and the shapes of their outputs.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, Shape)> {
         self.layers.iter().map(|layer| (layer.name.as_str(), layer.output))
+    }
+
+    /// The layers as they are in this model: those that read outputs of others know their shapes.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = &dyn Layer> {
+        self.layers.iter().map(|placed| placed.layer.as_ref())
     }
 
     /// The position of a layer. Errors, naming those that there are, when there is no such layer.
@@ -461,7 +473,8 @@ impl Model {
         }
         let mut outputs = Vec::with_capacity(self.layers.len());
         graph.scoped(&self.name, || {
-            let mut cx = Context { graph, pass, path: String::new(), parameters, states, inputs };
+            let kept = &mut Inputs::new();
+            let mut cx = Context { graph, pass, path: String::new(), parameters, states, inputs, kept };
             let mut x = x;
             for placed in &self.layers {
                 x = cx
@@ -508,6 +521,11 @@ impl Model {
         );
         text
     }
+}
+
+/// `2.batch_norm`.
+fn layer_name(index: usize, layer: &dyn Layer) -> String {
+    format!("{index}.{}", layer.kind())
 }
 
 /// What layers of either model take beside latents and images, by name, with the shape of a sample.

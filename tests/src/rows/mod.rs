@@ -22,7 +22,7 @@ pub use reductions::*;
 macro_rules! for_each_row {
     ($macro:ident) => {
         $macro! {
-            abs accumulate adam add affine argmax avg_pool2d avg_pool2d_grad batch_norm batch_norm_grad
+            abs accumulate adam add affine argmax avg_pool2d avg_pool2d_grad batch_matmul batch_norm batch_norm_grad
             batch_norm_sums batch_norm_train batch_stats bce_logits bce_probabilities broadcast_to clamp
             clamp_mask concat conv2d conv2d_weight_grad conv_transpose2d copy_to div dropout elu
             elu_grad embedding embedding_grad exp fused_batch_norm fused_batch_norm_train fused_bce_sum

@@ -30,6 +30,22 @@ pub fn matmul_case(sizes: [usize; 3], trans: [bool; 2]) -> Case {
     Case::of(matrices(sizes, trans), move || ops::MatMul { trans_a, trans_b })
 }
 
+/// Every combination of transposes, batches of one and of several.
+pub fn batch_matmul() -> Row {
+    row(
+        "batch_matmul",
+        (1..4usize, product()).prop_map(|(batch, (sizes, trans))| batch_matmul_case(batch, sizes, trans)),
+    )
+}
+
+/// C [batch, M, N] = A B, with M, N, K in this order.
+pub fn batch_matmul_case(batch: usize, [m, n, k]: [usize; 3], [trans_a, trans_b]: [bool; 2]) -> Case {
+    let a = if trans_a { [batch, k, m] } else { [batch, m, k] };
+    let b = if trans_b { [batch, n, k] } else { [batch, k, n] };
+    let leaves = vec![leaf("a", a, ANY), leaf("b", b, ANY)];
+    Case::of(leaves, move || ops::BatchMatMul { trans_a, trans_b })
+}
+
 /// A map of a convolution: its name, and the case of a geometry.
 pub type Convolution = (&'static str, fn(Conv2dGeometry) -> Case);
 

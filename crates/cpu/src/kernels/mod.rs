@@ -3,6 +3,7 @@
 mod adam;
 mod add_parts;
 mod batch_norm;
+mod batch_product;
 mod convolution_of;
 mod elementwise;
 mod from_image;
@@ -39,6 +40,7 @@ pub(crate) fn prepare(
         .or_else(|| {
             Way::ALL.into_iter().find_map(|way| by(way, Taken::IfWorthIt, isa, instruction, stats_groups))
         })
+        .or_else(|| batch_product::prepare(isa, instruction))
         .or_else(|| elementwise::prepare(instruction))
         .or_else(|| batch_norm::prepare(instruction))
         .or_else(|| adam::prepare(instruction))

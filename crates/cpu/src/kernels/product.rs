@@ -151,11 +151,16 @@ fn matmul(instruction: &Instruction, op: &ops::MatMul) -> Product {
     let a = instruction.inputs[0].shape.dims();
     let [rows, columns] = [instruction.output.shape.dims()[0], instruction.output.shape.dims()[1]];
     let k = if op.trans_a { a[0] } else { a[1] };
+    matrices([rows, columns, k], [op.trans_a, op.trans_b])
+}
+
+/// The product of two matrices that lie row by row, each of which may be given transposed.
+pub(super) fn matrices([rows, columns, k]: [usize; 3], [trans_a, trans_b]: [bool; 2]) -> Product {
     Product {
         rows,
         k,
-        left: if op.trans_a { Left::ColumnMajor { stride: rows } } else { Left::RowMajor { stride: k } },
-        right: if op.trans_b { Right::transposed(k) } else { Right::RowMajor { stride: columns } },
+        left: if trans_a { Left::ColumnMajor { stride: rows } } else { Left::RowMajor { stride: k } },
+        right: if trans_b { Right::transposed(k) } else { Right::RowMajor { stride: columns } },
         target: Target::Rows { stride: columns },
     }
 }

@@ -170,14 +170,14 @@ const OPERATIONS = {
     y.set(results);
   },
 
-  matmul: ({ m, k, n, transposed }) => product({
-    pixels: m,
-    taps: Int32Array.from({ length: 2 * m }, (_, i) => i % 2 === 0 ? i / 2 * k : 0),
-    ends: Int32Array.from({ length: m }, (_, i) => 2 * (i + 1)),
-    matrices: 1,
+  matmul: ({ batch, m, k, n, transposed }) => product({
+    pixels: batch * m,
+    taps: Int32Array.from({ length: 2 * batch * m }, (_, i) => i % 2 === 0 ? i / 2 * k : Math.floor(i / 2 / m)),
+    ends: Int32Array.from({ length: batch * m }, (_, i) => 2 * (i + 1)),
+    matrices: batch,
     ins: k,
     outs: n,
-    weight: transposed ? (_, i, o) => o * k + i : (_, i, o) => i * n + o,
+    weight: transposed ? (b, i, o) => (b * n + o) * k + i : (b, i, o) => (b * k + i) * n + o,
   }),
 
   convolution({ batch, image, features, kernel, stride, padding, channels, transposed }) {
@@ -239,6 +239,16 @@ const OPERATIONS = {
     const inside = number >= 0 && number < count;
     for (let k = 0; k < width; k++) y[i * width + k] = inside ? table[number * width + k] : 0;
   }),
+
+  softmax: ({ width }) => ([x], y) => {
+    for (let first = 0; first < y.length; first += width) {
+      const row = x.slice(first, first + width);
+      const most = row.reduce((most, value) => Math.max(most, value), -Infinity);
+      const powers = Float64Array.from(row, (value) => Math.exp(value - most));
+      const sum = powers.reduce((sum, power) => sum + power, 0);
+      for (let i = 0; i < width; i++) y[first + i] = powers[i] / sum;
+    }
+  },
 
   one_hot: ({ depth }) => ([numbers], y) => {
     for (let i = 0; i < y.length; i++) y[i] = numbers[Math.floor(i / depth)] === i % depth ? 1 : 0;

@@ -3,8 +3,8 @@
 use gannet::Shape;
 use gannet::tensor::Operation;
 use gannet::tensor::ops::{
-    Affine, AvgPool2d, BroadcastTo, Clamp, Conv2d, ConvTranspose2d, Elu, LeakyRelu, MatMul, Max, MaxPool2d,
-    OneHot, Pad, Permute, Slice, Sum, UpsampleNearest,
+    Affine, AvgPool2d, BatchMatMul, BroadcastTo, Clamp, Conv2d, ConvTranspose2d, Elu, LeakyRelu, MatMul, Max,
+    MaxPool2d, OneHot, Pad, Permute, Slice, Softmax, Sum, UpsampleNearest,
 };
 use gannet::tensor::{Conv2dGeometry, Pool2dGeometry};
 use serde::Serialize;
@@ -40,8 +40,8 @@ pub(super) enum Kind {
     Copy { dims: Vec<usize>, from: Place, to: Place },
     /// The sum or the largest of the numbers of the input, visited by `dims`, that have the same place in the output.
     Reduce { function: &'static str, dims: Vec<usize>, strides: Vec<usize> },
-    /// A [m, k] times b [k, n], of which the second may be given transposed.
-    Matmul { m: usize, k: usize, n: usize, transposed: bool },
+    /// A [m, k] times b [k, n], of which the second may be given transposed, for each of a batch.
+    Matmul { batch: usize, m: usize, k: usize, n: usize, transposed: bool },
     /// A convolution, or where `transposed` the transposed one: the sides of the image and of the features, the kernel, the
     /// stride and the padding, down and across, and the channels of image and features.
     Convolution {
@@ -67,6 +67,8 @@ pub(super) enum Kind {
     },
     /// Rows of a table by number.
     Embedding { rows: usize, width: usize },
+    /// Rows of `width` numbers, as shares of their exponentials.
+    Softmax { width: usize },
     /// Rows with a one at the place of a number.
     OneHot { depth: usize },
 }
@@ -131,7 +133,12 @@ impl Kind {
             reduced("max")
         } else if let Some(&MatMul { trans_a: false, trans_b }) = op.downcast() {
             let (&[m, k], &[_, n]) = (inputs[0].dims(), output.dims()) else { return None };
-            Some(Kind::Matmul { m, k, n, transposed: trans_b })
+            Some(Kind::Matmul { batch: 1, m, k, n, transposed: trans_b })
+        } else if let Some(&BatchMatMul { trans_a: false, trans_b }) = op.downcast() {
+            let (&[batch, m, k], &[_, _, n]) = (inputs[0].dims(), output.dims()) else { return None };
+            Some(Kind::Matmul { batch, m, k, n, transposed: trans_b })
+        } else if op.downcast::<Softmax>().is_some() {
+            Some(Kind::Softmax { width: output.last() })
         } else if let Some(Conv2d { geometry }) = op.downcast() {
             Some(convolution(geometry, false))
         } else if let Some(ConvTranspose2d { geometry }) = op.downcast() {

@@ -63,7 +63,7 @@ def check_model(vectors_path):
     # Of layers at the top, names differ in a way that can be told.
     weights = load_file(f"{base}.safetensors")
     for key, value in weights.items():
-        layer, tensor = key.split(".")
+        layer, _, tensor = key.rpartition(".")
         kind, _, index = layer.rpartition("_")
         ours_key = f"{index}.{kind}/kernel"
         if tensor == "weight" and ours_key in arrays.files:

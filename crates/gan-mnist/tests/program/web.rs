@@ -29,9 +29,15 @@ layers = [
   { dense = { units = 128, activation = "relu" } },
   { reshape = { shape = [4, 4, 8] } },
   { group_norm = { groups = 2 } },
+  { keep = { as = "coarse" } },
+  "self_attention",
   { upsample_nearest = {} },
   { residual = { layers = ["silu", { conv2d = { filters = 8, kernel = [3, 3], padding = "same" } }] } },
-  { upsample_nearest = {} },
+  { keep = { as = "fine" } },
+  { concat = { from = "fine" } },
+  "glu",
+  "upsample_fir",
+  { skip_excite = { from = "coarse" } },
   { conv2d = { filters = 3, kernel = [3, 3], padding = "same", activation = "tanh" } },
 ]
 [discriminator]

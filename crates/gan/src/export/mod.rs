@@ -41,7 +41,6 @@ use gannet_tensor::{Backend, Shape};
 
 use crate::gan::Gan;
 use crate::model::Model;
-use crate::sequential::Sequential;
 
 /// One of the two models of a GAN. What model files call `parts` are [clusters](crate::GanConfig::clusters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +74,6 @@ impl Part {
             Part::Discriminator => gan.discriminator(),
         }
     }
-
-    fn sequential<B: Backend>(self, gan: &Gan<B>) -> &Sequential {
-        match self {
-            Part::Generator => &gan.config().generator,
-            Part::Discriminator => &gan.config().discriminator,
-        }
-    }
 }
 
 impl std::fmt::Display for Part {
@@ -99,6 +91,16 @@ fn channels_first(sample: Shape) -> Vec<usize> {
         [h, w, c] => vec![c, h, w],
         ref dims => dims.to_vec(),
     }
+}
+
+/// An output that a layer of a model that is written down keeps for later ones.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// What it is called there.
+    value: String,
+    channels: Channels,
+    /// The shape of a sample.
+    shape: Shape,
 }
 
 /// Where the channels of a batch lie while a model is written down.

@@ -9,7 +9,7 @@ use crate::clusters::Bounds;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
 use crate::layer::Layer;
-use crate::layers::{self, Entry, batched};
+use crate::layers::{self, Entry, Taps, batched};
 use crate::model::Model;
 
 /// How close the norm of a weight must be to 1 for the weight to count as normalised already, so that what was
@@ -19,35 +19,46 @@ const NORMALISED: f64 = 1e-6;
 /// A layer that can be written down elsewhere.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
+    Add(layers::Add),
     AvgPool2d(layers::AvgPool2d),
     BatchNorm(layers::BatchNorm),
+    Concat(layers::Concat),
     ConditionalBatchNorm(layers::ConditionalBatchNorm),
+    Constant(layers::Constant),
     Conv2d(layers::Conv2d),
     ConvTranspose2d(layers::ConvTranspose2d),
     Dense(layers::Dense),
+    DownsampleFir(layers::DownsampleFir),
     Dropout(layers::Dropout),
     Elu(layers::Elu),
     Embedding(layers::Embedding),
     Flatten,
     Gelu,
     GlobalAvgPool2d,
+    Glu,
     GroupNorm(layers::GroupNorm),
     InstanceNorm(layers::InstanceNorm),
+    Keep(layers::Keep),
     Label(layers::Label),
     LayerNorm(layers::LayerNorm),
     LeakyRelu(layers::LeakyRelu),
     MaxPool2d(layers::MaxPool2d),
     MinibatchStd,
+    ModulatedConv2d(layers::ModulatedConv2d),
+    Noise,
     PixelNorm,
     Projection(layers::Projection),
     Relu,
     Reshape,
     /// The layers of the block and those of its shortcut.
     Residual(Vec<Step>, Vec<Step>),
+    SelfAttention,
     Sigmoid,
     Silu,
+    SkipExcite(layers::SkipExcite),
     Softplus,
     Tanh,
+    UpsampleFir(layers::UpsampleFir),
     UpsampleNearest(layers::UpsampleNearest),
 }
 
@@ -74,6 +85,8 @@ pub(super) struct Weight {
     axes: Vec<usize>,
     /// The vector of the power iteration whose norm divides it.
     spectral: Option<String>,
+    /// What multiplies it: what is written elsewhere is the product.
+    factor: f64,
 }
 
 /// A model's layers and weights.
@@ -92,21 +105,19 @@ pub(super) struct Network {
 impl Network {
     /// The layers of a part of a GAN. Errors, naming the layer, when one is not this crate's.
     pub(super) fn of<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Network> {
-        let (sequential, model) = (part.sequential(gan), part.model(gan));
+        let model = part.model(gan);
         let signature = Signature::of(gan, part);
         let mut lowering = Lowering { model, weights: Vec::new() };
         let mut steps = Vec::new();
         let mut shape = model.input();
-        for (index, layer) in sequential.layers.iter().enumerate() {
+        for (index, layer) in model.placed().enumerate() {
             let path = format!("{index}.{}", layer.kind());
-            let place = Place { path, parameters: String::new(), prefix: String::new(), spectral: false };
-            let step = lowering.step(layer.as_ref(), &index.to_string(), shape, &place).map_err(|e| {
-                Error::Layer {
-                    model: model.name().into(),
-                    index,
-                    kind: layer.kind().into(),
-                    message: e.to_string(),
-                }
+            let place = Place { path, ..Place::default() };
+            let step = lowering.step(layer, &index.to_string(), shape, &place).map_err(|e| Error::Layer {
+                model: model.name().into(),
+                index,
+                kind: layer.kind().into(),
+                message: e.to_string(),
             })?;
             shape = step.output;
             steps.push(step);
@@ -126,7 +137,7 @@ impl Network {
 }
 
 /// Where a layer stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Place {
     /// The path of the outermost layer whose parameters these are, `3.residual`.
     path: String,
@@ -136,6 +147,8 @@ struct Place {
     prefix: String,
     /// Whether weights with two axes or more are divided by their spectral norm.
     spectral: bool,
+    /// What multiplies its kernels.
+    equalised: Option<layers::Equalised>,
 }
 
 struct Lowering<'a> {
@@ -167,27 +180,41 @@ impl Lowering<'_> {
                 &Place { spectral: true, ..place.clone() },
             );
         }
+        if layer.kind() == "equalised" {
+            let equalised: layers::Equalised = known(layer)?;
+            let inner = equalised.layer.clone();
+            let place = Place { equalised: Some(equalised), ..place.clone() };
+            return self.step(inner.0.as_ref(), number, input, &place);
+        }
         let name = format!("{}{}_{number}", place.prefix, layer.kind());
         let layer = match layer.kind() {
+            "add" => Known::Add(known(layer)?),
             "avg_pool2d" => Known::AvgPool2d(known(layer)?),
             "batch_norm" => Known::BatchNorm(known(layer)?),
+            "concat" => Known::Concat(known(layer)?),
             "conditional_batch_norm" => Known::ConditionalBatchNorm(known(layer)?),
+            "constant" => Known::Constant(known(layer)?),
             "conv2d" => Known::Conv2d(known(layer)?),
             "conv_transpose2d" => Known::ConvTranspose2d(known(layer)?),
             "dense" => Known::Dense(known(layer)?),
+            "downsample_fir" => Known::DownsampleFir(known(layer)?),
             "dropout" => Known::Dropout(known(layer)?),
             "elu" => Known::Elu(known(layer)?),
             "embedding" => Known::Embedding(known(layer)?),
             "flatten" => Known::Flatten,
             "gelu" => Known::Gelu,
             "global_avg_pool2d" => Known::GlobalAvgPool2d,
+            "glu" => Known::Glu,
             "group_norm" => Known::GroupNorm(known(layer)?),
             "instance_norm" => Known::InstanceNorm(known(layer)?),
+            "keep" => Known::Keep(known(layer)?),
             "label" => Known::Label(known(layer)?),
             "layer_norm" => Known::LayerNorm(known(layer)?),
             "leaky_relu" => Known::LeakyRelu(known(layer)?),
             "max_pool2d" => Known::MaxPool2d(known(layer)?),
             "minibatch_std" => Known::MinibatchStd,
+            "modulated_conv2d" => Known::ModulatedConv2d(known(layer)?),
+            "noise" => Known::Noise,
             "pixel_norm" => Known::PixelNorm,
             "projection" => Known::Projection(known(layer)?),
             "relu" => Known::Relu,
@@ -199,10 +226,13 @@ impl Lowering<'_> {
                     self.branch(&branches.shortcut, "shortcut", &name, input, place)?,
                 )
             }
+            "self_attention" => Known::SelfAttention,
             "sigmoid" => Known::Sigmoid,
             "silu" => Known::Silu,
+            "skip_excite" => Known::SkipExcite(known(layer)?),
             "softplus" => Known::Softplus,
             "tanh" => Known::Tanh,
+            "upsample_fir" => Known::UpsampleFir(known(layer)?),
             "upsample_nearest" => Known::UpsampleNearest(known(layer)?),
             kind => {
                 return Err(Error::invalid(format!(
@@ -210,7 +240,7 @@ impl Lowering<'_> {
                 )));
             }
         };
-        for (tensor, own, shape) in tensors(&layer, input) {
+        for (tensor, own, shape) in tensors(&layer, input)? {
             self.add(format!("{name}{tensor}"), own, shape, place)?;
         }
         Ok(Step { name, layer, input, output })
@@ -253,7 +283,14 @@ impl Lowering<'_> {
         let turned: Vec<usize> = axes.iter().map(|axis| shape[*axis]).collect();
         if !self.model.parameters().iter().any(|slot| slot.name == whole) {
             // A state: the file's name of the row has the layer's own path in front.
-            self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral: None });
+            self.weights.push(Weight {
+                name,
+                shape: turned,
+                source: whole,
+                axes,
+                spectral: None,
+                factor: 1.0,
+            });
             return Ok(());
         }
         let mut spectral = None;
@@ -264,9 +301,13 @@ impl Lowering<'_> {
             let source = format!("{}/{}", slot.layer, slot.rows[0].0);
             spectral = Some(source.clone());
             let (name, shape, axes) = (format!("{name}_u"), vec![slot.len], vec![0]);
-            self.weights.push(Weight { name, shape, source, axes, spectral: None });
+            self.weights.push(Weight { name, shape, source, axes, spectral: None, factor: 1.0 });
         }
-        self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral });
+        let factor = match &place.equalised {
+            Some(equalised) => equalised.factor(own, Shape::new(&shape)?).unwrap_or(1.0),
+            None => 1.0,
+        };
+        self.weights.push(Weight { name, shape: turned, source: whole, axes, spectral, factor });
         Ok(())
     }
 }
@@ -279,7 +320,7 @@ fn known<T: Layer + Clone>(layer: &dyn Layer) -> Result<T> {
 }
 
 /// What follows the step's name in PyTorch, the name here, and the shape here of each tensor of a layer.
-fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<usize>)> {
+fn tensors(layer: &Known, input: Shape) -> Result<Vec<(&'static str, &'static str, Vec<usize>)>> {
     // Of samples without axes there are none with weights but embeddings.
     let channels = input.dims().last().copied().unwrap_or(1);
     let kernel = |shape: Vec<usize>, outputs: usize, use_bias: bool| {
@@ -296,7 +337,7 @@ fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<
             (".running_var", "moving_variance", vec![channels]),
         ]
     };
-    match layer {
+    Ok(match layer {
         Known::Dense(l) => kernel(vec![input.len(), l.units], l.units, l.use_bias),
         Known::Conv2d(l) => {
             kernel(vec![l.kernel[0], l.kernel[1], channels, l.filters], l.filters, l.use_bias)
@@ -317,8 +358,29 @@ fn tensors(layer: &Known, input: Shape) -> Vec<(&'static str, &'static str, Vec<
             (".bias", "bias", vec![1]),
             ("_embeddings.weight", "embeddings", vec![l.classes, input.len()]),
         ],
+        Known::Noise => vec![("_strength", "strength", vec![1])],
+        Known::Constant(l) => vec![("_constant", "constant", l.shape.clone())],
+        Known::ModulatedConv2d(l) => {
+            let window = vec![l.kernel[0], l.kernel[1], channels, l.filters];
+            let mut tensors = kernel(window, l.filters, l.use_bias);
+            tensors.push(("_style.weight", "style/kernel", vec![l.from.shape()?.len(), channels]));
+            tensors.push(("_style.bias", "style/bias", vec![channels]));
+            tensors
+        }
+        Known::SelfAttention => {
+            let kernels = layers::SelfAttention::kernels(channels);
+            let names = ["_query.weight", "_key.weight", "_value.weight", "_output.weight"];
+            let kernel = |(name, (own, shape)): (_, (_, [usize; 2]))| (name, own, shape.to_vec());
+            let mut tensors: Vec<_> = names.into_iter().zip(kernels).map(kernel).collect();
+            tensors.push(("_gamma", "gamma", vec![1]));
+            tensors
+        }
+        Known::SkipExcite(l) => {
+            let [squeeze, excite] = l.kernels(input)?.map(|shape| shape.dims().to_vec());
+            vec![("_squeeze.weight", "squeeze/kernel", squeeze), ("_excite.weight", "excite/kernel", excite)]
+        }
         _ => Vec::new(),
-    }
+    })
 }
 
 impl Weight {
@@ -333,7 +395,19 @@ impl Weight {
                 }
             }
         }
+        for value in &mut values {
+            *value = times(*value, self.factor);
+        }
         Ok(values)
+    }
+
+    /// What this crate's tensor holds for these values in PyTorch's layout.
+    pub(super) fn ours(&self, values: &[f32]) -> Vec<f32> {
+        let mut ours = self.turn_back(values);
+        for value in &mut ours {
+            *value = over(*value, self.factor);
+        }
+        ours
     }
 
     /// Values from this crate's layout to PyTorch's.
@@ -342,7 +416,7 @@ impl Weight {
     }
 
     /// Values from PyTorch's layout to this crate's.
-    pub(super) fn turn_back(&self, values: &[f32]) -> Vec<f32> {
+    fn turn_back(&self, values: &[f32]) -> Vec<f32> {
         let mut turned = vec![0.0; values.len()];
         for (value, to) in values.iter().zip(self.sources()) {
             turned[to] = *value;
@@ -374,11 +448,22 @@ impl Weight {
     }
 }
 
+fn times(value: f32, factor: f64) -> f32 {
+    (f64::from(value) * factor) as f32
+}
+
+/// A number that gives `value` times `factor`. Of those that round to it the first is not always one: where a neighbour is,
+/// what was exported and imported is exported as the same bytes again.
+fn over(value: f32, factor: f64) -> f32 {
+    let near = (f64::from(value) / factor) as f32;
+    [near, near.next_up(), near.next_down()].into_iter().find(|x| times(*x, factor) == value).unwrap_or(near)
+}
+
 /// The axes of a tensor in the order in which PyTorch has them: kernels [.., in, out] become [out, in, ..], those of
 /// transposed convolutions [.., out, in] become [in, out, ..], all others stay.
 fn axes(own: &str, rank: usize) -> Vec<usize> {
     let mut axes: Vec<usize> = (0..rank).collect();
-    if own == "kernel" {
+    if own.rsplit('/').next() == Some("kernel") {
         axes.reverse();
         axes[2.min(rank)..].reverse();
     }
@@ -392,6 +477,12 @@ fn spectral_norm(weight: &[f32], u: &[f32]) -> f64 {
     let square: f64 = weight.chunks_exact(u.len()).map(|row| dot(row, u).powi(2)).sum();
     let square = square / (dot(u, u) + EPS);
     square / (square + EPS).sqrt()
+}
+
+/// A filter along rows and columns as a square kernel [taps, taps] of one channel.
+pub(super) fn square(taps: &Taps, sum: f64) -> Vec<f32> {
+    let taps = taps.scaled(sum);
+    taps.iter().flat_map(|down| taps.iter().map(move |across| (down * across) as f32)).collect()
 }
 
 /// A window along one axis: what PyTorch and ONNX have to be told of it.

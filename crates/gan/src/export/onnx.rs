@@ -5,16 +5,20 @@
 //! the metadata of the file does. N is free. The message numbers are those of
 //! onnx.proto, the operators those of the standard's set [`OPSET`].
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use gannet_tensor::{Backend, Shape};
 
 use super::network::{
-    Known, Network, Step, Transposed, Window, conv_windows, pool_windows, transposed_windows,
+    Known, Network, Step, Transposed, Window, conv_windows, pool_windows, square, transposed_windows,
 };
 use super::protobuf::Message;
-use super::{Channels, Part, Weights, channels_first};
+use super::{Channels, Kept, Part, Weights, channels_first};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
+use crate::layers::{Taps, Way, windows};
 
 /// The version of the standard's set of operators that models are written in (ONNX 1.12 and later).
 pub const OPSET: i64 = 17;
@@ -40,11 +44,12 @@ pub fn export<B: Backend>(gan: &Gan<B>, part: Part) -> Result<Vec<u8>> {
         x: part.input().into(),
         channels: Channels::outside(network.input),
         labels: "labels".into(),
+        kept: BTreeMap::new(),
         serial: 0,
     };
     for weight in &network.weights {
-        // The vectors of power iterations are for training alone.
-        if !weight.name.ends_with("weight_u") {
+        // The vectors of power iterations and the strength of noise are for training alone.
+        if !weight.name.ends_with("weight_u") && !weight.name.ends_with("_strength") {
             graph.floats(&weight.name, &weight.shape, &weight.values(&weights)?);
         }
     }
@@ -134,6 +139,8 @@ struct Graph {
     channels: Channels,
     /// The value with the labels that layers are told.
     labels: String,
+    /// Outputs by the names that layers keep them under.
+    kept: BTreeMap<String, Kept>,
     /// How many values were named.
     serial: usize,
 }
@@ -352,14 +359,11 @@ impl Graph {
                 let root = self.node(name, "Sqrt", &[&sum], &[]);
                 // One number, over all axes, spread over a channel.
                 let std = self.node(name, "ReduceMean", &[&root], &[]);
-                let batch = [integer("start", 0), integer("end", 1)];
-                let batch = self.node(name, "Shape", &[&x], &batch);
                 let axis = self.channel_axis(input);
                 let mut rest: Vec<i64> = input.dims().iter().map(|dim| *dim as i64).collect();
                 rest.pop();
                 rest.insert(if axis == 1 { 0 } else { rest.len() }, 1);
-                let rest = self.list("shape", &rest);
-                let shape = self.node(name, "Concat", &[&batch, &rest], &[integer("axis", 0)]);
+                let shape = self.batch_of(name, &x, &rest);
                 let channel = self.node(name, "Expand", &[&std, &shape], &[]);
                 self.through(name, "Concat", &[&channel], &[integer("axis", axis)]);
             }
@@ -416,12 +420,23 @@ impl Graph {
                 ];
                 self.through(name, "Resize", &["", &scales], &attributes);
             }
+            Known::Glu => {
+                let x = self.x.clone();
+                let axes = self.list("axes", &[self.channel_axis(input)]);
+                let half = channels as i64 / 2;
+                let [a, b] = [0, half].map(|start| {
+                    let (start, end) = (self.list("start", &[start]), self.list("end", &[start + half]));
+                    self.node(name, "Slice", &[&x, &start, &end, &axes], &[])
+                });
+                self.x = self.node(name, "Sigmoid", &[&b], &[]);
+                self.through(name, "Mul", &[&a], &[]);
+            }
             Known::Flatten | Known::Reshape => {
                 self.turn(Last, input);
                 self.reshape(name, output.dims());
             }
-            // In inference it hands its input on.
-            Known::Dropout(_) => {}
+            // In inference they hand their input on.
+            Known::Dropout(_) | Known::Noise => {}
             Known::LeakyRelu(l) => {
                 self.activation(name, Activation::LeakyRelu { negative_slope: l.negative_slope });
             }
@@ -432,6 +447,117 @@ impl Graph {
             Known::Gelu => self.activation(name, Activation::Gelu),
             Known::Silu => self.activation(name, Activation::Silu),
             Known::Elu(l) => self.activation(name, Activation::Elu { alpha: l.alpha }),
+            Known::Constant(l) => {
+                let x = std::mem::take(&mut self.x);
+                let rest: Vec<i64> = l.shape.iter().map(|dim| *dim as i64).collect();
+                let shape = self.batch_of(name, &x, &rest);
+                self.x = self.node(name, "Expand", &[&format!("{name}_constant"), &shape], &[]);
+                self.channels = Last;
+            }
+            Known::ModulatedConv2d(l) => {
+                self.turn(First, input);
+                let vector = self.kept(l.from.name())?.value;
+                let inputs = [vector, format!("{name}_style.weight"), format!("{name}_style.bias")];
+                let style =
+                    self.node(name, "Gemm", &inputs.each_ref().map(String::as_str), &[integer("transB", 1)]);
+                // One number for each channel of each image, the same at every pixel.
+                let pixels = |channels: usize| [0, channels as i64, 1, 1];
+                let shape = self.list("shape", &pixels(channels));
+                let factor = self.node(name, "Reshape", &[&style, &shape], &[]);
+                self.through(name, "Mul", &[&factor], &[]);
+                let attributes = window_attributes(conv_windows(&l.conv2d(), input)?);
+                self.through(name, "Conv", &[&weight], &attributes);
+                if l.demodulate {
+                    let square = self.node(name, "Mul", &[&weight, &weight], &[]);
+                    let axes = self.list("axes", &[2, 3]);
+                    let energy = self.node(name, "ReduceSum", &[&square, &axes], &[integer("keepdims", 0)]);
+                    let energy = self.node(name, "Transpose", &[&energy], &[integers("perm", [1, 0])]);
+                    let square = self.node(name, "Mul", &[&style, &style], &[]);
+                    let energy = self.node(name, "MatMul", &[&square, &energy], &[]);
+                    let eps = self.number("eps", 1e-8);
+                    let energy = self.node(name, "Add", &[&energy, &eps], &[]);
+                    let norm = self.node(name, "Sqrt", &[&energy], &[]);
+                    let shape = self.list("shape", &pixels(l.filters));
+                    let norm = self.node(name, "Reshape", &[&norm, &shape], &[]);
+                    self.through(name, "Div", &[&norm], &[]);
+                }
+                if l.use_bias {
+                    let shape = self.list("shape", &[l.filters as i64, 1, 1]);
+                    let bias = self.node(name, "Reshape", &[&bias, &shape], &[]);
+                    self.through(name, "Add", &[&bias], &[]);
+                }
+            }
+            Known::DownsampleFir(l) => {
+                let [before, after] = l.filter.beyond(Way::Down);
+                self.filter(name, "Conv", input, &l.filter, 1.0, [before, after]);
+            }
+            Known::UpsampleFir(l) => {
+                let [before, after] = l.filter.beyond(Way::Up);
+                self.filter(name, "ConvTranspose", input, &l.filter, 2.0, [before, after]);
+            }
+            Known::SelfAttention => {
+                self.turn(Last, input);
+                let start = self.x.clone();
+                let pixels = input.len() / channels;
+                self.reshape(name, &[pixels, channels]);
+                let rows = self.x.clone();
+                // PyTorch's weights are [out, in].
+                let linear = |graph: &mut Graph, x: &str, what: &str| {
+                    let weight = format!("{name}_{what}.weight");
+                    let weight = graph.node(name, "Transpose", &[&weight], &[integers("perm", [1, 0])]);
+                    graph.node(name, "MatMul", &[x, &weight], &[])
+                };
+                let [query, key, value] = ["query", "key", "value"].map(|what| linear(self, &rows, what));
+                let key = self.node(name, "Transpose", &[&key], &[integers("perm", [0, 2, 1])]);
+                let scores = self.node(name, "MatMul", &[&query, &key], &[]);
+                let seen = self.node(name, "Softmax", &[&scores], &[integer("axis", -1)]);
+                let seen = self.node(name, "MatMul", &[&seen, &value], &[]);
+                self.x = linear(self, &seen, "output");
+                self.reshape(name, input.dims());
+                self.through(name, "Mul", &[&format!("{name}_gamma")], &[]);
+                self.through(name, "Add", &[&start], &[]);
+            }
+            Known::Keep(l) => {
+                let kept = Kept { value: self.x.clone(), channels: self.channels, shape: input };
+                self.kept.insert(l.name.clone(), kept);
+            }
+            Known::Add(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                self.through(name, "Add", &[&kept.value], &[]);
+            }
+            Known::Concat(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                let axis = self.channel_axis(input);
+                self.through(name, "Concat", &[&kept.value], &[integer("axis", axis)]);
+            }
+            Known::SkipExcite(l) => {
+                self.turn(First, input);
+                let Kept { value, channels, shape } = self.kept(l.from.name())?;
+                let features = std::mem::replace(&mut self.x, value);
+                self.channels = channels;
+                self.turn(First, shape);
+                let &[h, w, _] = shape.dims() else {
+                    return Err(Error::invalid(format!("expected a map, got {shape}")));
+                };
+                // Means of windows of rows, then of columns.
+                let rows = self.fresh("rows");
+                let means = windows(h).map(|window| mean_of(window, h)).concat();
+                self.floats(&rows, &[4, h], &means);
+                let map = std::mem::take(&mut self.x);
+                self.x = self.node(name, "MatMul", &[&rows, &map], &[]);
+                let columns = self.fresh("columns");
+                let means = windows(w).map(|window| mean_of(window, w));
+                let means: Vec<f32> = (0..w).flat_map(|x| means.each_ref().map(|mean| mean[x])).collect();
+                self.floats(&columns, &[w, 4], &means);
+                self.through(name, "MatMul", &[&columns], &[]);
+                self.through(name, "Conv", &[&format!("{name}_squeeze.weight")], &[]);
+                self.activation(name, Activation::LeakyRelu { negative_slope: l.negative_slope });
+                self.through(name, "Conv", &[&format!("{name}_excite.weight")], &[]);
+                self.activation(name, Activation::Sigmoid);
+                self.through(name, "Mul", &[&features], &[]);
+            }
             Known::Residual(layers, shortcut) => {
                 let (start, before) = (self.x.clone(), self.channels);
                 self.steps(layers)?;
@@ -443,6 +569,40 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// The shape of as many samples of the given shape as there are in x.
+    fn batch_of(&mut self, name: &str, x: &str, sample: &[i64]) -> String {
+        let batch = self.node(name, "Shape", &[x], &[integer("start", 0), integer("end", 1)]);
+        let sample = self.list("shape", sample);
+        self.node(name, "Concat", &[&batch, &sample], &[integer("axis", 0)])
+    }
+
+    /// A convolution of every channel by itself with a fixed filter, and a stride of 2.
+    fn filter(
+        &mut self,
+        name: &str,
+        operator: &str,
+        input: Shape,
+        taps: &Taps,
+        sum: f64,
+        [before, after]: [usize; 2],
+    ) {
+        self.turn(Channels::First, input);
+        let (n, channels) = (taps.len(), input.last());
+        let kernel = self.fresh("filter");
+        self.floats(&kernel, &[channels, 1, n, n], &square(taps, sum).repeat(channels));
+        let attributes = [
+            integer("group", channels as i64),
+            integers("strides", [2, 2]),
+            integers("pads", [before, before, after, after]),
+        ];
+        self.through(name, operator, &[&kernel], &attributes);
+    }
+
+    /// The output that a layer before keeps under that name.
+    fn kept(&self, name: &str) -> Result<Kept> {
+        self.kept.get(name).cloned().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
     }
 
     /// Each group of channels of each sample normalised, then a scale and a shift for each channel.
@@ -475,6 +635,12 @@ impl Graph {
             Channels::Last => sample.rank() as i64,
         }
     }
+}
+
+/// What each pixel of a side of `len` adds to the mean of a window.
+fn mean_of(window: Range<usize>, len: usize) -> Vec<f32> {
+    let share = 1.0 / window.len() as f32;
+    (0..len).map(|pixel| if window.contains(&pixel) { share } else { 0.0 }).collect()
 }
 
 /// The attributes of a convolution or a pooling.

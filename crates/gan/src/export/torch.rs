@@ -12,13 +12,14 @@ use gannet_tensor::{Backend, Element, Shape};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::network::{
-    Known, Network, Step, Transposed, Weight, Window, conv_windows, pool_windows, transposed_windows,
+    Known, Network, Step, Transposed, Weight, Window, conv_windows, pool_windows, square, transposed_windows,
 };
 use super::weights::prefix;
-use super::{Channels, Part, Weights};
+use super::{Channels, Kept, Part, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::gan::Gan;
+use crate::layers::{SelfAttention, Taps, Way};
 use crate::tensor_file;
 
 /// The first line of a class that [`export`] wrote.
@@ -148,7 +149,7 @@ pub fn import<B: Backend>(gan: &mut Gan<B>, part: Part, state: &StateDict) -> Re
     for weight in &network.weights {
         let Some((_, values)) = state.tensors.get(&weight.name) else { continue };
         let values: Vec<B::Element> =
-            weight.turn_back(values).into_iter().map(|x| B::Element::of(f64::from(x))).collect();
+            weight.ours(values).into_iter().map(|x| B::Element::of(f64::from(x))).collect();
         gan.write_tensor(&format!("{plain}{}", weight.source), &values)?;
         if averaged != plain {
             gan.write_tensor(&format!("{averaged}{}", weight.source), &values)?;
@@ -201,8 +202,12 @@ fn check(weights: &[Weight], state: &StateDict) -> Result<(), String> {
 
 /// The Python module.
 fn class(network: &Network, part: Part, recipe: &str, file: &str) -> Result<String> {
-    let mut code =
-        Code { modules: String::new(), forward: String::new(), channels: Channels::outside(network.input) };
+    let mut code = Code {
+        modules: String::new(),
+        forward: String::new(),
+        channels: Channels::outside(network.input),
+        kept: BTreeMap::new(),
+    };
     code.labels(network);
     code.steps(&network.steps)?;
     code.turn(Channels::outside(network.output), network.output);
@@ -278,6 +283,8 @@ struct Code {
     modules: String,
     forward: String,
     channels: Channels,
+    /// Outputs by the names that layers keep them under.
+    kept: BTreeMap<String, Kept>,
 }
 
 impl Code {
@@ -496,6 +503,10 @@ impl Code {
                 let [down, across] = l.factor;
                 self.line(&format!("x = x.repeat_interleave({down}, 2).repeat_interleave({across}, 3)"));
             }
+            Known::Glu => {
+                let axis = self.channel_axis();
+                self.line(&format!("x = F.glu(x, {axis})"));
+            }
             Known::Flatten => {
                 self.turn(Last, input);
                 self.line(&format!("x = x.reshape(-1, {})", output.len()));
@@ -516,6 +527,105 @@ impl Code {
             Known::Gelu => self.activation(Activation::Gelu),
             Known::Silu => self.activation(Activation::Silu),
             Known::Elu(l) => self.activation(Activation::Elu { alpha: l.alpha }),
+            Known::Constant(l) => {
+                let dims: Vec<String> = l.shape.iter().map(usize::to_string).collect();
+                let dims = dims.join(", ");
+                self.module(&format!("{name}_constant"), &format!("nn.Parameter(torch.zeros({dims}))"));
+                self.line(&format!("x = self.{name}_constant.expand(x.shape[0], {dims})"));
+                self.channels = Last;
+            }
+            Known::ModulatedConv2d(l) => {
+                self.turn(First, input);
+                let (conv, kept) = (l.conv2d(), self.kept(l.from.name())?);
+                let windows = conv_windows(&conv, input)?;
+                let padding = self.padding(windows, "");
+                let (kernel, bias) = (pair(l.kernel), bias(l.use_bias));
+                self.module(name, &format!("nn.Conv2d({channels}, {}, {kernel}{bias})", l.filters));
+                let style = format!("nn.Linear({}, {channels})", kept.shape.len());
+                self.module(&format!("{name}_style"), &style);
+                self.line(&format!("style = self.{name}_style({})", kept.value));
+                self.line(&format!(
+                    "x = F.conv2d(x * style[:, :, None, None], self.{name}.weight, padding={padding})"
+                ));
+                if l.demodulate {
+                    self.line(&format!(
+                        "energy = style.square() @ self.{name}.weight.square().sum((2, 3)).t()"
+                    ));
+                    self.line("x = x * torch.rsqrt(energy + 1e-8)[:, :, None, None]");
+                }
+                if l.use_bias {
+                    self.line(&format!("x = x + self.{name}.bias[:, None, None]"));
+                }
+            }
+            Known::Noise => {
+                self.module(&format!("{name}_strength"), "nn.Parameter(torch.zeros(1))");
+                let pixels = if self.channels == First { "x[:, :1]" } else { "x[..., :1]" };
+                self.line("if self.training:");
+                self.line(&format!("    x = x + self.{name}_strength * torch.randn_like({pixels})"));
+            }
+            Known::DownsampleFir(l) => {
+                self.turn(First, input);
+                self.filter(name, &l.filter, 1.0);
+                let [before, after] = l.filter.beyond(Way::Down);
+                self.line(&format!(
+                    "x = F.conv2d(F.pad(x, ({before}, {after}, {before}, {after})), {}, stride=2, groups={channels})",
+                    filter_of(name, channels)
+                ));
+            }
+            Known::UpsampleFir(l) => {
+                self.turn(First, input);
+                self.filter(name, &l.filter, 2.0);
+                let [before, _] = l.filter.beyond(Way::Up);
+                let end = |side: usize| before + 2 * side;
+                self.line(&format!(
+                    "x = F.conv_transpose2d(x, {}, stride=2, groups={channels})[:, :, {before}:{}, {before}:{}]",
+                    filter_of(name, channels),
+                    end(input.dims()[0]),
+                    end(input.dims()[1])
+                ));
+            }
+            Known::SelfAttention => {
+                self.turn(Last, input);
+                for (own, [from, to]) in SelfAttention::kernels(channels) {
+                    let what = own.trim_end_matches("/kernel");
+                    self.module(&format!("{name}_{what}"), &format!("nn.Linear({from}, {to}, bias=False)"));
+                }
+                self.module(&format!("{name}_gamma"), "nn.Parameter(torch.zeros(1))");
+                self.line("rows = x.flatten(1, 2)");
+                self.line(&format!(
+                    "seen = torch.softmax(self.{name}_query(rows) @ self.{name}_key(rows).transpose(1, 2), -1)"
+                ));
+                self.line(&format!("seen = self.{name}_output(seen @ self.{name}_value(rows))"));
+                self.line(&format!("x = x + self.{name}_gamma * seen.reshape(x.shape)"));
+            }
+            Known::Keep(l) => {
+                self.line(&format!("{name} = x"));
+                let kept = Kept { value: name.clone(), channels: self.channels, shape: input };
+                self.kept.insert(l.name.clone(), kept);
+            }
+            Known::Add(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                self.line(&format!("x = x + {}", kept.value));
+            }
+            Known::Concat(l) => {
+                let kept = self.kept(l.from.name())?;
+                self.turn(kept.channels, input);
+                let axis = self.channel_axis();
+                self.line(&format!("x = torch.cat([x, {}], {axis})", kept.value));
+            }
+            Known::SkipExcite(l) => {
+                self.turn(First, input);
+                let Kept { value, channels: order, shape } = self.kept(l.from.name())?;
+                for (what, from, side) in [("squeeze", shape.last(), 4), ("excite", channels, 1)] {
+                    let module = format!("nn.Conv2d({from}, {channels}, {}, bias=False)", pair([side, side]));
+                    self.module(&format!("{name}_{what}"), &module);
+                }
+                let turned = if order == First { "" } else { ".permute(0, 3, 1, 2)" };
+                self.line(&format!("gate = self.{name}_squeeze(F.adaptive_avg_pool2d({value}{turned}, 4))"));
+                self.line(&format!("gate = self.{name}_excite(F.leaky_relu(gate, {:?}))", l.negative_slope));
+                self.line("x = x * torch.sigmoid(gate)");
+            }
             Known::Residual(layers, shortcut) => {
                 let before = self.channels;
                 self.line(&format!("{name} = x"));
@@ -533,6 +643,22 @@ impl Code {
             }
         }
         Ok(())
+    }
+
+    /// A fixed filter, the same for all channels.
+    fn filter(&mut self, name: &str, taps: &Taps, sum: f64) {
+        let numbers: Vec<String> =
+            square(taps, sum).iter().map(|tap| format!("{:?}", f64::from(*tap))).collect();
+        let (numbers, n) = (numbers.join(", "), taps.len());
+        let _ = writeln!(
+            self.modules,
+            "        self.register_buffer(\"{name}_filter\", torch.tensor([{numbers}]).reshape(1, 1, {n}, {n}), persistent=False)"
+        );
+    }
+
+    /// The output that a layer before keeps under that name.
+    fn kept(&self, name: &str) -> Result<Kept> {
+        self.kept.get(name).cloned().ok_or_else(|| Error::invalid(format!("no output '{name}'")))
     }
 
     /// The axis of the channels: 1 or -1.
@@ -571,6 +697,11 @@ impl Cut {
             _ => Cut { padding: 0, output_padding: extra, slice: Some((before, before + output)) },
         }
     }
+}
+
+/// The filter of a layer as a kernel for these channels, each by itself.
+fn filter_of(name: &str, channels: usize) -> String {
+    format!("self.{name}_filter.expand({channels}, -1, -1, -1)")
 }
 
 /// `(a, b)`.

@@ -7,6 +7,7 @@ pub(crate) use crate::activation::Activation;
 pub(crate) use crate::error::{Error, Result};
 pub(crate) use crate::initialiser::Initialiser;
 pub(crate) use crate::layer::{Context, Layer, Parameter};
+pub(crate) use crate::outputs::Outputs;
 
 /// The two methods that every layer of this crate has in common.
 macro_rules! kind {

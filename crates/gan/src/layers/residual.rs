@@ -1,5 +1,7 @@
 //! A residual block.
 
+use std::sync::Arc;
+
 use crate::layer::State;
 use crate::layers::Entry;
 use crate::layers::prelude::*;
@@ -25,14 +27,14 @@ impl Residual {
     #[must_use]
     #[allow(clippy::should_implement_trait)] // as `Sequential` has it
     pub fn add(mut self, layer: impl Layer + 'static) -> Residual {
-        self.layers.push(Entry(std::sync::Arc::new(layer)));
+        self.layers.push(Entry(Arc::new(layer)));
         self
     }
 
     /// Adds a layer to the shortcut.
     #[must_use]
     pub fn shortcut(mut self, layer: impl Layer + 'static) -> Residual {
-        self.shortcut.push(Entry(std::sync::Arc::new(layer)));
+        self.shortcut.push(Entry(Arc::new(layer)));
         self
     }
 
@@ -103,6 +105,25 @@ impl Layer for Residual {
 
     fn inputs(&self) -> Vec<(String, Shape)> {
         self.layers.iter().chain(&self.shortcut).flat_map(|entry| entry.0.inputs()).collect()
+    }
+
+    fn keeps(&self) -> Vec<String> {
+        self.layers.iter().chain(&self.shortcut).flat_map(|entry| entry.0.keeps()).collect()
+    }
+
+    fn bind(&self, input: Shape, outputs: &mut Outputs) -> Result<Option<Arc<dyn Layer>>> {
+        let mut bound = self.clone();
+        for (prefix, branch) in [("", &mut bound.layers), ("shortcut.", &mut bound.shortcut)] {
+            let mut shape = input;
+            for (index, entry) in branch.iter_mut().enumerate() {
+                let here = format!("its layer {prefix}{index} ({})", entry.0.kind());
+                if let Some(layer) = entry.0.bind(shape, outputs).map_err(|e| e.context(&here))? {
+                    entry.0 = layer;
+                }
+                shape = entry.0.output_shape(shape).map_err(|e| e.context(&here))?;
+            }
+        }
+        Ok(Some(Arc::new(bound)))
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {

@@ -42,6 +42,11 @@ impl Layer for SpectralNorm {
     fn output_shape(&self, input: Shape) -> Result<Shape> {
         let kind = self.layer.0.kind();
         let output = self.layer.0.output_shape(input).map_err(|e| e.context(kind))?;
+        if kind == "equalised" {
+            return Err(Error::invalid(
+                "spectral_norm divides out what 'equalised' multiplies by: expected one of them around the layer",
+            ));
+        }
         if self.matrices(input).is_empty() {
             return Err(Error::invalid(format!("the layer '{kind}' has no weights to normalise")));
         }
@@ -68,6 +73,16 @@ impl Layer for SpectralNorm {
 
     fn inputs(&self) -> Vec<(String, Shape)> {
         self.layer.0.inputs()
+    }
+
+    fn keeps(&self) -> Vec<String> {
+        self.layer.0.keeps()
+    }
+
+    fn bind(&self, input: Shape, outputs: &mut Outputs) -> Result<Option<Arc<dyn Layer>>> {
+        let kind = self.layer.0.kind();
+        let bound = self.layer.0.bind(input, outputs).map_err(|e| e.context(kind))?;
+        Ok(bound.map(|layer| Arc::new(SpectralNorm { layer: Entry(layer) }) as Arc<dyn Layer>))
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {

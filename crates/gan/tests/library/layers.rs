@@ -9,24 +9,29 @@ use gannet::{
 };
 use gannet_tensor::{Graph, Program, Shape, Variables, grad};
 
-/// A layer alone on a device, in double precision.
-struct Bench {
-    model: Model,
+/// A layer alone, or some in a row, on a device, in double precision.
+pub(crate) struct Bench {
+    pub(crate) model: Model,
     parameters: BTreeMap<String, Vec<f64>>,
     states: BTreeMap<String, Vec<f64>>,
 }
 
-/// What a layer gave: its output, its states afterwards, and the gradient of sum(y * y) for x.
-struct Got {
-    y: Vec<f64>,
+/// What a layer gave: its output, its states afterwards, the gradient of sum(y * y) for x, and that of the sum of its squares.
+pub(crate) struct Got {
+    pub(crate) y: Vec<f64>,
     shape: Shape,
     states: BTreeMap<String, Vec<f64>>,
     dx: Vec<f64>,
+    ddx: Vec<f64>,
 }
 
 impl Bench {
-    fn new(layer: impl Layer + 'static, input: &[usize]) -> Bench {
-        let model = Sequential::new("m", input).add(layer).build().unwrap();
+    pub(crate) fn new(layer: impl Layer + 'static, input: &[usize]) -> Bench {
+        Bench::of(&Sequential::new("m", input).add(layer))
+    }
+
+    pub(crate) fn of(model: &Sequential) -> Bench {
+        let model = model.build().unwrap();
         let vector = model.initial_vector(1);
         let parameters = model
             .parameters()
@@ -38,11 +43,11 @@ impl Bench {
         Bench { model, parameters, states }
     }
 
-    fn parameter(&mut self, name: &str) -> &mut Vec<f64> {
+    pub(crate) fn parameter(&mut self, name: &str) -> &mut Vec<f64> {
         self.parameters.get_mut(name).unwrap()
     }
 
-    fn run(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) -> Got {
+    pub(crate) fn run(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) -> Got {
         let graph = Graph::new();
         let n = x.len() / self.model.input().len();
         let dims: Vec<usize> = std::iter::once(n).chain(self.model.input().dims().iter().copied()).collect();
@@ -63,10 +68,12 @@ impl Bench {
         let counter = Some(graph.fill([1], 3.0));
         let pass = Pass { mode, labels, counter, ..Pass::training() };
         let y = self.model.trace(input, &parameters, &mut states, pass).unwrap();
-        let dx = grad(y.square().sum_all(), &[input]).map(|dx| dx[0]);
         let mut plan = graph.plan().output("y", y);
-        if let Ok(dx) = dx {
-            plan = plan.output("dx", dx);
+        if let Ok(dx) = grad(y.square().sum_all(), &[input]) {
+            plan = plan.output("dx", dx[0]);
+            if let Ok(ddx) = grad(dx[0].square().sum_all(), &[input]) {
+                plan = plan.output("ddx", ddx[0]);
+            }
         }
         for (name, state) in &states {
             plan = plan.output(name, *state);
@@ -77,33 +84,50 @@ impl Bench {
         program.run().unwrap();
         let states = states.keys().map(|name| (name.clone(), program.read(name).unwrap())).collect();
         assert_eq!(y.shape().dims()[1..], *self.model.output().dims(), "the shape rule");
-        let dx = program.read("dx").unwrap_or_default();
-        Got { y: program.read("y").unwrap(), shape: y.shape(), states, dx }
+        let [dx, ddx] = ["dx", "ddx"].map(|name| program.read(name).unwrap_or_default());
+        Got { y: program.read("y").unwrap(), shape: y.shape(), states, dx, ddx }
     }
 
     /// The gradient for x against central differences.
-    fn check_gradient(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) {
-        let value = |x: &[f64]| self.run(x, mode, labels).y.iter().map(|y| y * y).sum::<f64>();
-        let dx = self.run(x, mode, labels).dx;
-        for i in 0..x.len() {
-            let h = 1e-5;
-            let (mut up, mut down) = (x.to_vec(), x.to_vec());
-            up[i] += h;
-            down[i] -= h;
-            let expected = (value(&up) - value(&down)) / (2.0 * h);
-            assert!((dx[i] - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {} {expected}", dx[i]);
-        }
+    pub(crate) fn check_gradient(&self, x: &[f64], mode: Mode, labels: Option<&[f64]>) {
+        let value = |x: &[f64]| sum_of_squares(&self.run(x, mode, labels).y);
+        check_differences(x, &self.run(x, mode, labels).dx, value);
+    }
+
+    /// The gradient for x of the sum of the squares of the gradient for x, a second derivative, against central differences.
+    pub(crate) fn check_second_gradient(&self, x: &[f64], mode: Mode) {
+        let value = |x: &[f64]| sum_of_squares(&self.run(x, mode, None).dx);
+        check_differences(x, &self.run(x, mode, None).ddx, value);
     }
 }
 
-const TRAINING: Mode = Mode::Training { groups: 1 };
+fn sum_of_squares(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum()
+}
 
-fn values(n: usize) -> Vec<f64> {
+/// A gradient against central differences of what it is the gradient of.
+fn check_differences(x: &[f64], gradient: &[f64], value: impl Fn(&[f64]) -> f64) {
+    assert_eq!(x.len(), gradient.len());
+    for i in 0..x.len() {
+        let h = 1e-5;
+        let (mut up, mut down) = (x.to_vec(), x.to_vec());
+        up[i] += h;
+        down[i] -= h;
+        let expected = (value(&up) - value(&down)) / (2.0 * h);
+        let found = gradient[i];
+        assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {found} {expected}");
+    }
+}
+
+pub(crate) const TRAINING: Mode = Mode::Training { groups: 1 };
+
+pub(crate) fn values(n: usize) -> Vec<f64> {
     let mut stream = gannet::Stream::new(11, "values", 0);
     (0..n).map(|_| stream.normal()).collect()
 }
 
-fn close(a: &[f64], b: &[f64]) {
+#[track_caller]
+pub(crate) fn close(a: &[f64], b: &[f64]) {
     assert_eq!(a.len(), b.len());
     for (i, (x, y)) in a.iter().zip(b).enumerate() {
         assert!((x - y).abs() < 1e-10 * (1.0 + y.abs()), "{i}: {x}, expected {y}\n{a:?}\n{b:?}");
@@ -267,6 +291,145 @@ fn embedding_looks_rows_up() {
 }
 
 #[test]
+fn gated_linear_units_gate_one_half_by_the_other() {
+    let bench = Bench::new(Glu::new(), &[1, 2, 4]);
+    let x = values(16);
+    let gate = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let expected: Vec<f64> = x.chunks_exact(4).flat_map(|x| [x[0] * gate(x[2]), x[1] * gate(x[3])]).collect();
+    let got = bench.run(&x, TRAINING, None);
+    assert_eq!(got.shape, Shape::from([2, 1, 2, 2]));
+    close(&got.y, &expected);
+    bench.check_gradient(&x, TRAINING, None);
+    bench.check_second_gradient(&x, TRAINING);
+    for odd in [&[3][..], &[2, 1]] {
+        let error = Sequential::new("m", odd).add(Glu::new()).build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (glu): expected an input whose last axis is even"), "{error}");
+    }
+}
+
+/// By plain loops from the paper's equations; before any training it hands its input on.
+#[test]
+fn self_attention_looks_at_all_pixels() {
+    let (shape, n, pixels, channels) = ([2, 3, 16], 2, 6, 16);
+    let mut bench = Bench::new(SelfAttention::new(), &shape);
+    let numbers = values(4096);
+    let x = &numbers[..n * pixels * channels];
+    close(&bench.run(x, TRAINING, None).y, x);
+    let mut from = 1000;
+    for (name, len) in [("query", 32), ("key", 32), ("value", 128), ("output", 128)] {
+        let kernel = numbers[from..from + len].iter().map(|x| 0.3 * x).collect();
+        *bench.parameter(&format!("0.self_attention/{name}/kernel")) = kernel;
+        from += len;
+    }
+    *bench.parameter("0.self_attention/gamma") = vec![0.7];
+    let kernel = |start: usize, at: usize| 0.3 * numbers[1000 + start + at];
+    let mapped = |row: &[f64], start: usize, outs: usize| -> Vec<f64> {
+        (0..outs)
+            .map(|o| row.iter().enumerate().map(|(i, x)| x * kernel(start, i * outs + o)).sum())
+            .collect()
+    };
+    let mut expected = Vec::new();
+    for sample in x.chunks_exact(pixels * channels) {
+        let rows: Vec<&[f64]> = sample.chunks_exact(channels).collect();
+        for row in &rows {
+            let query = mapped(row, 0, 2);
+            let weights: Vec<f64> = rows
+                .iter()
+                .map(|other| mapped(other, 32, 2).iter().zip(&query).map(|(k, q)| k * q).sum::<f64>().exp())
+                .collect();
+            let total: f64 = weights.iter().sum();
+            let mut seen = vec![0.0; 8];
+            for (other, weight) in rows.iter().zip(&weights) {
+                for (seen, value) in seen.iter_mut().zip(mapped(other, 64, 8)) {
+                    *seen += weight / total * value;
+                }
+            }
+            expected.extend(row.iter().zip(mapped(&seen, 192, channels)).map(|(x, o)| x + 0.7 * o));
+        }
+    }
+    close(&bench.run(x, TRAINING, None).y, &expected);
+    bench.check_gradient(x, TRAINING, None);
+    bench.check_second_gradient(&x[..pixels * channels], TRAINING);
+    for (input, words) in [
+        (&[6][..], "expected an input of shape [height, width, channels], got [6]"),
+        (&[129, 128, 1], "at most 16384 pixels, got [129, 128, 1]"),
+    ] {
+        let error = Sequential::new("m", input).add(SelfAttention::new()).build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (self_attention): ") && error.contains(words), "{error}");
+    }
+}
+
+/// By a plain loop over one axis; images are filtered along rows, then along columns.
+#[test]
+fn filters_make_images_smaller_and_larger() {
+    /// What a line of numbers becomes.
+    type Line<'a> = &'a dyn Fn(&[f64]) -> Vec<f64>;
+    let down = |x: &[f64], taps: &[f64]| -> Vec<f64> {
+        let (sum, before) = (taps.iter().sum::<f64>(), (taps.len() - 1) / 2);
+        let at = |i: usize| i.checked_sub(before).and_then(|i| x.get(i)).copied().unwrap_or(0.0);
+        (0..x.len() / 2).map(|i| (0..taps.len()).map(|t| taps[t] / sum * at(2 * i + t)).sum()).collect()
+    };
+    let up = |x: &[f64], taps: &[f64]| -> Vec<f64> {
+        let (sum, before) = (taps.iter().sum::<f64>(), (taps.len() - 2) / 2);
+        let mut spread = vec![0.0; 2 * x.len() + taps.len()];
+        for (i, x) in x.iter().enumerate() {
+            for (t, tap) in taps.iter().enumerate() {
+                spread[2 * i + t] += x * 2.0 * tap / sum;
+            }
+        }
+        spread[before..before + 2 * x.len()].to_vec()
+    };
+    // [H, W, C] as lines along an axis, each filtered, and back.
+    let along = |x: &[f64], [h, w, c]: [usize; 3], axis: usize, f: Line<'_>| {
+        let (n, step, outer) = if axis == 0 { (h, w * c, 1) } else { (w, c, h) };
+        let m = f(&vec![0.0; n]).len();
+        let mut y = vec![0.0; outer * m * step];
+        for o in 0..outer {
+            for s in 0..step {
+                let line: Vec<f64> = (0..n).map(|i| x[(o * n + i) * step + s]).collect();
+                f(&line).into_iter().enumerate().for_each(|(i, v)| y[(o * m + i) * step + s] = v);
+            }
+        }
+        (y, m)
+    };
+    let [h, w, c] = [5, 4, 3];
+    let x = values(h * w * c);
+    for taps in [&[1.0, 3.0, 3.0, 1.0][..], &[1.0, 2.0, 1.0], &[1.0, 1.0], &[0.5, 2.0, 4.0, 1.0, -0.5, 3.0]] {
+        let layers: [(Bench, Line<'_>); 2] = [
+            (Bench::new(DownsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| down(x, taps)),
+            (Bench::new(UpsampleFir::new().filter(taps), &[h, w, c]), &|x: &[f64]| up(x, taps)),
+        ];
+        for (bench, f) in layers {
+            let (rows, m) = along(&x, [h, w, c], 0, f);
+            let (both, _) = along(&rows, [m, w, c], 1, f);
+            close(&bench.run(&x, TRAINING, None).y, &both);
+            bench.check_gradient(&x, TRAINING, None);
+            bench.check_second_gradient(&x, TRAINING);
+        }
+    }
+    // A grey picture stays as grey but for its edges.
+    let grey = vec![0.5; 64];
+    let smaller = Bench::new(DownsampleFir::new(), &[8, 8, 1]).run(&grey, TRAINING, None).y;
+    let larger = Bench::new(UpsampleFir::new(), &[8, 8, 1]).run(&grey, TRAINING, None).y;
+    close(&[smaller[5], larger[7 * 16 + 5]], &[0.5, 0.5]);
+    for (layer, words) in [
+        (
+            Sequential::new("m", [4, 1, 2]).add(DownsampleFir::new()),
+            "at least 2 pixels on each side, got [4, 1, 2]",
+        ),
+        (Sequential::new("m", [4]).add(UpsampleFir::new()), "[height, width, channels], got [4]"),
+        (
+            Sequential::new("m", [4, 4, 2]).add(UpsampleFir::new().filter([1.0])),
+            "filter: expected 2 to 16 numbers",
+        ),
+        (Sequential::new("m", [4, 4, 2]).add(DownsampleFir::new().filter([1.0, -1.0])), "got [1.0, -1.0]"),
+    ] {
+        let error = layer.build().unwrap_err().to_string();
+        assert!(error.contains("layer 0 (") && error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn minibatch_std_tells_a_batch_of_copies() {
     let bench = Bench::new(MinibatchStd::new(), &[2, 1, 1]);
     let x = [1.0, 2.0, 3.0, 6.0, 5.0, 5.0, 5.0, 5.0];
@@ -292,6 +455,36 @@ fn dropout_only_drops_while_training() {
     let kept = got.iter().filter(|y| **y != 0.0).count();
     assert!((700..800).contains(&kept), "{kept}");
     assert!(got.iter().all(|y| *y == 0.0 || (y - 4.0).abs() < 1e-12));
+}
+
+/// Of mean 0 and variance 1 times its strength, the same for all channels of a pixel; none of it in inference.
+#[test]
+fn noise_is_added_while_training() {
+    let (pixels, channels) = (40 * 50, 2);
+    let mut bench = Bench::new(Noise::new(), &[40, 50, channels]);
+    let x = values(pixels * channels);
+    close(&bench.run(&x, TRAINING, None).y, &x);
+    *bench.parameter("0.noise/strength") = vec![3.0];
+    close(&bench.run(&x, Mode::Inference, None).y, &x);
+    let got = bench.run(&x, TRAINING, None).y;
+    let added: Vec<f64> = got.iter().zip(&x).map(|(y, x)| y - x).collect();
+    let of_pixels: Vec<f64> = added.chunks_exact(channels).map(|of| of[0]).collect();
+    assert!(added.chunks_exact(channels).all(|of| (of[0] - of[1]).abs() < 1e-12));
+    let mean = of_pixels.iter().sum::<f64>() / pixels as f64;
+    let deviation = (of_pixels.iter().map(|x| x * x).sum::<f64>() / pixels as f64).sqrt();
+    // Four times the standard errors of 2000 draws.
+    assert!(
+        mean.abs() < 4.0 * 3.0 / 44.0 && (deviation - 3.0).abs() < 4.0 * 3.0 / 63.0,
+        "{mean} {deviation}"
+    );
+    // Neighbours have nothing to do with one another.
+    let product = of_pixels.windows(2).map(|of| of[0] * of[1]).sum::<f64>() / pixels as f64;
+    assert!(product.abs() < 4.0 * 9.0 / 44.0, "{product}");
+    let error = Sequential::new("m", [4]).add(Noise::new()).build().unwrap_err().to_string();
+    assert!(
+        error.contains("layer 0 (noise): expected an input of shape [height, width, channels]"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -355,6 +548,67 @@ fn spectral_norm_has_the_gradient_of_a_quotient() {
     program.run().unwrap();
     assert!(program.read("inner").unwrap()[0].abs() < 1e-12);
     assert!(program.read("dw").unwrap().iter().any(|x| x.abs() > 1e-3));
+}
+
+/// Kernels are normal with variance 1 and multiplied by the gain over the root of the products in each result.
+#[test]
+fn equalised_kernels_are_multiplied_where_they_are_used() {
+    let mut bench = Bench::new(Equalised::new(Dense::new(2)), &[3]);
+    *bench.parameter("0.equalised/kernel") = vec![1.0, -1.0, 2.0, 0.5, 0.0, 3.0];
+    *bench.parameter("0.equalised/bias") = vec![0.25, -0.5];
+    let c = (2.0f64 / 3.0).sqrt();
+    close(&bench.run(&[1.0, 2.0, -1.0], TRAINING, None).y, &[5.0 * c + 0.25, -3.0 * c - 0.5]);
+    // 2 x 3 taps of 4 channels, whichever axis they are.
+    let x = values(2 * 3 * 4);
+    for (layer, plain) in [
+        (
+            Bench::new(Equalised::new(Conv2d::new(5, [2, 3])).gain(1.5), &[2, 3, 4]),
+            Bench::new(Conv2d::new(5, [2, 3]), &[2, 3, 4]),
+        ),
+        (
+            Bench::new(Equalised::new(ConvTranspose2d::new(5, [2, 3])).gain(1.5), &[2, 3, 4]),
+            Bench::new(ConvTranspose2d::new(5, [2, 3]), &[2, 3, 4]),
+        ),
+    ] {
+        let (mut layer, mut plain) = (layer, plain);
+        let name = plain.model.parameters()[0].name.clone();
+        let kernel = values(2 * 3 * 4 * 5);
+        *layer.parameter("0.equalised/kernel") = kernel.clone();
+        *plain.parameter(&name) = kernel.iter().map(|w| w * 1.5 / 24f64.sqrt()).collect();
+        close(&layer.run(&x, TRAINING, None).y, &plain.run(&x, TRAINING, None).y);
+        layer.check_gradient(&x, TRAINING, None);
+        layer.check_second_gradient(&x, TRAINING);
+    }
+    let model = Sequential::new("m", [64]).add(Equalised::new(Dense::new(64))).build().unwrap();
+    let start = &model.initial_vector(1)[..64 * 64];
+    let variance = start.iter().map(|x| x * x).sum::<f64>() / 4096.0;
+    assert!((variance - 1.0).abs() < 0.1, "{variance}");
+    for (layer, words) in [
+        (Sequential::new("m", [2]).add(Equalised::new(Relu::new())), "'relu' has no kernels"),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(Residual::new().add(Dense::new(2)))),
+            "expected a single layer with kernels, like conv2d, got 'residual'",
+        ),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(SpectralNorm::new(Dense::new(2)))),
+            "got 'spectral_norm'",
+        ),
+        (
+            Sequential::new("m", [2]).add(SpectralNorm::new(Equalised::new(Dense::new(2)))),
+            "expected one of them around the layer",
+        ),
+        (
+            Sequential::new("m", [2]).add(Equalised::new(Dense::new(2)).gain(0.0)),
+            "gain must be a positive number",
+        ),
+        (
+            Sequential::new("m", [2, 2]).add(Equalised::new(Dense::new(2))),
+            "(equalised): dense: expected an input",
+        ),
+    ] {
+        let error = layer.build().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 #[test]

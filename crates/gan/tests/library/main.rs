@@ -15,6 +15,7 @@ mod own_kinds;
 mod own_layers;
 mod ranks;
 mod recipes;
+mod skips;
 mod training;
 
 #[cfg(feature = "cpu")]

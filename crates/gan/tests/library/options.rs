@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 
 use gannet::layers::{
-    BatchNorm, ConcatInput, Dense, Dropout, Flatten, Label, LeakyRelu, MinibatchStd, Reshape, Sigmoid,
-    SpectralNorm,
+    Add, BatchNorm, Concat, ConcatInput, Dense, Dropout, Flatten, Keep, Label, LeakyRelu, MinibatchStd,
+    Reshape, Sigmoid, SkipExcite, SpectralNorm,
 };
 use gannet::{
     Activation, Adam, AdamW, Augment, Backend, Cpu, Element, Ema, EpsForm, Gan, GanConfig, Initialiser, Loss,
@@ -37,6 +37,7 @@ struct Tiny {
     frozen: bool,
     conditional_discriminator: bool,
     further_inputs: bool,
+    named_outputs: bool,
 }
 
 impl Tiny {
@@ -55,6 +56,7 @@ impl Tiny {
             frozen: false,
             conditional_discriminator: false,
             further_inputs: false,
+            named_outputs: false,
         }
     }
 
@@ -72,13 +74,21 @@ impl Tiny {
             g = freeze_next(g);
         }
         g = g.add(Dense::new(6));
+        if self.named_outputs {
+            g = g.add(Keep::new("linear"));
+        }
         if self.batch_norm {
             g = g.add(BatchNorm::new());
         }
-        config.generator = g
-            .add(LeakyRelu::new(0.2))
-            .add(Dense::new(SIDE * SIDE).activation(Activation::Tanh))
-            .add(Reshape::new([SIDE, SIDE, 1]));
+        g = g.add(LeakyRelu::new(0.2));
+        if self.named_outputs {
+            g = g.add(Concat::new("linear"));
+        }
+        g = g.add(Dense::new(SIDE * SIDE).activation(Activation::Tanh)).add(Reshape::new([SIDE, SIDE, 1]));
+        if self.named_outputs {
+            g = g.add(Keep::new("map")).add(SkipExcite::new("map"));
+        }
+        config.generator = g;
 
         let mut d =
             Sequential::new("discriminator", [SIDE, SIDE, 1]).initialiser(self.discriminator_initialiser);
@@ -93,10 +103,16 @@ impl Tiny {
             d = d.add(Label::new(told));
         }
         d = if self.spectral_norm { d.add(SpectralNorm::new(Dense::new(6))) } else { d.add(Dense::new(6)) };
+        if self.named_outputs {
+            d = d.add(Keep::new("linear"));
+        }
         if self.batch_norm {
             d = d.add(BatchNorm::new());
         }
         d = d.add(LeakyRelu::new(0.2));
+        if self.named_outputs {
+            d = d.add(Add::new("linear"));
+        }
         if self.dropout {
             d = d.add(Dropout::new(0.25));
         }
@@ -198,6 +214,7 @@ fn choices() -> Vec<Choice> {
     add("layers", "dropout", Box::new(|t| t.dropout = true));
     add("layers", "frozen", Box::new(|t| t.frozen = true));
     add("layers", "further inputs", Box::new(|t| t.further_inputs = true));
+    add("layers", "named outputs", Box::new(|t| t.named_outputs = true));
     add(
         "initialiser",
         "he",

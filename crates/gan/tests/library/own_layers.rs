@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 /// A gated linear unit (Dauphin et al. 2017): a sigmoid(b), a and b each a dense map of the input.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Glu {
+struct Gated {
     units: usize,
 }
 
-impl Layer for Glu {
+impl Layer for Gated {
     fn kind(&self) -> &'static str {
-        "glu"
+        "gated_dense"
     }
 
     fn output_shape(&self, _input: Shape) -> Result<Shape> {
@@ -70,7 +70,7 @@ impl Layer for Odd {
     fn options(&self) -> Result<Options> {
         match (self.kind, self.forgotten) {
             (Kind::Silent, _) => Err(gannet::Error::Invalid("it keeps its options to itself".into())),
-            (Kind::Forgetful, true) => Options::of(&Glu { units: 1 }),
+            (Kind::Forgetful, true) => Options::of(&Gated { units: 1 }),
             _ => Options::of(self),
         }
     }
@@ -85,13 +85,14 @@ fn gan(layer: impl Layer + 'static) -> Gan<Reference<f32>> {
 /// Weights, moments and the configuration come back, and training goes on as if nothing had happened.
 #[test]
 fn a_registered_layer_is_saved_and_loaded() {
-    layers::register::<Glu>("glu").unwrap();
-    layers::register::<Glu>("glu").unwrap();
+    layers::register::<Gated>("gated_dense").unwrap();
+    layers::register::<Gated>("gated_dense").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    for layer in
-        [Residual::new().add(Glu { units: 3 }), Residual::new().add(Dense::new(3)).shortcut(Glu { units: 3 })]
-    {
+    for layer in [
+        Residual::new().add(Gated { units: 3 }),
+        Residual::new().add(Dense::new(3)).shortcut(Gated { units: 3 }),
+    ] {
         let mut first = gan(layer);
         first.train_on_batch(&[0.5; 8], None).unwrap();
         first.save(&path).unwrap();
@@ -104,8 +105,8 @@ fn a_registered_layer_is_saved_and_loaded() {
         assert!(a == b);
     }
     // In a model file, by its kind.
-    let text = gan(Glu { units: 3 }).config().to_toml().unwrap();
-    assert!(text.contains("glu") && text.contains("units = 3"), "{text}");
+    let text = gan(Gated { units: 3 }).config().to_toml().unwrap();
+    assert!(text.contains("gated_dense") && text.contains("units = 3"), "{text}");
     assert_eq!(GanConfig::from_toml(&text).unwrap().to_toml().unwrap(), text);
 }
 
@@ -217,12 +218,12 @@ fn a_layer_by_the_name_of_another_is_not_saved_as_that() {
 
 #[test]
 fn kinds_are_unique_names() {
-    layers::register::<Glu>("gated").unwrap();
+    layers::register::<Gated>("gated").unwrap();
     for (message, words) in [
-        (layers::register::<Odd>("gated"), &["'gated' is taken by", "Glu"][..]),
-        (layers::register::<Glu>("dense"), &["'dense' is taken by a layer of gannet"]),
-        (layers::register::<Glu>("a/b"), &["letters, digits and underscores, got 'a/b'"]),
-        (layers::register::<Glu>(""), &["got ''"]),
+        (layers::register::<Odd>("gated"), &["'gated' is taken by", "Gated"][..]),
+        (layers::register::<Gated>("dense"), &["'dense' is taken by a layer of gannet"]),
+        (layers::register::<Gated>("a/b"), &["letters, digits and underscores, got 'a/b'"]),
+        (layers::register::<Gated>(""), &["got ''"]),
     ] {
         let message = message.unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
@@ -231,8 +232,11 @@ fn kinds_are_unique_names() {
     let text = "batch_size = 1\n[generator]\ninput = [2]\nlayers = [{ gated = { units = 2 } }]\n\
                 [discriminator]\ninput = [2]\nlayers = [{ dense = { units = 1 } }]\n";
     let message = GanConfig::from_toml(text).unwrap_err().to_string();
-    assert!(message.contains("registered as 'gated' says that its kind is 'glu'"), "{message}");
+    assert!(message.contains("registered as 'gated' says that its kind is 'gated_dense'"), "{message}");
     let message = GanConfig::from_toml(&text.replace("gated", "gted")).unwrap_err().to_string();
-    assert!(message.contains("line 4: unknown variant `gted`, expected one of `avg_pool2d`"), "{message}");
+    assert!(
+        message.contains("line 4: unknown variant `gted`, expected one of `add`, `avg_pool2d`"),
+        "{message}"
+    );
     assert!(message.contains("`gated`"), "{message}");
 }

@@ -31,6 +31,7 @@ operations! {
     argmax: Argmax,
     avg_pool2d: AvgPool2d,
     avg_pool2d_grad: AvgPool2dGrad,
+    batch_matmul: BatchMatMul,
     batch_norm: BatchNorm,
     batch_norm_grad: BatchNormGrad,
     batch_norm_sums: BatchNormSums,

@@ -9,6 +9,7 @@ pub(crate) mod affine;
 pub(crate) mod argmax;
 pub(crate) mod avg_pool2d;
 pub(crate) mod avg_pool2d_grad;
+pub(crate) mod batch_matmul;
 pub(crate) mod batch_norm;
 pub(crate) mod batch_norm_grad;
 pub(crate) mod batch_norm_sums;
