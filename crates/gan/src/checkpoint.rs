@@ -231,7 +231,9 @@ fn kind(text: &str) -> Option<String> {
 fn read_description<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text)
         // Without the line that it is in: of a file's description nobody edits lines, and all layers may stand in one.
-        .map_err(|e| Error::invalid(format!("the description of the model in this file is damaged: {}", e.message())))
+        .map_err(|e| {
+            Error::invalid(format!("the description of the model in this file is damaged: {}", e.message()))
+        })
 }
 
 fn expect_version(version: u32) -> Result<()> {

@@ -175,7 +175,9 @@ fn describe(file: &TensorFile) -> Result<Description> {
     }
     let description: Description = toml::from_str(text)
         // Without the line that it is in: of a file's description nobody edits lines, and all layers may stand in one.
-        .map_err(|e| Error::invalid(format!("the description of the model in this file is damaged: {}", e.message())))?;
+        .map_err(|e| {
+            Error::invalid(format!("the description of the model in this file is damaged: {}", e.message()))
+        })?;
     if description.version != VERSION {
         return Err(Error::invalid(format!(
             "this file has version {}, expected version {VERSION}",

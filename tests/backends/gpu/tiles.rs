@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gannet::{Gan, presets};
 use gannet_gpu::{Tile, Tiles, Wgpu, products};
+use gannet_tensor::ops::MatMul;
 use gannet_tensor::{Graph, Padding, Plan, Program, Var, Variables, grad};
 use gannet_tests::Random;
 
@@ -76,6 +77,47 @@ fn no_tile_changes_a_bit() {
     }
     // A clone with other tiles changes nothing for those that it was cloned from.
     assert_eq!(run(gpu, &plan).1, by_rule);
+}
+
+/// Against products of the same numbers and zeros behind them, whose sums are too long to be called short.
+#[test]
+fn short_sums_are_those_of_tiles() {
+    let Some(gpu) = device(false) else { return };
+    let mut random = Random::new(5);
+    for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (m, n, k) in [(70, 72, 16), (5, 130, 3), (130, 1, 8)] {
+            let mut outputs = Vec::new();
+            let [a, b] = [m * k, k * n].map(|len| random.vector(len));
+            for depth in [k, k + 20] {
+                let graph = Graph::new();
+                let shape = |rows: usize, columns: usize, transposed: bool| {
+                    if transposed { [columns, rows] } else { [rows, columns] }
+                };
+                // The numbers of a matrix [rows, columns], one row after another, with zeros where there are none.
+                let filled = |values: &[f64], [rows, columns]: [usize; 2], [inner, width]: [usize; 2]| {
+                    let at = |i: usize| {
+                        let (row, column) = (i / columns, i % columns);
+                        if row < inner && column < width { values[row * width + column] as f32 } else { 0.0 }
+                    };
+                    (0..rows * columns).map(at).collect::<Vec<f32>>()
+                };
+                let [of_a, of_b] = [shape(m, depth, trans_a), shape(depth, n, trans_b)];
+                let bias = graph.fill([n], 0.25);
+                let [x, y] = [graph.input("a", of_a), graph.input("b", of_b)];
+                let product = graph.apply(MatMul { trans_a, trans_b }, &[x, y]).expect("a product");
+                let plan = graph.plan().output("plain", product).output("bias", (product + bias).relu());
+                let mut program =
+                    Program::new(gpu, plan.build().expect("a plan"), &Variables::new()).expect("a program");
+                let text = program.executable().explain();
+                assert_eq!(text.contains("_short"), depth == k, "{text}");
+                program.write("a", &filled(&a, of_a, shape(m, k, trans_a))).expect("written");
+                program.write("b", &filled(&b, of_b, shape(k, n, trans_b))).expect("written");
+                program.run().expect("run");
+                outputs.push(["plain", "bias"].map(|name| program.read(name).expect("read")));
+            }
+            assert!(outputs[0] == outputs[1], "{m} x {n} x {k}, transposed: {trans_a} and {trans_b}");
+        }
+    }
 }
 
 #[test]

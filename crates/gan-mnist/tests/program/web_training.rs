@@ -315,7 +315,8 @@ fn a_page_goes_on_with_a_run_and_tells_classes_and_clusters() {
     click(&mut browser, "train-start");
     browser.wait_for("document.getElementById('training').dataset.state === 'paused'");
     // Steps that were under way end, and no further one begins.
-    browser.wait_for("training.losses().at(-1).step === Number(document.getElementById('at-step').textContent)");
+    browser
+        .wait_for("training.losses().at(-1).step === Number(document.getElementById('at-step').textContent)");
     let seen = browser.evaluate("training.losses().length");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(browser.evaluate("training.losses().length"), seen);

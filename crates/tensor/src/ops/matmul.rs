@@ -2,6 +2,7 @@
 
 use crate::ops::Epilogue;
 use crate::ops::prelude::*;
+use crate::tiling::Tiling;
 
 /// C = A B for matrices, each of which may be given transposed.
 #[derive(Debug)]
@@ -136,7 +137,7 @@ pub(super) fn launch_matmul(
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
     let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
-    if k <= MOST_SHORT {
+    if k <= MOST_SHORT && !Tiling::new(m, n, 1).asked {
         let kernel = SHORT[transposes][finish.variant][usize::from(n.is_multiple_of(4))];
         let params = shaders::MatmulParams {
             m: size(m),
