@@ -51,6 +51,11 @@ impl Outputs {
         Err(Error::invalid(format!("{why}; {}", self.list())))
     }
 
+    /// Whether no layer so far keeps an output.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// The outputs so far whose shapes fit, by name.
     pub fn fitting(&self, fits: impl Fn(Shape) -> bool) -> impl Iterator<Item = &str> {
         self.kept.iter().filter(move |(_, shape)| fits(*shape)).map(|(name, _)| name.as_str())

@@ -1,5 +1,7 @@
 //! A learnt tensor in place of the input.
 
+use std::sync::Arc;
+
 use crate::layers::prelude::*;
 
 /// A learnt tensor, the same for every sample, in place of the input (Karras et al. 2019, "A Style-Based Generator
@@ -46,6 +48,15 @@ impl Layer for Constant {
         // The shape is known to be one.
         let shape = Shape::new(&self.shape).into_iter();
         shape.map(|shape| Parameter::new("constant", shape, self.initialiser)).collect()
+    }
+
+    fn bind(&self, _input: Shape, outputs: &mut Outputs) -> Result<Option<Arc<dyn Layer>>> {
+        if outputs.is_empty() {
+            return Err(Error::invalid(
+                "all samples would be alike: expected { keep = { as = \"..\" } } before it, for later layers to read",
+            ));
+        }
+        Ok(None)
     }
 
     fn trace<'g>(&self, x: Var<'g>, cx: &mut Context<'_, 'g>) -> Result<Var<'g>> {

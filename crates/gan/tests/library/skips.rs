@@ -174,8 +174,11 @@ fn a_constant_takes_the_place_of_the_input() {
     let x = [1.0, 2.0, 3.0, 4.0];
     close(&bench.run(&x, TRAINING, None).y, &[11.0, 22.0, 13.0, 24.0]);
     bench.check_gradient(&x, TRAINING, None);
-    let error = Sequential::new("m", [2]).add(Constant::new([0])).build().unwrap_err().to_string();
-    assert!(error.contains("layer 0 (constant): the shape [0]"), "{error}");
+    let kept = Sequential::new("m", [2]).add(Keep::new("z"));
+    let error = kept.add(Constant::new([0])).build().unwrap_err().to_string();
+    assert!(error.contains("layer 1 (constant): the shape [0]"), "{error}");
+    let error = Sequential::new("m", [2]).add(Constant::new([2])).build().unwrap_err().to_string();
+    assert!(error.contains("layer 0 (constant): all samples would be alike: expected { keep"), "{error}");
 }
 
 #[test]
