@@ -18,7 +18,7 @@ batch_size = 3
 loss = "non_saturating"
 
 [generator]
-input = [8]
+input = [24]
 optimiser = { adam = { learning_rate = 1e-3, beta1 = 0.5 } }
 layers = [
   { dense = { units = 588, activation = "relu" } },
@@ -103,7 +103,7 @@ fn what_was_measured_is_used_by_later_runs_and_changes_no_byte() {
         "GFLOP/s of multiply-adds",
         "conv2d_weight_grad 14x14x16 of 7x7x12, 4x4/2, N 3",
         "conv_transpose2d",
-        "matmul_nn_bias 3x588x8",
+        "matmul_nn_bias 3x588x24",
         "products of a step: ",
         "kept: ",
     ] {
@@ -117,7 +117,7 @@ fn what_was_measured_is_used_by_later_runs_and_changes_no_byte() {
     let other = ["plain", "vec4", "large"]
         .iter()
         .fold(text.clone(), |text, name| text.replace(&format!("= \"{name}\""), "= \"tall\""));
-    assert!(other.contains("= \"tall\"") && text.contains("\"matmul_nn_bias 3x588x8\" = "), "{text}");
+    assert!(other.contains("= \"tall\"") && text.contains("\"matmul_nn_bias 3x588x24\" = "), "{text}");
     fs::write(&path, &other).unwrap();
     let bench = place.bench();
     let words = bench.split(['(', ',', ':', ')']).map(str::trim).collect::<Vec<_>>();
@@ -156,7 +156,7 @@ fn what_was_measured_is_used_by_later_runs_and_changes_no_byte() {
     assert!(run.stderr.contains(&format!("{} is not used: ", path.display())), "{run:?}");
     let tuned = place.run("tune --model tiny.toml --batch-size 2", None).success();
     assert!(tuned.stderr.contains("is not used: "), "{tuned:?}");
-    let [two, three] = ["\"matmul_nn_bias 2x588x8\"", "\"matmul_nn_bias 3x588x8\""];
+    let [two, three] = ["\"matmul_nn_bias 2x588x24\"", "\"matmul_nn_bias 3x588x24\""];
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(two) && !text.contains(three), "{text}");
     // What is measured of another model is added.
