@@ -124,15 +124,15 @@ fn products() -> Vec<Case> {
     cases
 }
 
-/// Products with as many results as larger tiles need, and sums just too long to be short: tall tiles for a few columns, large ones for
-/// many. No size is a multiple of a tile's.
+/// Products with as many results as larger tiles need, and sums just too long to be short: tall tiles for a few columns, large
+/// ones for many; and products with short sums, of columns in whole vectors and not. No size is a multiple of a tile's.
 fn products_of_many_results() -> Vec<Case> {
     let mut cases = Vec::new();
     let operand = |name, shape: Shape| leaf(name, shape, Domain::Within(-0.5, 0.5));
     // With and without an epilogue: each is a shader.
     let finishes =
         || [None, Some(Epilogue::BiasActivation(Activation::Tanh)), Some(Epilogue::ActivationGrad(LEAKY))];
-    for [m, n, k] in [[16_290, 60, 17], [1410, 1484, 19]] {
+    for [m, n, k] in [[16_290, 60, 17], [1410, 1484, 19], [70, 68, 16], [67, 70, 9]] {
         for (trans_a, trans_b) in [(false, false), (false, true), (true, false), (true, true)] {
             let a = operand("a", if trans_a { [k, m] } else { [m, k] }.into());
             let b = operand("b", if trans_b { [n, k] } else { [k, n] }.into());

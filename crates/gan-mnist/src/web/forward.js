@@ -240,6 +240,15 @@ const OPERATIONS = {
     for (let k = 0; k < width; k++) y[i * width + k] = inside ? table[number * width + k] : 0;
   }),
 
+  concat: ({ outer, widths }) => (inputs, y) => {
+    for (let i = 0, to = 0; i < outer; i++) {
+      inputs.forEach((x, k) => {
+        y.set(x.subarray(i * widths[k], (i + 1) * widths[k]), to);
+        to += widths[k];
+      });
+    }
+  },
+
   softmax: ({ width }) => ([x], y) => {
     for (let first = 0; first < y.length; first += width) {
       const row = x.slice(first, first + width);

@@ -3,8 +3,8 @@
 use gannet::Shape;
 use gannet::tensor::Operation;
 use gannet::tensor::ops::{
-    Affine, AvgPool2d, BatchMatMul, BroadcastTo, Clamp, Conv2d, ConvTranspose2d, Elu, LeakyRelu, MatMul, Max,
-    MaxPool2d, OneHot, Pad, Permute, Slice, Softmax, Sum, UpsampleNearest,
+    Affine, AvgPool2d, BatchMatMul, BroadcastTo, Clamp, Concat, Conv2d, ConvTranspose2d, Elu, LeakyRelu,
+    MatMul, Max, MaxPool2d, OneHot, Pad, Permute, Slice, Softmax, Sum, UpsampleNearest,
 };
 use gannet::tensor::{Conv2dGeometry, Pool2dGeometry};
 use serde::Serialize;
@@ -65,6 +65,8 @@ pub(super) enum Kind {
         padding: [usize; 2],
         channels: usize,
     },
+    /// Inputs beside one another: `outer` times as many numbers of each as `widths` says.
+    Concat { outer: usize, widths: Vec<usize> },
     /// Rows of a table by number.
     Embedding { rows: usize, width: usize },
     /// Rows of `width` numbers, as shares of their exponentials.
@@ -137,6 +139,9 @@ impl Kind {
         } else if let Some(&BatchMatMul { trans_a: false, trans_b }) = op.downcast() {
             let (&[batch, m, k], &[_, _, n]) = (inputs[0].dims(), output.dims()) else { return None };
             Some(Kind::Matmul { batch, m, k, n, transposed: trans_b })
+        } else if let Some(&Concat { axis }) = op.downcast() {
+            let widths = inputs.iter().map(|input| input.dims()[axis..].iter().product()).collect();
+            Some(Kind::Concat { outer: output.dims()[..axis].iter().product(), widths })
         } else if op.downcast::<Softmax>().is_some() {
             Some(Kind::Softmax { width: output.last() })
         } else if let Some(Conv2d { geometry }) = op.downcast() {
