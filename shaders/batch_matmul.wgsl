@@ -25,68 +25,23 @@ struct Params {
 #import grid
 #import gemm
 #import store
-
-struct Rows { row: u32 }
-struct Columns { column: u32 }
-
-#if transposes tn tt
-const A_ALONG_K: bool = false;
-#else
-const A_ALONG_K: bool = true;
-#endif
-#if transposes nt tt
-const B_ALONG_K: bool = true;
-#else
-const B_ALONG_K: bool = false;
-#endif
+#import operands
 
 // Where the operands and the result of this product begin.
-var<private> a_base: u32;
-var<private> b_base: u32;
-var<private> out_base: u32;
+var<private> a_begin: u32;
+var<private> b_begin: u32;
+var<private> out_begin: u32;
 
-fn rows_of(row: u32) -> Rows {
-    return Rows(row);
+fn a_base() -> u32 {
+    return a_begin;
 }
 
-fn columns_of(column: u32) -> Columns {
-    return Columns(column);
-}
-
-fn a_element(row: u32, k: u32) -> f32 {
-    if row >= params.m {
-        return 0.0;
-    }
-#if transposes tn tt
-    return a[a_base + k * params.m + row];
-#else
-    return a[a_base + row * params.k + k];
-#endif
-}
-
-fn load_a(rows: Rows, k: u32) -> vec4<f32> {
-    let row = rows.row;
-    return vec4(a_element(row, k), a_element(row + 1u, k), a_element(row + 2u, k), a_element(row + 3u, k));
-}
-
-fn b_element(k: u32, column: u32) -> f32 {
-    if column >= params.n {
-        return 0.0;
-    }
-#if transposes nt tt
-    return b[b_base + column * params.k + k];
-#else
-    return b[b_base + k * params.n + column];
-#endif
-}
-
-fn load_b(columns: Columns, k: u32) -> vec4<f32> {
-    let column = columns.column;
-    return vec4(b_element(k, column), b_element(k, column + 1u), b_element(k, column + 2u), b_element(k, column + 3u));
+fn b_base() -> u32 {
+    return b_begin;
 }
 
 fn row_base(row: u32) -> u32 {
-    return out_base + row * params.n;
+    return out_begin + row * params.n;
 }
 
 @compute @workgroup_size(256)
@@ -104,9 +59,9 @@ fn main(
     }
     let row = number % tiles / across * TILE_ROWS;
     let column = number % across * TILE_COLUMNS;
-    a_base = matrix * params.m * params.k;
-    b_base = matrix * params.k * params.n;
-    out_base = matrix * params.m * params.n;
+    a_begin = matrix * params.m * params.k;
+    b_begin = matrix * params.k * params.n;
+    out_begin = matrix * params.m * params.n;
     let tile = gemm(row, column, 0u, params.k, lane);
     let at = vec2(row, column) + place(lane);
     store_tile(tile, at.x, at.y, params.m, params.n);

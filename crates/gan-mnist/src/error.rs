@@ -27,6 +27,12 @@ pub enum Error {
     Interrupted(String),
 }
 
+/// The line of a text, from 1, in which reading it as TOML failed.
+pub fn toml_line(text: &str, error: &toml::de::Error) -> usize {
+    let start = error.span().map_or(0, |span| span.start);
+    text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1
+}
+
 impl Error {
     /// A failure with this message.
     pub fn failure(message: impl fmt::Display) -> Self {
@@ -60,9 +66,7 @@ impl Error {
 
     /// `path` holds `text`, which is not the TOML that it should be.
     pub fn in_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let start = error.span().map_or(0, |span| span.start);
-        let line = text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1;
-        Error::Failure(format!("{}, line {line}: {}", path.display(), error.message()))
+        Error::Failure(format!("{}, line {}: {}", path.display(), toml_line(text, error), error.message()))
     }
 
     /// The exit code: 2 for usage, 1 for failure, 3 for a run that was stopped, 130 for an interruption.

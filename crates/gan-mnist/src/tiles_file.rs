@@ -13,7 +13,7 @@ use gannet_gpu::{Tile, Tiles, Wgpu};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, toml_line};
 use crate::run::{Os, write_durably};
 
 /// The format that is written and read.
@@ -142,11 +142,8 @@ impl TilesFile {
 
     fn parse(&self, bytes: &[u8]) -> Result<Tiles, String> {
         let text = str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
-        let damaged = |e: toml::de::Error| {
-            let start = e.span().map_or(0, |span| span.start);
-            let line = text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1;
-            format!("it is damaged in line {line}: {}", e.message())
-        };
+        let damaged =
+            |e: toml::de::Error| format!("it is damaged in line {}: {}", toml_line(text, &e), e.message());
         // A later format may hold anything else.
         let table: toml::Table = toml::from_str(text).map_err(damaged)?;
         match table.get("format").and_then(toml::Value::as_integer) {

@@ -78,8 +78,12 @@ impl Gpu {
 
     /// Submits what was recorded.
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        self.hand_over(encoder.finish())
+    }
+
+    fn hand_over(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
         self.tally.submissions.fetch_add(1, Relaxed);
-        self.queue.submit([encoder.finish()])
+        self.queue.submit([commands])
     }
 
     /// [`submit`](Gpu::submit) of a run whose recording began at `began`, and counts what recording and submitting took.
@@ -88,8 +92,7 @@ impl Gpu {
         let commands = encoder.finish();
         Tally::add(&self.tally.recording, began);
         let recorded = Instant::now();
-        self.tally.submissions.fetch_add(1, Relaxed);
-        let submission = self.queue.submit([commands]);
+        let submission = self.hand_over(commands);
         Tally::add(&self.tally.submitting, recorded);
         submission
     }

@@ -1,5 +1,6 @@
 //! C[i] = A[i] B[i] for each of a batch, with either operand transposed.
 
+use crate::ops::matmul::{product_vjp, result};
 use crate::ops::prelude::*;
 
 /// C = A B for a batch of matrices each, [batch, M, K] and [batch, K, N]; the matrices of each may be given transposed.
@@ -24,28 +25,16 @@ impl Operation for BatchMatMul {
         if batch != others {
             return Err(Error::new(format!("{a} is a batch of {batch} matrices, {b} one of {others}")));
         }
-        let (m, k) = if self.trans_a { (a1, a0) } else { (a0, a1) };
-        let (kb, n) = if self.trans_b { (b1, b0) } else { (b0, b1) };
-        if k != kb {
-            let of = |t: bool| if t { " transposed" } else { "" };
-            let (ta, tb) = (of(self.trans_a), of(self.trans_b));
-            return Err(Error::new(format!("matrices of {a}{ta} have {k} columns, of {b}{tb} {kb} rows")));
-        }
+        let of = |transposed: bool| if transposed { " transposed" } else { "" };
+        let (ta, tb) = (of(self.trans_a), of(self.trans_b));
+        let wrong = |k, kb| Error::new(format!("matrices of {a}{ta} have {k} columns, of {b}{tb} {kb} rows"));
+        let [m, n] = result([a0, a1], [b0, b1], [self.trans_a, self.trans_b], wrong)?;
         Shape::new(&[batch, m, n])
     }
 
     fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
-        let (a, b, c) = (cx.inputs[0], cx.inputs[1], cx.cotangent);
         let product = |a: Var<'g>, trans_a, b, trans_b| a.with(BatchMatMul { trans_a, trans_b }, &[b]);
-        let da = cx.want(0, || match self.trans_a {
-            false => product(c, false, b, !self.trans_b),
-            true => product(b, self.trans_b, c, true),
-        });
-        let db = cx.want(1, || match self.trans_b {
-            false => product(a, !self.trans_a, c, false),
-            true => product(c, true, a, self.trans_a),
-        });
-        Ok(vec![da, db])
+        Ok(product_vjp(cx, [self.trans_a, self.trans_b], product))
     }
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
@@ -70,7 +59,7 @@ impl Operation for BatchMatMul {
             slope: 0.0,
         };
         let kernel = TRANSPOSES[2 * usize::from(self.trans_a) + usize::from(self.trans_b)];
-        let grid = shaders::grid_folded(batch * m.div_ceil(64) * n.div_ceil(64), 1);
+        let grid = shaders::grid_folded(batch * shaders::Tile::Plain.count(m, n), 1);
         Some(Dispatch::new(kernel, &params, grid, &[Input(0), Input(1), Output]).into())
     }
 

@@ -23,28 +23,15 @@ impl Operation for MatMul {
         let (&[a0, a1], &[b0, b1]) = (a.dims(), b.dims()) else {
             return Err(Error::new(format!("expected two matrices, got {a} and {b}")));
         };
-        let (m, k) = if self.trans_a { (a1, a0) } else { (a0, a1) };
-        let (kb, n) = if self.trans_b { (b1, b0) } else { (b0, b1) };
-        if k != kb {
-            let of = |t: bool| if t { " transposed" } else { "" };
-            let (ta, tb) = (of(self.trans_a), of(self.trans_b));
-            return Err(Error::new(format!("{a}{ta} has {k} columns, {b}{tb} has {kb} rows")));
-        }
-        Ok(Shape::from([m, n]))
+        let of = |transposed: bool| if transposed { " transposed" } else { "" };
+        let (ta, tb) = (of(self.trans_a), of(self.trans_b));
+        let wrong = |k, kb| Error::new(format!("{a}{ta} has {k} columns, {b}{tb} has {kb} rows"));
+        Ok(Shape::from(result([a0, a1], [b0, b1], [self.trans_a, self.trans_b], wrong)?))
     }
 
     fn vjp<'g>(&self, cx: &Vjp<'_, 'g>) -> Gradients<'g> {
-        let (a, b, c) = (cx.inputs[0], cx.inputs[1], cx.cotangent);
         let product = |a: Var<'g>, trans_a, b, trans_b| a.with(MatMul { trans_a, trans_b }, &[b]);
-        let da = cx.want(0, || match self.trans_a {
-            false => product(c, false, b, !self.trans_b),
-            true => product(b, self.trans_b, c, true),
-        });
-        let db = cx.want(1, || match self.trans_b {
-            false => product(a, !self.trans_a, c, false),
-            true => product(c, true, a, self.trans_a),
-        });
-        Ok(vec![da, db])
+        Ok(product_vjp(cx, [self.trans_a, self.trans_b], product))
     }
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
@@ -57,6 +44,38 @@ impl Operation for MatMul {
     }
 
     reference!(kernels::matmul::matmul);
+}
+
+/// Rows and columns of the product of two matrices, each of which may be given transposed. The error is what `wrong` makes of
+/// the columns of the first and the rows of the second where these differ.
+pub(super) fn result(
+    [a0, a1]: [usize; 2],
+    [b0, b1]: [usize; 2],
+    [trans_a, trans_b]: [bool; 2],
+    wrong: impl Fn(usize, usize) -> Error,
+) -> Result<[usize; 2]> {
+    let (m, k) = if trans_a { (a1, a0) } else { (a0, a1) };
+    let (kb, n) = if trans_b { (b1, b0) } else { (b0, b1) };
+    if k == kb { Ok([m, n]) } else { Err(wrong(k, kb)) }
+}
+
+/// The gradients of C = A B with operands that are given transposed or not, by `product` of two matrices, each with whether it
+/// is transposed.
+pub(super) fn product_vjp<'g>(
+    cx: &Vjp<'_, 'g>,
+    [trans_a, trans_b]: [bool; 2],
+    product: impl Fn(Var<'g>, bool, Var<'g>, bool) -> Var<'g>,
+) -> Vec<Option<Var<'g>>> {
+    let (a, b, c) = (cx.inputs[0], cx.inputs[1], cx.cotangent);
+    let da = cx.want(0, || match trans_a {
+        false => product(c, false, b, !trans_b),
+        true => product(b, trans_b, c, true),
+    });
+    let db = cx.want(1, || match trans_b {
+        false => product(a, !trans_a, c, false),
+        true => product(c, true, a, trans_a),
+    });
+    vec![da, db]
 }
 
 /// The shaders of a product: by operands transposed, epilogue, and [tile](crate::tiling).
@@ -137,19 +156,6 @@ pub(super) fn launch_matmul(
         return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
     }
     let transposes = 2 * usize::from(op.trans_a) + usize::from(op.trans_b);
-    if k <= MOST_SHORT && !Tiling::new(m, n, 1).asked {
-        let kernel = SHORT[transposes][finish.variant][usize::from(n.is_multiple_of(4))];
-        let params = shaders::MatmulParams {
-            m: size(m),
-            n: size(n),
-            k: size(k),
-            k_per_split: size(k),
-            activation: finish.activation,
-            slope: finish.slope,
-        };
-        let grid = shaders::grid_folded(shaders::Tile::Plain.count(m, n), 1);
-        return Some(Dispatch::new(kernel, &params, grid, &finish.arguments()).into());
-    }
     let (splits, part) = launch::split_k(m, n, k);
     let inner = if splits > 1 { launch::Finish::NONE } else { finish };
     let kernels = TILED[transposes][inner.variant];
@@ -161,6 +167,11 @@ pub(super) fn launch_matmul(
         activation: inner.activation,
         slope: inner.slope,
     };
+    if k <= MOST_SHORT && !Tiling::new(m, n, 1).asked {
+        let kernel = SHORT[transposes][inner.variant][usize::from(n.is_multiple_of(4))];
+        let grid = shaders::grid_folded(shaders::Tile::Plain.count(m, n), 1);
+        return Some(Dispatch::new(kernel, &params, grid, &inner.arguments()).into());
+    }
     let (sizes, results) = (format!("{m}x{n}x{k}"), ([m, n], splits));
     if splits == 1 {
         return Some(launch::tiled(kernels, &params, &sizes, results, &inner.arguments()).into());
